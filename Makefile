@@ -1,0 +1,39 @@
+# Evio: every verb installs what it needs by itself. Run as root on Debian 12; see README.md.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help setup build check unit test test-full test-faults demo bundle fuzz clean
+
+help: ## Show the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+setup: ## Install what Debian, npm and cargo have to give (done by the others by themselves)
+	@hack/setup.sh
+
+build: setup ## Build tincan and the shipped bundle
+	@hack/build.sh
+
+check: setup ## Format, lint, types, clippy, generated files
+	@node hack/test.ts check
+
+unit: build ## Unit, property and simulator tests of both languages
+	@node hack/test.ts unit
+
+test: build ## Everything a change must pass: check, unit, fuzzing, integration, a short demo, short faults
+	@node hack/test.ts all
+
+test-full: build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS)
+	@node hack/test.ts full
+
+test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
+	@node test/faults/main.ts
+
+demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leaves it up)
+	@node test/demo/main.ts
+
+fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
+	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
+
+clean: ## Remove what was built
+	rm -rf dist target results node_modules .cache

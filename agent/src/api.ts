@@ -1,0 +1,74 @@
+/**
+ * What the agent tells the `evio` command over `agent.sock` in its run directory: JSON lines in the form of docs/wire.md §10.1.
+ * Methods: `status` → Status, `peers` → { peers: Peer[] }, `ping` { to: name or node id, timeoutMs } → PingResult,
+ * `revocations` { list: b64 } → { serial, revoked: number of nodes }, `upgrade` {} → {} (another tincan takes over, evio0 stays),
+ * `stop` {} → {} (the agent ends tincan, removes evio0 and exits), `pid` {} → { pid } (at any time, also while the agent starts).
+ */
+
+export type EdgeKind = 'successor' | 'predecessor' | 'long-distance' | 'on-demand' | 'static';
+
+/** `via`: no tunnel of its own, records cross other nodes. `none`: not reachable now. */
+export type PathName = 'direct' | 'webrtc' | 'via' | 'none';
+
+/**
+ * By how tincan's own socket is seen from two STUN addresses (RFC 4787 §4.1): `none` = not translated,
+ * `endpoint-independent` = one mapping for both, `address-dependent` = another port for each ("symmetric").
+ */
+export type NatClass = 'none' | 'endpoint-independent' | 'address-dependent' | 'unknown';
+
+export interface Status {
+  readonly version: string;
+  readonly overlay: { readonly id: string; readonly name: string; readonly mtu: number };
+  readonly node: {
+    readonly id: string;
+    readonly name: string;
+    readonly label: string;
+    readonly addresses: readonly string[];
+  };
+  readonly agent: { readonly pid: number; readonly uptimeMs: number; readonly rssBytes: number };
+  readonly tincan: {
+    readonly version: string;
+    readonly pid: number;
+    readonly uptimeMs: number;
+    readonly rssBytes: number;
+  } | null;
+  readonly signalling: {
+    readonly state: 'connecting' | 'online' | 'waiting';
+    readonly service: string;
+    /** Last failure in one line, or null. */
+    readonly error: string | null;
+    readonly sinceMs: number;
+  };
+  readonly nat: { readonly class: NatClass; readonly mapped: readonly string[]; readonly local: readonly string[] };
+  readonly switch: { readonly connected: boolean; readonly flows: number };
+  readonly members: number;
+  readonly tunnels: number;
+  /** True once every wanted successor edge has a live tunnel. */
+  readonly ringComplete: boolean;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface Peer {
+  readonly id: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly kinds: readonly EdgeKind[];
+  readonly path: PathName;
+  readonly local: { readonly address: string; readonly type: string } | null;
+  readonly remote: { readonly address: string; readonly type: string } | null;
+  readonly rttMs: number | null;
+  /** Share of probes lost, 0 to 1. */
+  readonly loss: number | null;
+  readonly txBytes: number;
+  readonly rxBytes: number;
+  /** Milliseconds since the path was last changed. */
+  readonly sinceMs: number | null;
+}
+
+export interface PingResult {
+  readonly to: string;
+  readonly name: string;
+  readonly rttMs: number;
+  readonly path: PathName;
+  readonly hops: number;
+}

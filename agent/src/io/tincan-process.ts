@@ -1,0 +1,231 @@
+/**
+ * Keeps one tincan running for this node and a control connection to it. tincan outlives the agent: it runs in a session of its own
+ * and writes to its own log file, so that neither a signal to the agent's group nor a closed pipe reaches it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Control, ControlError } from './control.ts';
+import { makeDirectory, systemReason } from './system-error.ts';
+
+const RETRY_MS = 50;
+/** Longer than any line of tincan's. */
+const LAST_WORDS_BYTES = 16_384;
+/** From one start of tincan to the next. */
+const RESTART_MS = 250;
+/** A tincan that lived shorter than this died of something a restart does not cure: the pause doubles, up to MAX_RESTART_MS. */
+const SHORT_LIFE_MS = 2_000;
+const MAX_RESTART_MS = 10_000;
+const SHUTDOWN_MS = 3_000;
+
+export interface TincanHandlers {
+  /** A control connection stands; `started` tells whether this agent started the process behind it. */
+  up(control: Control, started: boolean): void;
+  event(name: string, data: unknown): void;
+  down(reason: string): void;
+  /** It ended by itself, or could not be started: one line. `times` counts since a connection stood. */
+  ended(message: string, times: number): void;
+  /** One line for the log. */
+  report(message: string): void;
+}
+
+export interface TincanOptions {
+  readonly runDir: string;
+  readonly binary: string;
+}
+
+export class TincanProcess {
+  readonly #options: TincanOptions;
+  readonly #handlers: TincanHandlers;
+  #control: Control | undefined;
+  #child: ChildProcess | undefined;
+  #startedAt = 0;
+  #pauseMs = RESTART_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  #ends = 0;
+  #gone: () => void = () => undefined;
+
+  constructor(options: TincanOptions, handlers: TincanHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+  }
+
+  start(): void {
+    void this.#connect();
+  }
+
+  /** For a node that could not start: ends tincan. */
+  async abandon(): Promise<void> {
+    const child = this.#child;
+    const gone = new Promise<void>((done) => (child === undefined ? done() : child.once('exit', () => done())));
+    await this.shutdown();
+    child?.kill('SIGTERM');
+    await Promise.race([gone, new Promise((done) => setTimeout(done, SHUTDOWN_MS))]);
+  }
+
+  /** Leaves tincan running. */
+  detach(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#control?.close();
+  }
+
+  /** Another tincan takes the place of this one; bridge and tap stay. */
+  async exchange(): Promise<void> {
+    if (this.#control === undefined) throw new ControlError('closed', 'tincan is away');
+    await this.#control.request('shutdown', { keepBridge: true }, SHUTDOWN_MS);
+  }
+
+  /** Ends tincan with its bridge and tap; gives whether it is gone. */
+  async shutdown(): Promise<boolean> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    const gone = this.#untilGone();
+    // One that has only just been started listens to signals before it listens to us.
+    if (this.#control === undefined) this.#child?.kill('SIGTERM');
+    else this.#control.request('shutdown', { keepBridge: false }, SHUTDOWN_MS).catch(() => undefined);
+    return gone;
+  }
+
+  /** tincan lets go of its connections when all else is done. */
+  #untilGone(): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#control === undefined && this.#child === undefined) resolve(true);
+      setTimeout(() => resolve(false), SHUTDOWN_MS).unref();
+      this.#gone = () => resolve(true);
+    });
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#stopped) return;
+    try {
+      const control = await Control.open(join(this.#options.runDir, 'control.sock'), {
+        event: (name, data) => this.#handlers.event(name, data),
+        closed: (reason) => this.#lost(reason),
+      });
+      if (this.#stopped) {
+        control.close();
+        return;
+      }
+      this.#control = control;
+      this.#ends = 0;
+      this.#handlers.up(control, this.#child !== undefined);
+    } catch {
+      // Nobody listens. Either our child has not come so far, or there is none.
+      if (this.#child === undefined) this.#spawn();
+      this.#again(RETRY_MS);
+    }
+  }
+
+  #again(delayMs: number): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#connect(), delayMs);
+  }
+
+  #lost(reason: string): void {
+    if (this.#control === undefined) return;
+    this.#control = undefined;
+    this.#gone();
+    if (this.#stopped) return;
+    this.#handlers.down(reason);
+    this.#again(RETRY_MS);
+  }
+
+  #spawn(): void {
+    const now = performance.now();
+    const sinceMs = now - this.#startedAt;
+    if (this.#startedAt !== 0 && sinceMs < this.#pauseMs) return;
+    this.#pauseMs =
+      this.#startedAt !== 0 && sinceMs < SHORT_LIFE_MS + this.#pauseMs
+        ? Math.min(this.#pauseMs * 2, MAX_RESTART_MS)
+        : RESTART_MS;
+    this.#startedAt = now;
+    const { runDir } = this.#options;
+    const path = join(runDir, 'tincan.log');
+    let log: number;
+    // Telling systemd that the service is ready is the agent's business, and so are the launcher's settings for its heap.
+    const { NOTIFY_SOCKET: _, MALLOC_MMAP_THRESHOLD_: __, MALLOC_TRIM_THRESHOLD_: ___, ...env } = process.env;
+    try {
+      // The run directory may have been taken away under us.
+      makeDirectory(runDir, 0o700);
+      log = openSync(path, 'a', 0o600);
+    } catch (error) {
+      this.#handlers.ended(`cannot write ${path}: ${systemReason(error)}`, ++this.#ends);
+      return;
+    }
+    try {
+      const from = fstatSync(log).size;
+      const child = spawn(this.#options.binary, ['--run-dir', this.#options.runDir], {
+        detached: true,
+        stdio: ['ignore', log, log],
+        env,
+      });
+      this.#child = child;
+      child.on('error', (error) => this.#ended(child, `cannot be run: ${systemReason(error)}`));
+      child.on('exit', (code, signal) => {
+        const words = lastLine(path, from);
+        const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+        this.#ended(child, words === '' ? `ended: ${how}` : `ended: ${how}: ${words}`);
+      });
+      child.unref();
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  #ended(child: ChildProcess, reason: string): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    if (this.#control === undefined) this.#gone();
+    if (this.#stopped) return;
+    this.#handlers.ended(`tincan (${this.#options.binary}) ${reason}`, ++this.#ends);
+  }
+}
+
+/** What it said last since it was started: why it ended, mostly. */
+function lastLine(path: string, from: number): string {
+  let log: number | undefined;
+  try {
+    log = openSync(path, 'r');
+    // The log of months is not read for one line of it.
+    const end = fstatSync(log).size;
+    const start = Math.max(from, end - LAST_WORDS_BYTES);
+    const words = Buffer.alloc(Math.max(0, end - start));
+    readSync(log, words, 0, words.length, start);
+    return words.toString().trim().split('\n').at(-1) ?? '';
+  } catch {
+    return '';
+  } finally {
+    if (log !== undefined) closeSync(log);
+  }
+}
+
+/**
+ * Where the tincan binary is: named by EVIO_TINCAN, beside the program as shipped, built in the source tree, or in PATH.
+ */
+export function findTincan(environment: NodeJS.ProcessEnv = process.env): string {
+  const named = environment.EVIO_TINCAN;
+  if (named !== undefined && named !== '') return named;
+  const here = dirname(fileURLToPath(import.meta.url));
+  const target = environment.CARGO_TARGET_DIR ?? join(here, '../../../target');
+  const candidates = [
+    join(here, 'tincan'),
+    join(dirname(process.argv[1] ?? here), 'tincan'),
+    join(target, 'release/tincan'),
+    join(target, 'debug/tincan'),
+    '/usr/lib/evio/tincan',
+  ];
+  return candidates.find(executable) ?? 'tincan';
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * The overlay's room on the XMPP server (XEP-0045), for the `Signal` machine: its actions become stanzas, stanzas become its
+ * events. When to connect and when a silent server counts as dead is the `Reconnect` machine's.
+ *
+ *     const room = new XmppRoom({ service: 'xmpps://xmpp.example.org:5223', domain: 'example.org', ... }, {
+ *       event: (event) => run(signal.handle(event, now())),
+ *       services: (services) => rtc.setServers(services),
+ *       state: (state) => log(state),
+ *     });
+ *     room.start();
+ */
+import xml, { type Element } from '@xmpp/xml';
+import { Reconnect, type ReconnectAction, type ReconnectEvent } from '../signal/reconnect.ts';
+import { parseServices, refreshDelayMs, type Service } from '../signal/services.ts';
+import type { SignalAction, SignalEvent } from '../signal/signal.ts';
+import { StanzaError, XmppError } from './xmpp-error.ts';
+import { openSession, stanzaError, type XmppSession } from './xmpp-session.ts';
+
+export const NS_EVIO = 'urn:evio:signal:1';
+const NS_MUC = 'http://jabber.org/protocol/muc';
+const NS_MUC_USER = 'http://jabber.org/protocol/muc#user';
+const NS_MUC_OWNER = 'http://jabber.org/protocol/muc#owner';
+const NS_HINTS = 'urn:xmpp:hints';
+const NS_PING = 'urn:xmpp:ping';
+const NS_SERVICES = 'urn:xmpp:extdisco:2';
+
+/**
+ * A node has one agent, so its resource has a fixed name: a new connection ends the half-dead one before it, and with it its
+ * place in the room (RFC 6120 §7.7.2.2).
+ */
+const RESOURCE = 'evio';
+export const RENEWAL = 'renew the node, or if the server has lost its accounts "evio overlay restore"';
+
+export interface XmppRoomOptions {
+  /** `xmpps://host:port` or `xmpp://host:port`. */
+  readonly service: string;
+  readonly domain: string;
+  readonly username: string;
+  readonly password: string;
+  /** PEM; undefined: Node's own authorities. */
+  readonly ca?: string | undefined;
+  /** Bare JID. */
+  readonly room: string;
+  /** The node id. */
+  readonly nickname: string;
+  /** Seconds since 1970 as far as known: the machine's clock may be wrong. */
+  readonly time?: (() => number | undefined) | undefined;
+}
+
+export interface XmppState {
+  readonly state: 'connecting' | 'online' | 'waiting';
+  /** Why the last attempt or connection ended, in one line. */
+  readonly error: string | null;
+  /** `performance.now()` of the change. */
+  readonly since: number;
+}
+
+export interface XmppRoomHandlers {
+  event(event: RoomEvent): void;
+  /** After each connection and before credentials expire. */
+  services(services: readonly Service[]): void;
+  state(state: XmppState): void;
+}
+
+export type RoomEvent = Extract<
+  SignalEvent,
+  { kind: 'connected' | 'disconnected' | 'presence' | 'message' | 'undeliverable' }
+>;
+export type RoomAction = Extract<SignalAction, { kind: 'send-presence' | 'send-message' }>;
+
+export class XmppRoom {
+  readonly #options: XmppRoomOptions;
+  readonly #handlers: XmppRoomHandlers;
+  readonly #reconnect = new Reconnect(Math.random);
+  #timer: NodeJS.Timeout | undefined;
+  #servicesTimer: NodeJS.Timeout | undefined;
+  #attempt: AbortController | undefined;
+  #session: XmppSession | undefined;
+  #joined = false;
+  /** A room that we made by mistake is being destroyed. */
+  #undoing = false;
+  #state: XmppState = { state: 'waiting', error: null, since: performance.now() };
+
+  constructor(options: XmppRoomOptions, handlers: XmppRoomHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+  }
+
+  get state(): XmppState {
+    return this.#state;
+  }
+
+  start(): void {
+    this.#step({ kind: 'start' });
+  }
+
+  /** Leaves the room and ends the connection. */
+  stop(): void {
+    this.#step({ kind: 'stop' });
+    this.#attempt?.abort();
+    clearTimeout(this.#servicesTimer);
+    const session = this.#forget();
+    session?.close();
+  }
+
+  perform(action: RoomAction): void {
+    if (this.#session === undefined) return;
+    if (action.kind === 'send-presence') this.#session.send(this.#presence(action.hello));
+    else this.#session.send(this.#message(action.nick, action.payload));
+    this.#step({ kind: 'sent' });
+  }
+
+  /** STUN and TURN services of the server, with credentials (XEP-0215). */
+  async fetchServices(): Promise<readonly Service[]> {
+    const session = this.#session;
+    if (session === undefined) throw new XmppError('server-away', `${this.#options.service} is not connected`);
+    const answer = await session.iq('get', this.#options.domain, xml('services', { xmlns: NS_SERVICES }));
+    const list = answer.getChild('services', NS_SERVICES)?.getChildren('service') ?? [];
+    return parseServices(list.map((s) => s.attrs));
+  }
+
+  // ---- connecting ------------------------------------------------------------------------------------------------
+
+  #step(event: ReconnectEvent): void {
+    const now = performance.now();
+    const actions = this.#reconnect.handle(event, now);
+    clearTimeout(this.#timer);
+    const at = this.#reconnect.deadline();
+    if (at !== undefined) this.#timer = setTimeout(() => this.#step({ kind: 'deadline' }), Math.max(0, at - now));
+    for (const action of actions) this.#act(action);
+  }
+
+  #act(action: ReconnectAction): void {
+    switch (action.kind) {
+      case 'connect':
+        void this.#connect();
+        return;
+      case 'ping':
+        void this.#ping();
+        return;
+      case 'abort':
+        this.#end(new XmppError('server-away', `${this.#options.service}: ${action.reason}`));
+        this.#attempt?.abort();
+        return;
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    this.#setState('connecting', this.#state.error);
+    try {
+      const session = await openSession(
+        { ...this.#options, resource: RESOURCE, renewal: RENEWAL, signal: attempt.signal },
+        {
+          received: () => this.#step({ kind: 'received' }),
+          stanza: (stanza) => this.#onStanza(stanza),
+          closed: (error) => this.#onClosed(error),
+        },
+      );
+      if (attempt.signal.aborted) return session.close();
+      this.#session = session;
+      // The presence that joins the room is the machine's answer.
+      this.#handlers.event({ kind: 'connected' });
+    } catch (error) {
+      if (attempt.signal.aborted) return;
+      this.#failed(error instanceof XmppError ? error : new XmppError('protocol', String(error)));
+    }
+  }
+
+  #failed(error: XmppError): void {
+    this.#setState('waiting', error.message);
+    this.#step({ kind: 'failed', lasting: error.lasting });
+  }
+
+  /** The server closed the connection, or it broke. */
+  #onClosed(error: XmppError): void {
+    if (this.#session === undefined) return;
+    const wasJoined = this.#joined;
+    this.#forget();
+    this.#setState('waiting', error.message);
+    this.#step(wasJoined ? { kind: 'closed' } : { kind: 'failed', lasting: error.lasting });
+  }
+
+  /** We end it. */
+  #end(error: XmppError): void {
+    const session = this.#session;
+    if (session === undefined) this.#setState('waiting', error.message);
+    else session.fail(error);
+  }
+
+  #forget(): XmppSession | undefined {
+    const session = this.#session;
+    this.#session = undefined;
+    this.#joined = false;
+    this.#undoing = false;
+    clearTimeout(this.#servicesTimer);
+    if (session !== undefined) this.#handlers.event({ kind: 'disconnected' });
+    return session;
+  }
+
+  #setState(state: XmppState['state'], error: string | null): void {
+    if (state === this.#state.state && error === this.#state.error) return;
+    this.#state = { state, error, since: performance.now() };
+    this.#handlers.state(this.#state);
+  }
+
+  /**
+   * A ping to ourselves through the room (XEP-0410) asks both questions at once: is the server there, and are we still in the
+   * room. Only "not acceptable" says no to the second.
+   */
+  async #ping(): Promise<void> {
+    const session = this.#session;
+    try {
+      await session?.iq('get', this.#occupant(this.#options.nickname), xml('ping', { xmlns: NS_PING }));
+    } catch (error) {
+      if (error instanceof StanzaError && error.condition === 'not-acceptable' && session === this.#session)
+        this.#end(new XmppError('server-away', `${this.#options.room} does not know us any more`));
+    }
+  }
+
+  async #renewServices(): Promise<void> {
+    const session = this.#session;
+    let services: readonly Service[] = [];
+    try {
+      services = await this.fetchServices();
+    } catch (error) {
+      // A server without XEP-0215 says so; any other failure is tried again.
+      if (!(error instanceof StanzaError) && session !== this.#session) return;
+    }
+    if (session === undefined || session !== this.#session) return;
+    this.#handlers.services(services);
+    const delay = refreshDelayMs(services, (this.#options.time?.() ?? Date.now() / 1000) * 1000);
+    this.#servicesTimer = setTimeout(() => void this.#renewServices(), delay);
+  }
+
+  // ---- stanzas ---------------------------------------------------------------------------------------------------
+
+  #occupant(nick: string): string {
+    return `${this.#options.room}/${nick}`;
+  }
+
+  /** Until we are in the room every presence is the one that joins (XEP-0045 §7.2). */
+  #presence(hello: string): Element {
+    const join = xml('x', { xmlns: NS_MUC }, xml('history', { maxchars: '0' }));
+    return xml(
+      'presence',
+      { to: this.#occupant(this.#options.nickname) },
+      this.#joined ? undefined : join,
+      xml('evio', { xmlns: NS_EVIO }, hello),
+    );
+  }
+
+  #message(nick: string, payload: string): Element {
+    return xml(
+      'message',
+      { to: this.#occupant(nick), type: 'chat' },
+      xml('evio', { xmlns: NS_EVIO }, payload),
+      xml('no-store', { xmlns: NS_HINTS }),
+    );
+  }
+
+  #onStanza(stanza: Element): void {
+    const from = stanza.attrs.from ?? '';
+    const at = from.indexOf('/');
+    const room = at < 0 ? from : from.slice(0, at);
+    // Whoever else writes to our account has nothing to say to us.
+    if (room !== this.#options.room) return;
+    const nick = at < 0 ? '' : from.slice(at + 1);
+    if (stanza.name === 'presence') this.#onPresence(stanza, nick);
+    else if (stanza.name === 'message') this.#onMessage(stanza, nick);
+  }
+
+  #onPresence(stanza: Element, nick: string): void {
+    if (this.#undoing) return;
+    const { type } = stanza.attrs;
+    if (type === 'error') {
+      if (!this.#joined) this.#end(joinError(stanza, this.#options));
+      return;
+    }
+    if (type !== undefined && type !== 'unavailable') return;
+    const user = stanza.getChild('x', NS_MUC_USER);
+    const codes = user?.getChildren('status').map((s) => s.attrs.code) ?? [];
+    const ours = codes.includes('110') || nick === this.#options.nickname;
+    if (ours && type === 'unavailable') {
+      this.#end(removedError(user, codes, this.#options));
+      return;
+    }
+    if (codes.includes('201')) {
+      void this.#undoRoom();
+      return;
+    }
+    const hello = stanza.getChildText('evio', NS_EVIO) ?? undefined;
+    this.#handlers.event({ kind: 'presence', nick, available: type === undefined, hello });
+    if (codes.includes('110') && !this.#joined) this.#onJoined();
+  }
+
+  #onJoined(): void {
+    this.#joined = true;
+    this.#setState('online', null);
+    this.#step({ kind: 'online' });
+    void this.#renewServices();
+  }
+
+  /**
+   * We came to a room that was not there, and made it: nobody configured it, and it would let everybody in. It goes away
+   * again.
+   */
+  async #undoRoom(): Promise<void> {
+    const { room } = this.#options;
+    this.#undoing = true;
+    const destroy = xml('query', { xmlns: NS_MUC_OWNER }, xml('destroy'));
+    await this.#session?.iq('set', room, destroy).catch(() => undefined);
+    this.#end(new XmppError('room-missing', `the room ${room} does not exist: make it with "evio overlay restore"`));
+  }
+
+  #onMessage(stanza: Element, nick: string): void {
+    const payload = stanza.getChildText('evio', NS_EVIO);
+    if (stanza.attrs.type === 'error') {
+      const { condition } = stanzaError(stanza);
+      if (condition === 'item-not-found' || condition === 'recipient-unavailable')
+        this.#handlers.event({ kind: 'undeliverable', nick });
+    } else if (stanza.attrs.type === 'chat' && payload !== null) {
+      this.#handlers.event({ kind: 'message', nick, payload });
+    }
+  }
+}
+
+function joinError(stanza: Element, { room, username, domain }: XmppRoomOptions): XmppError {
+  const error = stanzaError(stanza);
+  const jid = `${username}@${domain}`;
+  switch (error.condition) {
+    case 'registration-required':
+      return new XmppError('not-a-member', `${jid} is not a member of ${room}: enrol the node again`);
+    case 'forbidden':
+      return new XmppError('not-a-member', `${room} does not let ${jid} in (${error.message})`);
+    case 'not-allowed':
+    case 'item-not-found':
+    case 'remote-server-not-found':
+      return new XmppError(
+        'room-missing',
+        `the room ${room} does not exist (${error.message}): make it with "evio overlay restore"`,
+      );
+    case 'conflict':
+      return new XmppError('refused', `${room}: another account uses the node id of ${jid} as its nickname`);
+    default:
+      return new XmppError('refused', `cannot join ${room} (${error.message})`);
+  }
+}
+
+function removedError(
+  user: Element | undefined,
+  codes: readonly (string | undefined)[],
+  o: XmppRoomOptions,
+): XmppError {
+  if (user?.getChild('destroy') !== undefined) return new XmppError('room-missing', `the room ${o.room} was destroyed`);
+  if (codes.includes('321') || codes.includes('322') || codes.includes('301'))
+    return new XmppError('not-a-member', `${o.username}@${o.domain} is not a member of ${o.room} any more`);
+  return new XmppError('server-away', `${o.room} ended our presence`);
+}

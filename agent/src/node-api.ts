@@ -1,0 +1,175 @@
+/** What the agent answers the `evio` command (agent/src/api.ts). */
+import type { Agent } from './agent.ts';
+import type { PingResult, Status } from './api.ts';
+import type { NodeConfig } from './config/node-config.ts';
+import { ApiError } from './io/api-server.ts';
+import { ControlError } from './io/control.ts';
+import type { Relay } from './io/relay.ts';
+import type { CandidatePair } from './io/rtc.ts';
+import type { XmppRoom } from './io/xmpp.ts';
+import { natClass } from './nat.ts';
+import { fields, number, type TincanHello, text } from './tincan.ts';
+import { VERSION } from './version.ts';
+import { findMember, peers } from './view.ts';
+import { labelHex, type NodeId } from './wire/ids.ts';
+import { DecodeError, fromBase64 } from './wire/reader.ts';
+import { verifyRevocations } from './wire/revocations.ts';
+
+/** A tincan that does not answer must not make the agent look dead. */
+const STATS_TIMEOUT_MS = 500;
+const PING_TIMEOUT_MS = 2_000;
+const MAX_PING_TIMEOUT_MS = 60_000;
+
+export interface NodeApiParts {
+  readonly agent: Agent;
+  readonly config: NodeConfig;
+  readonly room: XmppRoom;
+  readonly relay: Relay;
+  selected(peer: NodeId): CandidatePair | null;
+  request(method: string, params: object, timeoutMs?: number): Promise<unknown>;
+  hello(): TincanHello | undefined;
+  /** Gives a verified revocation list to the machine. */
+  revoke(list: Uint8Array): void;
+  /** Exchanges tincan for the one that is installed now. */
+  upgrade(): Promise<void>;
+  stop(): void;
+}
+
+type Params = Readonly<Record<string, unknown>>;
+
+export class NodeApi {
+  readonly #parts: NodeApiParts;
+  readonly #startedAt = performance.now();
+
+  constructor(parts: NodeApiParts) {
+    this.#parts = parts;
+  }
+
+  async answer(method: string, params: Params): Promise<unknown> {
+    const { agent, selected, stop } = this.#parts;
+    switch (method) {
+      case 'status':
+        return this.#status();
+      case 'peers':
+        return { peers: peers({ agent, selected }) };
+      case 'ping':
+        return this.#ping(params);
+      case 'revocations':
+        return this.#revocations(params);
+      case 'upgrade':
+        await this.#parts.upgrade();
+        return {};
+      case 'stop':
+        // The answer leaves first.
+        setTimeout(stop, 20);
+        return {};
+      default:
+        throw new ApiError('bad-request', `unknown method "${method}"`);
+    }
+  }
+
+  /** A list the administrator hands to one node; the others have it from there (docs/wire.md §6.5). */
+  #revocations(params: Params): { readonly serial: number; readonly revoked: number } {
+    const { agent, revoke } = this.#parts;
+    try {
+      const bytes = fromBase64(text(params.list) ?? '');
+      const list = verifyRevocations(bytes, agent.parameters.authorityKey);
+      revoke(bytes);
+      return { serial: Number(list.serial), revoked: list.revoked.length };
+    } catch (error) {
+      if (error instanceof DecodeError) throw new ApiError('bad-request', `the list is not taken: ${error.message}`);
+      throw error;
+    }
+  }
+
+  async #status(): Promise<Status> {
+    const { agent, config, room, relay } = this.#parts;
+    const { parameters, certificate } = agent;
+    const stats = fields(await this.#parts.request('stats', {}, STATS_TIMEOUT_MS).catch(() => ({})));
+    const hello = this.#parts.hello();
+    const local = agent.localCandidates;
+    const { state, error, since } = room.state;
+    return {
+      version: VERSION,
+      overlay: { id: parameters.overlayId, name: parameters.name, mtu: parameters.mtu },
+      node: {
+        id: certificate.nodeId,
+        name: certificate.name,
+        label: labelHex(certificate.label),
+        addresses: certificate.addresses.map(({ address, length }) => `${address}/${length}`),
+      },
+      agent: {
+        pid: process.pid,
+        uptimeMs: Math.round(performance.now() - this.#startedAt),
+        rssBytes: process.memoryUsage.rss(),
+      },
+      tincan:
+        hello === undefined
+          ? null
+          : {
+              version: hello.version,
+              pid: hello.pid,
+              uptimeMs: Math.round(hello.uptimeMs + performance.now() - hello.readAt),
+              rssBytes: number(stats.rssBytes) ?? 0,
+            },
+      signalling: {
+        state,
+        service: config.signalling.service.url,
+        error,
+        sinceMs: Math.round(performance.now() - since),
+      },
+      nat: {
+        class: natClass(local),
+        mapped: addressesOf(local, 'srflx'),
+        local: addressesOf(local, 'host'),
+      },
+      switch: { connected: agent.controller.connected, flows: agent.controller.flows },
+      members: agent.members.length + 1,
+      tunnels: agent.overlay.neighbours.filter((neighbour) => neighbour.up).length,
+      ringComplete: agent.overlay.ringComplete,
+      counters: {
+        ...prefixed('tincan', fields(stats.counters)),
+        ...agent.counters,
+        ...prefixed('relay', { ...relay.counters }),
+        ...prefixed('switch', { ...agent.controller.counters }),
+      },
+    };
+  }
+
+  async #ping(params: Params): Promise<PingResult> {
+    const named = text(params.to) ?? '';
+    const member = findMember(this.#parts.agent, named);
+    if (member === undefined) throw new ApiError('not-found', `no member of the overlay is named "${named}"`);
+    const timeoutMs = Math.min(Math.max(number(params.timeoutMs) ?? PING_TIMEOUT_MS, 1), MAX_PING_TIMEOUT_MS);
+    try {
+      const answer = fields(
+        await this.#parts.request('ping', { to: member.nodeId, timeoutMs: Math.round(timeoutMs) }, timeoutMs + 1_000),
+      );
+      const path = answer.path === 'direct' || answer.path === 'webrtc' || answer.path === 'via' ? answer.path : 'none';
+      return {
+        to: member.nodeId,
+        name: member.name,
+        rttMs: (number(answer.rttUs) ?? 0) / 1000,
+        path,
+        hops: number(answer.hops) ?? 0,
+      };
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      if (error.code === 'not-found')
+        throw new ApiError('not-found', `${member.name} did not answer within ${timeoutMs} ms`);
+      throw new ApiError(error.code, error.message);
+    }
+  }
+}
+
+function addressesOf(local: Agent['localCandidates'], type: 'host' | 'srflx'): readonly string[] {
+  return [...new Set(local.filter((candidate) => candidate.type === type).map((candidate) => candidate.address))];
+}
+
+function prefixed(prefix: string, counters: Readonly<Record<string, unknown>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(counters).flatMap(([name, value]) =>
+      typeof value === 'number' ? [[`${prefix}_${name}`, value]] : [],
+    ),
+  );
+}

@@ -1,0 +1,18 @@
+import { expect } from 'chai';
+import { obstacle } from './obstacle.ts';
+
+const GOOD = { euid: 0, capabilities: 0xfffn << 4n, tunError: undefined };
+
+describe('what keeps a node from running', () => {
+  it('is nothing, as root with CAP_NET_ADMIN and a TUN device', () => expect(obstacle(GOOD)).to.equal(undefined));
+
+  for (const [change, line] of [
+    [{ euid: 1000, capabilities: 0n, tunError: 'ENOENT' }, /run it as root \(sudo\)$/],
+    [{ capabilities: 0xfffffffffn & ~(1n << 12n) }, /^CAP_NET_ADMIN is missing/],
+    [{ tunError: 'ENOENT' }, /^there is no \/dev\/net\/tun: load the kernel module/],
+    [{ tunError: 'ENODEV' }, /^no driver stands behind \/dev\/net\/tun: load/],
+    [{ tunError: 'EPERM' }, /may not be opened: give the container the device/],
+    [{ tunError: 'EMFILE' }, /^cannot open \/dev\/net\/tun: EMFILE$/],
+  ] as const)
+    it(`is told as ${line.source}`, () => expect(obstacle({ ...GOOD, ...change })).to.match(line));
+});

@@ -1,0 +1,33 @@
+/** What keeps a node from running at all: found before anything is started, so that nothing is left behind. Pure. */
+
+/** What was found of this machine and this process. */
+export interface Surroundings {
+  readonly euid: number;
+  /** The effective capabilities (CapEff of proc_pid_status(5)). */
+  readonly capabilities: bigint;
+  /** The error code of opening /dev/net/tun, or undefined when it opens. */
+  readonly tunError: string | undefined;
+}
+
+/** A node that cannot start: one line, and the command ends with 1. */
+export class StartError extends Error {}
+
+/** Bit of CAP_NET_ADMIN in capabilities(7). */
+const NET_ADMIN = 1n << 12n;
+const MODULE = 'load the kernel module (modprobe tun), or give the container the device (--device /dev/net/tun)';
+
+export function obstacle({ euid, capabilities, tunError }: Surroundings): string | undefined {
+  if (euid !== 0) return 'evio agent run makes network interfaces and sockets only root may use: run it as root (sudo)';
+  if ((capabilities & NET_ADMIN) === 0n)
+    return 'CAP_NET_ADMIN is missing, which it takes to make network interfaces: give it to the container (--cap-add NET_ADMIN)';
+  if (tunError !== undefined) return tunProblem(tunError);
+  return undefined;
+}
+
+function tunProblem(code: string): string {
+  if (code === 'ENOENT') return `there is no /dev/net/tun: ${MODULE}`;
+  if (code === 'ENODEV' || code === 'ENXIO') return `no driver stands behind /dev/net/tun: ${MODULE}`;
+  if (code === 'EPERM' || code === 'EACCES')
+    return '/dev/net/tun may not be opened: give the container the device (--device /dev/net/tun)';
+  return `cannot open /dev/net/tun: ${code}`;
+}

@@ -1,0 +1,95 @@
+/**
+ * What happens each time a control connection stands: tincan gets this node's identity, and tells which tunnels it still has. Members
+ * and tunnels follow by the agent's machine.
+ */
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { NodeConfig } from './config/node-config.ts';
+import { hostPortOf } from './config/service.ts';
+import { type Control, ControlError } from './io/control.ts';
+import { readHello, readTunnels, type TincanHello, type TincanTunnel } from './tincan.ts';
+import { VERSION } from './version.ts';
+import { formatEndpoint } from './wire/address.ts';
+
+/** Creating bridge and tap may wait for the kernel. */
+const CONFIGURE_TIMEOUT_MS = 10_000;
+
+export interface Link {
+  readonly hello: TincanHello;
+  readonly tunnels: readonly TincanTunnel[];
+}
+
+/** tincan belongs to another node or overlay, or is of a version that does not understand us: it has to end before ours can begin. */
+export class UnusableTincanError extends Error {
+  /** The interface stays for the next one. */
+  readonly keepBridge: boolean;
+  constructor(message: string, keepBridge: boolean) {
+    super(message);
+    this.keepBridge = keepBridge;
+  }
+}
+
+/** A tincan that is nobody's yet cannot become this node: an interface's name is taken, a port, an address. */
+export class UnableError extends Error {}
+
+/** `started`: by this agent, just now. */
+export async function bringUp(
+  control: Control,
+  config: NodeConfig,
+  stun: readonly string[],
+  started: boolean,
+): Promise<Link> {
+  const hello = readHello(await control.request('hello', { client: 'evio agent' }), performance.now());
+  const own = config.identity.certificate;
+  const { configured } = hello;
+  if (configured !== null && (configured.nodeId !== own.nodeId || configured.overlayId !== own.overlayId))
+    throw new UnusableTincanError(`the tincan in ${config.runDir} runs for node ${configured.nodeId}`, false);
+  try {
+    await control.request('configure', configuration(config, stun), CONFIGURE_TIMEOUT_MS);
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    // It runs with an older node file: another port, or other interfaces.
+    const message = error.message.replace(/^configure: /, '');
+    if (error.code === 'conflict') throw new UnusableTincanError(`${message}; it is started anew`, false);
+    // One we started ourselves would only be followed by its like.
+    if (!started && hello.version !== VERSION && error.code === 'bad-request')
+      throw new UnusableTincanError(
+        `tincan ${hello.version} does not understand agent ${VERSION} (${message}); it is exchanged`,
+        true,
+      );
+    if (configured === null && (error.code === 'system' || error.code === 'bad-request'))
+      throw new UnableError(message);
+    throw error;
+  }
+  const tunnels = readTunnels(await control.request('tunnels', {}));
+  return { hello, tunnels };
+}
+
+export function configuration(config: NodeConfig, stun: readonly string[]): object {
+  return {
+    sessionKey: Buffer.from(config.identity.sessionKey.reveal()).toString('base64'),
+    certificate: config.identity.certificate.bytes.toString('base64'),
+    parameters: config.overlay.parameters.bytes.toString('base64'),
+    bridge: { name: config.network.bridge, tap: config.network.tap },
+    udp: { port: config.network.udpPort },
+    stun,
+  };
+}
+
+/** "host:port" to "address:port", each address of each name. What does not resolve now is left out. */
+export async function resolveEndpoints(endpoints: readonly string[]): Promise<readonly string[]> {
+  const resolved = await Promise.all(endpoints.map(resolveOne));
+  return [...new Set(resolved.flat())];
+}
+
+async function resolveOne(endpoint: string): Promise<readonly string[]> {
+  const { host, port } = hostPortOf(endpoint);
+  const literal = isIP(host);
+  if (literal !== 0) return [formatEndpoint({ family: literal === 6 ? 6 : 4, address: host, port })];
+  try {
+    const found = await lookup(host, { all: true });
+    return found.map(({ address, family }) => formatEndpoint({ family: family === 6 ? 6 : 4, address, port }));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * One WebRTC connection as the tunnel's machine sees it: what has been said to the peer about it, and what still has to be.
+ *
+ * What ICE finds within GATHER_MS travels inside the description: one message instead of five, and XMPP servers throttle. The
+ * answerer checks nothing before it knows that its answer has arrived (see `RtcConnection.proceed`): the offerer shows that by its
+ * first candidate, for which it repeats one when it has found no further ones.
+ */
+import type { EdgeKind } from '../api.ts';
+import { earliest, type Instant } from '../machine.ts';
+import { type SdpType, withCandidates } from './sdp.ts';
+import type { TunnelAction, TunnelBody } from './types.ts';
+
+export const GATHER_MS = 120;
+/** An offer without an answer is given up. */
+export const ANSWER_TIMEOUT_MS = 5_000;
+/** ICE over TURN and DTLS with one lost flight take about 3 s. */
+export const CONNECT_TIMEOUT_MS = 7_000;
+/** An answerer that heard no candidate begins its checks all the same: the offerer may have none that works. */
+export const PROCEED_MS = 1_000;
+/** The one media description there is. */
+const MID = '0';
+
+/** What an offer or an answer says besides its SDP. */
+export interface Circumstances {
+  readonly udp: readonly string[];
+  readonly kinds: readonly EdgeKind[];
+}
+
+export class Connection {
+  /** 16 hex characters, drawn by the offerer. */
+  readonly tunnel: string;
+  readonly role: SdpType;
+  #open = false;
+  #giveUpAt: Instant;
+  #sdp: string | undefined;
+  /** Set while the description waits for candidates. */
+  #sendAt: Instant | undefined;
+  #sent = false;
+  /** Candidates that go inside the description. */
+  readonly #early: string[] = [];
+  /** Candidates that came later and wait for the answer. */
+  readonly #late: string[] = [];
+  /** The peer has our description. */
+  #known = false;
+  /** When an answerer takes that for granted. */
+  #proceedAt: Instant | undefined;
+
+  constructor(tunnel: string, role: SdpType, now: Instant) {
+    this.tunnel = tunnel;
+    this.role = role;
+    this.#giveUpAt = now + (role === 'offer' ? ANSWER_TIMEOUT_MS : CONNECT_TIMEOUT_MS);
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** The description has left. */
+  get sent(): boolean {
+    return this.#sent;
+  }
+
+  /** An offer that has left, and nothing shows that the peer has it. */
+  get unanswered(): boolean {
+    return this.role === 'offer' && this.#sent && !this.#known && !this.#open;
+  }
+
+  deadline(): Instant | undefined {
+    return this.#open ? undefined : earliest(this.#sendAt, this.#proceedAt, this.#giveUpAt);
+  }
+
+  overdue(now: Instant): boolean {
+    return !this.#open && now >= this.#giveUpAt;
+  }
+
+  described(sdp: string, now: Instant): void {
+    if (this.#sdp !== undefined) return;
+    this.#sdp = sdp;
+    this.#sendAt = now + GATHER_MS;
+  }
+
+  candidate(candidate: string): readonly TunnelAction[] {
+    if (!this.#sent) this.#early.push(candidate);
+    else if (this.role === 'offer' && !this.#known) this.#late.push(candidate);
+    else return [this.#tell(candidate)];
+    return [];
+  }
+
+  /** Sends the description, if there is one that has not left. */
+  describe({ udp, kinds }: Circumstances, now: Instant): readonly TunnelAction[] {
+    if (this.#sdp === undefined || this.#sent) return [];
+    this.#sent = true;
+    this.#sendAt = undefined;
+    const { tunnel } = this;
+    const sdp = withCandidates(this.#sdp, this.#early);
+    if (this.role === 'offer') return [send({ type: 'offer', tunnel, sdp, udp, kinds })];
+    if (!this.#known) this.#proceedAt = now + PROCEED_MS;
+    return [send({ type: 'answer', tunnel, sdp, udp })];
+  }
+
+  /** The answer to our offer is here. */
+  answered(now: Instant): readonly TunnelAction[] {
+    this.#known = true;
+    this.#giveUpAt = now + CONNECT_TIMEOUT_MS;
+    const late = this.#late.splice(0);
+    return (late.length > 0 ? late : this.#early.slice(0, 1)).map((candidate) => this.#tell(candidate));
+  }
+
+  /** The peer has our answer. */
+  proceed(): readonly TunnelAction[] {
+    if (this.role !== 'answer' || this.#known) return [];
+    this.#known = true;
+    this.#proceedAt = undefined;
+    return [{ kind: 'rtc-proceed', tunnel: this.tunnel }];
+  }
+
+  opened(): void {
+    this.#open = true;
+  }
+
+  /** What is due by now, but for giving up. */
+  due(circumstances: Circumstances, now: Instant): readonly TunnelAction[] {
+    if (this.#sendAt !== undefined && now >= this.#sendAt) return this.describe(circumstances, now);
+    if (this.#proceedAt !== undefined && now >= this.#proceedAt) return this.proceed();
+    return [];
+  }
+
+  #tell(candidate: string): TunnelAction {
+    return send({ type: 'candidate', tunnel: this.tunnel, candidate, mid: MID });
+  }
+}
+
+function send(body: TunnelBody): TunnelAction {
+  return { kind: 'send', body };
+}

@@ -1,0 +1,76 @@
+/** How long one tunnel waits before it is offered again, by what became of the offers before. */
+import type { Random } from '../machine.ts';
+
+const RETRY_MS = 500;
+/** The peer answers and no connection comes of it: it may the next time. */
+const MAX_FAILED_RETRY_MS = 5_000;
+/**
+ * A peer that does not answer is probably dead, whatever the room says of it, and each offer costs servers and batteries something:
+ * offers become rarer up to this, until there is a sign that the next one may be heard. A quarter more or less by chance.
+ */
+export const MAX_SILENT_RETRY_MS = 48_000;
+/**
+ * From this many failures in a row on, an offerer uses its relay as well. One relay gets through wherever the other end may send UDP
+ * to the relay's ports; only where both ends reach nothing but the TURN server's own port does it take two. It is not the rule
+ * because libdatachannel 0.24 can lock up for good when the end that is the DTLS server, which is the offerer, sends by a relay of
+ * its own: ICE's thread then holds the lock that a relayed send takes and waits for the handshake, which waits for that send.
+ */
+export const OFFER_RELAY_FAILURES = 2;
+/** Doublings beyond this change nothing. */
+const MAX_COUNT = 10;
+
+export class Retry {
+  readonly #random: Random;
+  /** Connections in a row that did not come to be although the peer answered. */
+  #failures = 0;
+  /** Offers in a row that nobody answered. */
+  #silences = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Whether the next offer needs a relay of our own. */
+  get relay(): boolean {
+    return this.#failures >= OFFER_RELAY_FAILURES;
+  }
+
+  /** Whether the last offer was not answered. */
+  get silent(): boolean {
+    return this.#silences > 0;
+  }
+
+  /** The connection failed; milliseconds to wait. */
+  failed(): number {
+    const delay = this.#delay(this.#failures, MAX_FAILED_RETRY_MS);
+    this.#failures = Math.min(this.#failures + 1, MAX_COUNT);
+    return delay;
+  }
+
+  /** The peer did not answer; milliseconds to wait. */
+  unanswered(): number {
+    const delay = this.#delay(this.#silences, MAX_SILENT_RETRY_MS);
+    this.#silences = Math.min(this.#silences + 1, MAX_COUNT);
+    return delay;
+  }
+
+  /** There is an answer, or a reason to think that the next offer gets one. */
+  heard(): void {
+    this.#silences = 0;
+  }
+
+  /** Nothing that happened so far says anything about the next offer. */
+  reset(): void {
+    this.#failures = 0;
+    this.#silences = 0;
+  }
+
+  #delay(count: number, max: number): number {
+    return this.jitter(Math.min(RETRY_MS * 2 ** count, max));
+  }
+
+  /** A quarter more or less, so that many tunnels do not act together. */
+  jitter(ms: number): number {
+    return ms * (0.75 + this.#random() / 2);
+  }
+}

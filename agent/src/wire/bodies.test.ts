@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { type Body, decodeBody, encodeBody, parseBody } from './bodies.ts';
+import { DecodeError } from './reader.ts';
+
+const tunnel = '0123456789abcdef';
+const BODIES: readonly Body[] = [
+  { type: 'offer', tunnel, sdp: 'v=0\r\n', udp: ['192.0.2.1:7000', '[2001:db8::1]:7000'], kinds: ['successor'] },
+  { type: 'answer', tunnel, sdp: 'v=0\r\n', udp: [] },
+  { type: 'candidate', tunnel, candidate: 'candidate:1 1 UDP 2122317823 192.0.2.1 40000 typ host', mid: '0' },
+  { type: 'udp', udp: ['192.0.2.1:7000'] },
+  { type: 'edge', kinds: [] },
+  { type: 'refuse', tunnel, reason: 'limit' },
+  { type: 'bye', tunnel },
+  { type: 'members', certificates: ['RVZDMQ=='] },
+];
+
+describe('message bodies', () => {
+  for (const body of BODIES) {
+    it(`"${body.type}" survives both directions`, () => {
+      expect(decodeBody(encodeBody(body))).to.deep.equal(body);
+    });
+
+    it(`"${body.type}" with one key more, or one less, is refused`, () => {
+      expect(() => parseBody({ ...body, more: 1 })).to.throw(DecodeError);
+      for (const key of Object.keys(body)) {
+        const less = Object.fromEntries(Object.entries(body).filter(([k]) => k !== key));
+        expect(() => parseBody(less), key).to.throw(DecodeError);
+      }
+    });
+
+    it(`"${body.type}" cut short is refused at every length`, () => {
+      const bytes = encodeBody(body);
+      for (let n = 0; n < bytes.length; n++) expect(() => decodeBody(bytes.subarray(0, n))).to.throw(DecodeError);
+    });
+  }
+
+  for (const [why, body] of [
+    ['a type nobody allowed', { type: 'exec', command: 'id' }],
+    ['a tunnel that is not 16 hex characters', { type: 'bye', tunnel: 'X'.repeat(16) }],
+    ['a candidate that is no endpoint', { type: 'udp', udp: ['example.org:80'] }],
+    ['seventeen candidates', { type: 'udp', udp: new Array(17).fill('192.0.2.1:7000') }],
+    ['a kind twice', { type: 'edge', kinds: ['static', 'static'] }],
+    ['twenty-one certificates', { type: 'members', certificates: new Array(21).fill('RVZDMQ==') }],
+    ['a certificate that is no base64', { type: 'members', certificates: ['RVZDMQ'] }],
+    ['a reason of its own', { type: 'refuse', tunnel, reason: 'because' }],
+    ['no object', ['bye']],
+  ] as const)
+    it(`refuses ${why}`, () => {
+      expect(() => parseBody(body)).to.throw(DecodeError);
+    });
+
+  it('refuses bytes that are no UTF-8', () => {
+    const bytes = encodeBody({ type: 'candidate', tunnel, candidate: '@', mid: '0' });
+    bytes[bytes.indexOf('@')] = 0xff;
+    expect(() => decodeBody(bytes)).to.throw(DecodeError);
+  });
+
+  it('nothing but a DecodeError comes of any JSON', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(() => parseBody(value)).to.throw(DecodeError);
+      }),
+    );
+  });
+});

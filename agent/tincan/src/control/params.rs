@@ -1,0 +1,209 @@
+//! Parameters of every method. Unknown keys are errors, so that a misspelt one is noticed.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use base64::prelude::{Engine, BASE64_STANDARD};
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::wire::NodeId;
+
+/// Bytes that travel as base64.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+/// Private keys travel as blobs: nothing may print them.
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Blob;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64 with padding")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Blob, E> {
+                // The text is not repeated in the error: it may be a key.
+                BASE64_STANDARD.decode(text).map(Blob).map_err(|_| E::custom("not base64 with padding"))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+fn node_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    NodeId::parse(&text).ok_or_else(|| D::Error::custom("a node id is 32 lower-case hex characters"))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    pub client: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    pub name: String,
+    pub tap: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UdpPort {
+    /// 0: derived from the label (§8).
+    pub port: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Configure {
+    pub session_key: Blob,
+    pub certificate: Blob,
+    pub parameters: Blob,
+    pub bridge: Bridge,
+    pub udp: UdpPort,
+    pub stun: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Members {
+    pub certificates: Vec<Blob>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    #[serde(deserialize_with = "node_id")]
+    pub peer: NodeId,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocations {
+    pub list: Blob,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerNote {
+    #[serde(deserialize_with = "node_id")]
+    pub peer: NodeId,
+    pub note: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerCandidates {
+    #[serde(deserialize_with = "node_id")]
+    pub peer: NodeId,
+    pub candidates: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PeerWebrtc {
+    #[serde(deserialize_with = "node_id")]
+    pub peer: NodeId,
+    pub up: bool,
+    pub record_size: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Send {
+    #[serde(deserialize_with = "node_id")]
+    pub to: NodeId,
+    /// JSON of §9.3; tincan does not look into it.
+    pub body: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Ping {
+    #[serde(deserialize_with = "node_id")]
+    pub to: NodeId,
+    pub timeout_ms: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Shutdown {
+    pub keep_bridge: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    /// Seconds since 1970.
+    pub unix: u64,
+}
+
+#[derive(Debug)]
+pub enum Method {
+    Hello(Hello),
+    Configure(Box<Configure>),
+    Members(Members),
+    Forget(Peer),
+    Renew(Peer),
+    Revocations(Revocations),
+    Time(Time),
+    TunnelAdd(PeerNote),
+    TunnelDrain(Peer),
+    TunnelRemove(Peer),
+    TunnelNote(PeerNote),
+    TunnelCandidates(PeerCandidates),
+    TunnelWebrtc(PeerWebrtc),
+    Tunnels,
+    MembersList,
+    Send(Send),
+    Ping(Ping),
+    Stats,
+    Demand,
+    Shutdown(Shutdown),
+}
+
+impl Method {
+    pub(super) fn parse(name: &str, params: Value) -> Result<Self, String> {
+        Ok(match name {
+            "hello" => Method::Hello(read(params)?),
+            "configure" => Method::Configure(Box::new(read(params)?)),
+            "members" => Method::Members(read(params)?),
+            "forget" => Method::Forget(read(params)?),
+            "renew" => Method::Renew(read(params)?),
+            "revocations" => Method::Revocations(read(params)?),
+            "time" => Method::Time(read(params)?),
+            "tunnel-add" => Method::TunnelAdd(read(params)?),
+            "tunnel-drain" => Method::TunnelDrain(read(params)?),
+            "tunnel-remove" => Method::TunnelRemove(read(params)?),
+            "tunnel-note" => Method::TunnelNote(read(params)?),
+            "tunnel-candidates" => Method::TunnelCandidates(read(params)?),
+            "tunnel-webrtc" => Method::TunnelWebrtc(read(params)?),
+            "tunnels" => read::<Empty>(params).map(|_| Method::Tunnels)?,
+            "members-list" => read::<Empty>(params).map(|_| Method::MembersList)?,
+            "send" => Method::Send(read(params)?),
+            "ping" => Method::Ping(read(params)?),
+            "stats" => read::<Empty>(params).map(|_| Method::Stats)?,
+            "demand" => read::<Empty>(params).map(|_| Method::Demand)?,
+            "shutdown" => Method::Shutdown(read(params)?),
+            _ => return Err(format!("unknown method {name:?}")),
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(params: Value) -> Result<T, String> {
+    serde_json::from_value(params).map_err(|error| format!("params: {error}"))
+}

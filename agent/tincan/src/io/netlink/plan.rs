@@ -1,0 +1,194 @@
+//! What to change so that the kernel's picture becomes the wanted one. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::io::batch::segments_in_batch;
+use crate::wire::Mac;
+
+use super::snapshot::{Link, Snapshot};
+use super::{within, NetlinkError};
+
+/// A permanent neighbour entry: who has this address needs not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Neighbour {
+    pub address: IpAddr,
+    pub mac: Mac,
+}
+
+impl Neighbour {
+    /// The entries of one member: each of its overlay addresses, and its link-local address (docs/wire.md §3).
+    pub fn of_member(addresses: impl IntoIterator<Item = IpAddr>, mac: Mac) -> impl Iterator<Item = Self> {
+        let link_local = IpAddr::V6(mac.link_local());
+        addresses.into_iter().chain(std::iter::once(link_local)).map(move |address| Self { address, mac })
+    }
+}
+
+/// How it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    pub bridge: String,
+    /// An open tap; it becomes the bridge's port.
+    pub tap: String,
+    pub mac: Mac,
+    pub mtu: u16,
+    /// Overlay addresses with the subnet's prefix length. The link-local address comes by itself.
+    pub addresses: Vec<(IpAddr, u8)>,
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// One change; as text it completes "cannot ...".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Sysctl { link: String, name: &'static str, value: &'static str },
+    CreateBridge { name: String, mac: Mac },
+    ConfigureBridge { index: u32, name: String },
+    SetMac { index: u32, name: String, mac: Mac },
+    SetMtu { index: u32, name: String, mtu: u16 },
+    SetSegments { index: u32, name: String, segments: u32 },
+    NoGeneratedAddresses { index: u32, name: String },
+    Attach { port: u32, bridge: u32, name: String },
+    SetUp { index: u32, name: String },
+    AddAddress { index: u32, address: IpAddr, prefix: u8 },
+    RemoveAddress { index: u32, address: IpAddr, prefix: u8 },
+    SetNeighbour { index: u32, neighbour: Neighbour },
+    RemoveNeighbour { index: u32, neighbour: Neighbour },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sysctl { link, name, value } => write!(out, "set net.ipv6.conf.{link}.{name} to {value}"),
+            Self::CreateBridge { name, .. } => write!(out, "create bridge {name}"),
+            Self::ConfigureBridge { name, .. } => write!(out, "switch off STP and multicast snooping of {name}"),
+            Self::SetMac { name, mac, .. } => write!(out, "set the MAC of {name} to {mac}"),
+            Self::SetMtu { name, mtu, .. } => write!(out, "set the MTU of {name} to {mtu}"),
+            Self::SetSegments { name, segments, .. } => {
+                write!(out, "bound super-frames of {name} to {segments} segments")
+            }
+            Self::NoGeneratedAddresses { name, .. } => write!(out, "stop {name} from making addresses by itself"),
+            Self::Attach { name, .. } => write!(out, "attach {name} to the bridge"),
+            Self::SetUp { name, .. } => write!(out, "set {name} up"),
+            Self::AddAddress { address, prefix, .. } => write!(out, "add address {address}/{prefix}"),
+            Self::RemoveAddress { address, prefix, .. } => write!(out, "remove address {address}/{prefix}"),
+            Self::SetNeighbour { neighbour, .. } => {
+                write!(out, "set neighbour {} to {}", neighbour.address, neighbour.mac)
+            }
+            Self::RemoveNeighbour { neighbour, .. } => write!(out, "remove neighbour {}", neighbour.address),
+        }
+    }
+}
+
+impl Change {
+    /// Whether this never follows from what members and certificates say: then somebody changed it behind our back.
+    pub fn is_structure(&self) -> bool {
+        !matches!(
+            self,
+            Self::SetMtu { .. }
+                | Self::SetSegments { .. }
+                | Self::SetMac { .. }
+                | Self::AddAddress { .. }
+                | Self::RemoveAddress { .. }
+                | Self::SetNeighbour { .. }
+                | Self::RemoveNeighbour { .. }
+        )
+    }
+}
+
+/// The changes of one round. What needs something that is not there yet comes in the next round.
+pub(super) fn plan(desired: &Desired, now: &Snapshot) -> Result<Vec<Change>, NetlinkError> {
+    let tap = now.link(&desired.tap).ok_or_else(|| NetlinkError::NoTap(desired.tap.clone()))?;
+    let Some(bridge) = now.link(&desired.bridge) else {
+        return Ok(vec![Change::CreateBridge { name: desired.bridge.clone(), mac: desired.mac }]);
+    };
+    if bridge.bridge.is_none() {
+        return Err(NetlinkError::NotABridge(desired.bridge.clone()));
+    }
+    let mut changes = vec![];
+    links(desired, now, bridge, tap, &mut changes);
+    addresses(desired, now, bridge.index, &mut changes);
+    neighbours(desired, now, bridge.index, &mut changes);
+    Ok(changes)
+}
+
+fn links(desired: &Desired, now: &Snapshot, bridge: &Link, tap: &Link, changes: &mut Vec<Change>) {
+    for setting in &now.sysctls {
+        if setting.is != setting.wanted {
+            changes.push(Change::Sysctl { link: setting.link.clone(), name: setting.name, value: setting.wanted });
+        }
+    }
+    let (index, name) = (bridge.index, bridge.name.clone());
+    if bridge.bridge.is_some_and(|bridge| bridge.stp || bridge.multicast_snooping) {
+        changes.push(Change::ConfigureBridge { index, name: name.clone() });
+    }
+    if bridge.generates_addresses == Some(true) {
+        changes.push(Change::NoGeneratedAddresses { index, name: name.clone() });
+    }
+    if bridge.mac != Some(desired.mac) {
+        changes.push(Change::SetMac { index, name: name.clone(), mac: desired.mac });
+    }
+    // The port first: a bridge whose MTU was never set takes the smallest of its ports.
+    for link in [tap, bridge] {
+        if link.mtu != u32::from(desired.mtu) {
+            changes.push(Change::SetMtu { index: link.index, name: link.name.clone(), mtu: desired.mtu });
+        }
+    }
+    // A super-frame that leaves in two batches costs two calls on every side. Only the machine's own TCP asks the bridge;
+    // the tap keeps its bound, since a frame above it would be cut in software.
+    let segments = segments_in_batch(desired.mtu);
+    if bridge.gso_segments.is_some_and(|most| most != segments) {
+        changes.push(Change::SetSegments { index, name: name.clone(), segments });
+    }
+    if tap.controller != Some(index) {
+        changes.push(Change::Attach { port: tap.index, bridge: index, name: tap.name.clone() });
+    }
+    for link in [tap, bridge] {
+        if !link.up {
+            changes.push(Change::SetUp { index: link.index, name: link.name.clone() });
+        }
+    }
+}
+
+fn addresses(desired: &Desired, now: &Snapshot, index: u32, changes: &mut Vec<Change>) {
+    let link_local = IpAddr::V6(desired.mac.link_local());
+    let wanted: Vec<(IpAddr, u8)> = desired
+        .addresses
+        .iter()
+        .copied()
+        .chain(std::iter::once((link_local, 64)))
+        .filter(|(address, _)| now.has_ipv6 || address.is_ipv4())
+        .collect();
+    let have: Vec<(IpAddr, u8)> =
+        now.addresses.iter().filter(|entry| entry.index == index).map(|entry| (entry.address, entry.prefix)).collect();
+    for &(address, prefix) in have.iter().filter(|entry| !wanted.contains(entry)) {
+        // Only what an earlier certificate or the kernel put there; an administrator's other addresses stay.
+        let of_overlay = desired.addresses.iter().any(|&(network, length)| within(address, network, length));
+        if of_overlay || matches!(address, IpAddr::V6(v6) if is_link_local(v6)) {
+            changes.push(Change::RemoveAddress { index, address, prefix });
+        }
+    }
+    for &(address, prefix) in wanted.iter().filter(|entry| !have.contains(entry)) {
+        changes.push(Change::AddAddress { index, address, prefix });
+    }
+}
+
+fn neighbours(desired: &Desired, now: &Snapshot, index: u32, changes: &mut Vec<Change>) {
+    let usable = |neighbour: &&Neighbour| now.has_ipv6 || neighbour.address.is_ipv4();
+    let wanted: BTreeSet<&Neighbour> = desired.neighbours.iter().filter(usable).collect();
+    let wanted_addresses: BTreeSet<IpAddr> = wanted.iter().map(|neighbour| neighbour.address).collect();
+    let have: BTreeSet<&Neighbour> = now.neighbours.iter().collect();
+    for neighbour in have.difference(&wanted) {
+        // A ruled MAC was set by us (docs/wire.md §3); any other entry is the administrator's.
+        if neighbour.mac.is_ruled() && !wanted_addresses.contains(&neighbour.address) {
+            changes.push(Change::RemoveNeighbour { index, neighbour: **neighbour });
+        }
+    }
+    for neighbour in wanted.difference(&have) {
+        changes.push(Change::SetNeighbour { index, neighbour: **neighbour });
+    }
+}
+
+fn is_link_local(address: Ipv6Addr) -> bool {
+    address.segments().first().is_some_and(|first| first & 0xffc0 == 0xfe80)
+}

@@ -1,0 +1,259 @@
+//! What the kernel has, as far as it matters here.
+
+use std::net::IpAddr;
+
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::wire::Mac;
+
+use super::plan::{Desired, Neighbour};
+use super::request::Socket;
+use super::sysctl::{self, Setting};
+use super::NetlinkError;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    pub index: u32,
+    pub name: String,
+    pub mac: Option<Mac>,
+    pub mtu: u32,
+    /// The most segments of a super-frame that TCP may make for this link.
+    pub gso_segments: Option<u32>,
+    pub up: bool,
+    pub running: bool,
+    pub loopback: bool,
+    /// The bridge it is a port of.
+    pub controller: Option<u32>,
+    /// Present when it is a bridge.
+    pub bridge: Option<Bridge>,
+    /// Whether the kernel makes link-local addresses by itself; None without IPv6.
+    pub generates_addresses: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bridge {
+    pub stp: bool,
+    pub multicast_snooping: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub index: u32,
+    pub address: IpAddr,
+    pub prefix: u8,
+    /// Duplicate address detection has not finished, or has failed.
+    pub unfinished: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub links: Vec<Link>,
+    pub addresses: Vec<Address>,
+    /// Permanent entries of the bridge.
+    pub neighbours: Vec<Neighbour>,
+    pub sysctls: Vec<Setting>,
+    pub has_ipv6: bool,
+}
+
+impl Snapshot {
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+}
+
+/// An address of this machine that peers may try.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalAddress {
+    pub address: IpAddr,
+    pub prefix: u8,
+    pub interface: String,
+    pub index: u32,
+}
+
+impl Socket {
+    pub fn snapshot(&mut self, desired: &Desired) -> Result<Snapshot, NetlinkError> {
+        let links = self.links()?;
+        let bridge = links.iter().find(|link| link.name == desired.bridge).map(|link| link.index);
+        let neighbours = match bridge {
+            Some(index) => self.permanent_neighbours(index)?,
+            None => vec![],
+        };
+        Ok(Snapshot {
+            links,
+            addresses: self.addresses()?,
+            neighbours,
+            sysctls: sysctl::read(&desired.bridge, &desired.tap),
+            has_ipv6: sysctl::has_ipv6(),
+        })
+    }
+
+    pub fn links(&mut self) -> Result<Vec<Link>, NetlinkError> {
+        let answers = self.dump("list the links", RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewLink(message) => Some(link(message)),
+                _ => None,
+            })
+            .collect())
+    }
+
+    pub fn addresses(&mut self) -> Result<Vec<Address>, NetlinkError> {
+        let answers = self.dump("list the addresses", RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewAddress(message) => address(&message),
+                _ => None,
+            })
+            .collect())
+    }
+
+    fn permanent_neighbours(&mut self, index: u32) -> Result<Vec<Neighbour>, NetlinkError> {
+        let answers =
+            self.dump("list the neighbours", RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewNeighbour(message) if message.header.ifindex == index => neighbour(&message),
+                _ => None,
+            })
+            .collect())
+    }
+
+    pub fn local_addresses(&mut self, excluded: &[&str]) -> Result<Vec<LocalAddress>, NetlinkError> {
+        let links = self.links()?;
+        let excluded_index: Vec<u32> =
+            links.iter().filter(|link| excluded.contains(&link.name.as_str())).map(|link| link.index).collect();
+        let usable = |link: &&Link| {
+            link.up
+                && link.running
+                && !link.loopback
+                && !excluded_index.contains(&link.index)
+                && !link.controller.is_some_and(|bridge| excluded_index.contains(&bridge))
+        };
+        let mut found: Vec<LocalAddress> = vec![];
+        for entry in self.addresses()?.into_iter().filter(|entry| !entry.unfinished && is_global(entry.address)) {
+            let Some(link) = links.iter().filter(usable).find(|link| link.index == entry.index) else { continue };
+            let Address { address, prefix, index, .. } = entry;
+            found.push(LocalAddress { address, prefix, interface: link.name.clone(), index });
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn link(message: LinkMessage) -> Link {
+    let flags = message.header.flags;
+    let mut link = Link {
+        index: message.header.index,
+        up: flags.contains(LinkFlags::Up),
+        running: flags.contains(LinkFlags::Running),
+        loopback: flags.contains(LinkFlags::Loopback),
+        ..Link::default()
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Address(bytes) => link.mac = mac(&bytes),
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::GsoMaxSegs(segments) => link.gso_segments = Some(segments),
+            LinkAttribute::Controller(index) => link.controller = Some(index),
+            LinkAttribute::LinkInfo(infos) => link.bridge = bridge(&infos),
+            LinkAttribute::AfSpecUnspec(families) => link.generates_addresses = generates_addresses(&families),
+            _ => {}
+        }
+    }
+    link
+}
+
+fn bridge(infos: &[LinkInfo]) -> Option<Bridge> {
+    let attributes = infos.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Bridge(attributes)) => Some(attributes),
+        _ => None,
+    })?;
+    let mut bridge = Bridge::default();
+    for attribute in attributes {
+        match attribute {
+            InfoBridge::StpState(state) => bridge.stp = *state != BridgeStpState::Disabled,
+            InfoBridge::MulticastSnooping(on) => bridge.multicast_snooping = *on,
+            _ => {}
+        }
+    }
+    Some(bridge)
+}
+
+fn generates_addresses(families: &[AfSpecUnspec]) -> Option<bool> {
+    let inet6 = families.iter().find_map(|family| match family {
+        AfSpecUnspec::Inet6(attributes) => Some(attributes),
+        _ => None,
+    })?;
+    inet6.iter().find_map(|attribute| match attribute {
+        AfSpecInet6::AddrGenMode(mode) => Some(*mode != In6AddrGenMode::None),
+        _ => None,
+    })
+}
+
+fn address(message: &AddressMessage) -> Option<Address> {
+    // On a point-to-point link `Address` is the other end; `Local` is ours wherever it stands (rtnetlink(7)).
+    let (mut local, mut other, mut flags) = (None, None, AddressFlags::empty());
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(ip) => local = Some(*ip),
+            AddressAttribute::Address(ip) => other = Some(*ip),
+            AddressAttribute::Flags(all) => flags = *all,
+            _ => {}
+        }
+    }
+    let unfinished = flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed | AddressFlags::Deprecated);
+    let optimistic = flags.contains(AddressFlags::Optimistic);
+    Some(Address {
+        index: message.header.index,
+        address: local.or(other)?,
+        prefix: message.header.prefix_len,
+        unfinished: unfinished && !optimistic,
+    })
+}
+
+/// A permanent entry.
+pub(super) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {
+    if message.header.state != NeighbourState::Permanent {
+        return None;
+    }
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => mac(bytes),
+        _ => None,
+    });
+    Some(Neighbour { address: neighbour_address(message)?, mac: mac? })
+}
+
+/// Whose entry this is, permanent or not; bridges have entries of MACs besides (bridge(8)).
+pub(super) fn neighbour_address(message: &NeighbourMessage) -> Option<IpAddr> {
+    if !matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+        return None;
+    }
+    message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => Some(IpAddr::V4(*ip)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    })
+}
+
+fn mac(bytes: &[u8]) -> Option<Mac> {
+    bytes.try_into().ok().map(Mac)
+}
+
+fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local() && !v4.is_unspecified() && !v4.is_multicast(),
+        IpAddr::V6(v6) => {
+            !v6.is_loopback() && !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local()
+        }
+    }
+}

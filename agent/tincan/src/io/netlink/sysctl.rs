@@ -1,0 +1,42 @@
+//! The few settings rtnetlink does not have. /proc/sys/net shows the namespace of the calling thread.
+
+use std::io;
+use std::path::PathBuf;
+
+/// One setting as it is and as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub link: String,
+    pub name: &'static str,
+    pub is: String,
+    pub wanted: &'static str,
+}
+
+/// On the bridge: IPv6 without router advertisements (one from the overlay must not become the machine's default route)
+/// and without duplicate address detection (addresses are signed into certificates, and a flood per start is not free).
+const BRIDGE: [(&str, &str); 4] = [("disable_ipv6", "0"), ("accept_ra", "0"), ("autoconf", "0"), ("accept_dad", "0")];
+/// On the tap: no address at all; it would announce a random MAC to the whole overlay.
+const TAP: [(&str, &str); 1] = [("disable_ipv6", "1")];
+
+/// The settings of both links that can be read.
+pub fn read(bridge: &str, tap: &str) -> Vec<Setting> {
+    let all = BRIDGE.iter().map(|entry| (bridge, entry)).chain(TAP.iter().map(|entry| (tap, entry)));
+    all.filter_map(|(link, (name, wanted))| {
+        let is = std::fs::read_to_string(path(link, name)).ok()?;
+        Some(Setting { link: link.to_owned(), name, is: is.trim().to_owned(), wanted })
+    })
+    .collect()
+}
+
+pub fn write(link: &str, name: &str, value: &str) -> io::Result<()> {
+    std::fs::write(path(link, name), value)
+}
+
+pub fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/sys/net/ipv6").exists()
+}
+
+fn path(link: &str, name: &str) -> PathBuf {
+    // Interface names have no '/' (`Tap::open` and the kernel refuse them).
+    ["/proc/sys/net/ipv6/conf", link, name].iter().collect()
+}

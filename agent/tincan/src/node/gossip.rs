@@ -1,0 +1,159 @@
+//! Control records between nodes (docs/wire.md §6.5): agents' messages, adjacency, revocations and certificates.
+
+use base64::prelude::{Engine, BASE64_STANDARD};
+use serde_json::{json, Value};
+
+use super::receive::Arrival;
+use super::{Node, GOSSIP, GOSSIP_PAUSE};
+use crate::session::{Change, Now};
+use crate::wire::control::Control;
+use crate::wire::record::CONTROL;
+use crate::wire::Label;
+
+impl Node {
+    pub(super) fn control(&mut self, source: Label, plaintext: &[u8], arrival: Arrival, now: Now) {
+        match Control::decode(plaintext) {
+            Ok(Control::Confirm) => {}
+            Ok(Control::Agent(body)) => self.agent_message(source, body, now),
+            Ok(Control::Adjacency { sequence, labels }) => self.adjacency(source, sequence, &labels, arrival, now),
+            Ok(Control::Revocations(list)) => self.revocations(source, list, now),
+            Ok(Control::Certificate(raw)) => self.certificate(source, raw, now),
+            Err(_) => self.counters.add("malformed"),
+        }
+    }
+
+    fn agent_message(&mut self, source: Label, body: &[u8], now: Now) {
+        if !self.limits.message(source, body.len(), now) {
+            return self.counters.add("controlTooMany");
+        }
+        let Some(from) = self.sessions.member(source).map(|member| member.node_id.to_string()) else { return };
+        match serde_json::from_slice::<Value>(body) {
+            Ok(body) => self.event("message", json!({ "from": from, "body": body })),
+            Err(_) => self.counters.add("malformed"),
+        }
+    }
+
+    fn adjacency(&mut self, source: Label, sequence: u32, labels: &[Label], arrival: Arrival, now: Now) {
+        let Some(tunnel) = self.tunnels.of_mut(source).filter(|_| arrival.routed.is_none()) else {
+            return self.counters.add("adjacencyNotByNeighbour");
+        };
+        // Serial arithmetic (RFC 1982): an older record that arrives late changes nothing.
+        if tunnel.adjacency_sequence.is_some_and(|known| (sequence.wrapping_sub(known) as i32) < 0) {
+            return;
+        }
+        // What is dropped here comes again within ten seconds.
+        if !self.limits.adjacency(source, now) {
+            return self.counters.add("controlTooMany");
+        }
+        tunnel.adjacency_sequence = Some(sequence);
+        let (port, peer) = (tunnel.port, tunnel.peer.to_string());
+        if self.switch.set_adjacent(port, labels) {
+            let labels: Vec<String> = labels.iter().map(Label::to_string).collect();
+            self.event("adjacency", json!({ "peer": peer, "labels": labels }));
+        }
+    }
+
+    /// A tunnel came or went.
+    pub(super) fn adjacency_changed(&mut self, now: Now) {
+        let at = self.gossiped + GOSSIP_PAUSE;
+        if now.us >= at {
+            self.tell_adjacency(now);
+        } else {
+            self.gossip_at = self.gossip_at.min(at);
+        }
+    }
+
+    /// Our live tunnels, to every neighbour; those that are there to stay.
+    pub(super) fn tell_adjacency(&mut self, now: Now) {
+        self.gossip_at = now.us + GOSSIP;
+        self.gossiped = now.us;
+        self.adjacency_sequence = self.adjacency_sequence.wrapping_add(1);
+        for port in self.tunnels.ports() {
+            self.tell_adjacency_to(port, now);
+        }
+    }
+
+    fn tell_adjacency_to(&mut self, port: u32, now: Now) {
+        let live = self.tunnels.iter().filter(|tunnel| tunnel.up && !tunnel.draining);
+        let labels = live.map(|tunnel| tunnel.label).collect();
+        let body = Control::Adjacency { sequence: self.adjacency_sequence, labels }.encode();
+        self.send_neighbour(port, CONTROL, &body, now);
+    }
+
+    /// What a neighbour should know at the beginning of a session.
+    pub(super) fn greet(&mut self, port: u32, now: Now) {
+        if let Some(tunnel) = self.tunnels.get_mut(port) {
+            // Its numbers begin anew with its process.
+            tunnel.adjacency_sequence = None;
+        }
+        self.tell_adjacency_to(port, now);
+        if let Some(list) = self.sessions.revocations().map(|list| list.raw().to_vec()) {
+            self.send_neighbour(port, CONTROL, &Control::Revocations(&list).encode(), now);
+        }
+    }
+
+    fn revocations(&mut self, source: Label, list: &[u8], now: Now) {
+        let known = self.sessions.revocations().is_some_and(|known| known.raw() == list);
+        if !known && !self.limits.object(source, now) {
+            return self.counters.add("controlTooMany");
+        }
+        match self.take_revocations(list, now) {
+            Ok(()) => self.tell_revocations(),
+            Err(refusal) => self.counters.add(refusal.name()),
+        }
+    }
+
+    /// Takes a revocation list and passes it on; every neighbour that had it already refuses it, so this ends. The revoked get it
+    /// too, as the last they hear: they know then why nobody answers.
+    pub(super) fn take_revocations(&mut self, list: &[u8], now: Now) -> Result<(), crate::session::Refusal> {
+        self.sessions.check_revocations(list)?;
+        let body = Control::Revocations(list).encode();
+        for port in self.tunnels.ports() {
+            self.send_neighbour(port, CONTROL, &body, now);
+        }
+        let actions = self.sessions.set_revocations(list)?;
+        self.act(actions, now);
+        Ok(())
+    }
+
+    /// The agent keeps the list over a restart, and has tunnels and flows to the revoked nodes.
+    pub(super) fn tell_revocations(&mut self) {
+        if let Some(list) = self.sessions.revocations().map(|list| BASE64_STANDARD.encode(list.raw())) {
+            self.event("revocations", json!({ "list": list }));
+        }
+    }
+
+    fn certificate(&mut self, source: Label, raw: &[u8], now: Now) {
+        if !self.sessions.knows(raw) && !self.limits.object(source, now) {
+            return self.counters.add("controlTooMany");
+        }
+        match self.sessions.add_member(raw, now) {
+            Ok(added) => {
+                self.act(added.actions, now);
+                if added.change != Change::Known {
+                    self.members_changed(now);
+                    self.event("member", json!({ "certificate": BASE64_STANDARD.encode(raw) }));
+                    self.pass_certificate(raw, Some(source), now);
+                    self.member_added(added.label, now);
+                }
+            }
+            Err(refusal) => self.counters.add(refusal.name()),
+        }
+    }
+
+    pub(super) fn pass_certificate(&mut self, raw: &[u8], except: Option<Label>, now: Now) {
+        let body = Control::Certificate(raw).encode();
+        for port in self.tunnels.ports() {
+            if self.tunnels.get(port).is_some_and(|tunnel| Some(tunnel.label) != except) {
+                self.send_neighbour(port, CONTROL, &body, now);
+            }
+        }
+    }
+
+    /// A tunnel may have waited for this member's key.
+    pub(super) fn member_added(&mut self, label: Label, now: Now) {
+        if let Some(port) = self.tunnels.port_of(label) {
+            self.want_session(port, now);
+        }
+    }
+}

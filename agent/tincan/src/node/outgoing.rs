@@ -1,0 +1,84 @@
+//! Frames on their way out: from the tap, and from controllers.
+
+use super::{Node, TAP_PORT, TURN};
+use crate::frame::{parse_tap, segment};
+use crate::session::Now;
+use crate::switch::{Output, PacketOut};
+
+impl Node {
+    /// The tap can be read.
+    pub fn tap_ready(&mut self, now: Now) {
+        let mut buffer = std::mem::take(&mut self.tap_buffer);
+        for _ in 0..TURN {
+            match self.tap.read(&mut buffer) {
+                Ok(Some(length)) => self.outgoing(buffer.get(..length).unwrap_or(&[]), now),
+                Ok(None) => break,
+                Err(error) => {
+                    self.tap_failed(&error);
+                    break;
+                }
+            }
+        }
+        self.tap_buffer = buffer;
+    }
+
+    fn outgoing(&mut self, bytes: &[u8], now: Now) {
+        let frame = match parse_tap(bytes) {
+            Ok(frame) => frame,
+            Err(error) => return self.counters.add(error.counter()),
+        };
+        let outputs = self.switch.frame(TAP_PORT, None, frame.frame, now.us);
+        for output in outputs.iter() {
+            match *output {
+                Output::Node { label, port, detour } => self.send_frame(label, port, detour, &frame, now),
+                Output::Flood => {
+                    let mut frames = Vec::new();
+                    let cut = segment(&frame, usize::MAX, |flags, head, payload| {
+                        frames.push((flags & crate::frame::PARTIAL != 0, [head, payload].concat()));
+                    });
+                    if let Err(error) = cut {
+                        self.counters.add(error.counter());
+                    }
+                    for (partial, frame) in frames {
+                        self.originate(&frame, partial, now);
+                    }
+                }
+                // The bridge has only one port towards us: nothing goes back where it came from.
+                Output::Tap { .. } => self.counters.add("tapHairpin"),
+                Output::Drop(reason) => self.dropped(reason),
+            }
+        }
+    }
+
+    /// Frames that a controller sent by packet-out.
+    pub fn packets_out(&mut self, packets: Vec<PacketOut>, now: Now) {
+        for packet in packets {
+            let mut whole = vec![0; crate::frame::VNET_BYTES];
+            whole.extend_from_slice(&packet.frame);
+            for output in packet.outputs.iter() {
+                match *output {
+                    Output::Tap { .. } => self.write_tap(&packet.frame),
+                    Output::Node { label, port, detour } => match parse_tap(&whole) {
+                        Ok(frame) => self.send_frame(label, port, detour, &frame, now),
+                        Err(error) => self.counters.add(error.counter()),
+                    },
+                    Output::Flood => self.originate(&packet.frame, false, now),
+                    Output::Drop(reason) => self.dropped(reason),
+                }
+            }
+        }
+    }
+
+    fn write_tap(&mut self, frame: &[u8]) {
+        let mut merger = crate::frame::Merger::new();
+        let Node { tap, counters, .. } = self;
+        let pushed = merger.push(0, 0, 0, frame, &mut |delivery| {
+            if tap.write(delivery).is_err() {
+                counters.add("tapWrite");
+            }
+        });
+        if let Err(error) = pushed {
+            counters.add(error.counter());
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Probes on their way out and in, what follows from a changed path, and `ping`.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use super::outlet::Way;
+use super::receive::Arrival;
+use super::Node;
+use crate::log;
+use crate::session::Now;
+use crate::switch::PortKind;
+use crate::time::{Micros, MILLISECOND, SECOND};
+use crate::tunnel::{eligible, Action, PathKind, Via};
+use crate::wire::probe::{Probe, PROBE_RECORD_MIN};
+use crate::wire::record::PROBE;
+use crate::wire::routing::HOP_LIMIT;
+use crate::wire::Label;
+
+/// A `ping` that has no answer yet.
+pub struct PendingPing {
+    client: u32,
+    id: u64,
+    to: Label,
+    until: Micros,
+    next_at: Micros,
+    sent: Vec<([u8; 8], Micros)>,
+}
+
+/// A `ping` that has come to its end.
+#[derive(Debug)]
+pub struct Pinged {
+    pub client: u32,
+    pub id: u64,
+    /// Round trip in microseconds, the path's name, hops; None: nobody answered in time.
+    pub answer: Option<(u64, &'static str, u32)>,
+}
+
+/// While there is no session the first probe waits for it; then one a second, as ping(8) does.
+const PING_AGAIN: Micros = SECOND;
+const PING_POLL: Micros = 10 * MILLISECOND;
+
+impl PendingPing {
+    pub fn deadline(&self) -> Micros {
+        self.next_at.min(self.until)
+    }
+}
+
+impl Node {
+    /// Carries out what a tunnel's machine wants.
+    pub(super) fn run(&mut self, port: u32, actions: Vec<Action>, now: Now) {
+        for action in actions {
+            match action {
+                Action::Request { via, challenge, proven, size } => {
+                    let Some(tunnel) = self.tunnels.get(port) else { return };
+                    let (label, way) = (tunnel.label, tunnel.way(via));
+                    let size = size.max(PROBE_RECORD_MIN);
+                    let probe = Probe { response: false, proven, size, challenge, seen: None };
+                    self.send_probe(label, way, &probe.encode(), now);
+                }
+                Action::Changed => self.path_changed(port, now),
+            }
+        }
+    }
+
+    fn path_changed(&mut self, port: u32, now: Now) {
+        let Some(tunnel) = self.tunnels.get_mut(port) else { return };
+        let up = tunnel.paths.kind() != PathKind::None;
+        let was_up = std::mem::replace(&mut tunnel.up, up);
+        tunnel.local = match tunnel.paths.current() {
+            Some(Via::Direct(remote)) => local_address(remote, self.udp_port),
+            _ => None,
+        };
+        let (label, kind, size) = (tunnel.label, tunnel.paths.kind(), tunnel.paths.record_size());
+        let remote = match tunnel.paths.current() {
+            Some(Via::Direct(remote)) => remote.to_string(),
+            _ => "-".to_string(),
+        };
+        log!(Info, "path", peer = label, path = kind.name(), remote = remote, recordSize = size);
+        if up != was_up {
+            self.set_port(port, label, up);
+            if !up {
+                let actions = self.flood.tunnel_down(port, self.switch.neighbours(), now.us);
+                self.flood_actions(actions, port, now);
+            }
+            self.adjacency_changed(now);
+        }
+        self.event_tunnel(port, now);
+    }
+
+    pub(super) fn set_port(&mut self, port: u32, label: Label, up: bool) {
+        // OpenFlow gives a port's name 15 characters.
+        let name = format!("t{port}");
+        self.switch.set_port(port, &name, PortKind::Tunnel(label), up);
+    }
+
+    pub(super) fn event_tunnel(&mut self, port: u32, now: Now) {
+        if let Some(data) = self.tunnel_json(port, now) {
+            self.event("tunnel", data);
+        }
+    }
+
+    /// Plaintext of a probe of `source`.
+    pub(super) fn probe(&mut self, source: Label, plaintext: &[u8], arrival: Arrival, now: Now) {
+        let Ok(probe) = Probe::decode(plaintext) else { return self.counters.add("malformed") };
+        if !self.limits.probe(source, now) {
+            return self.counters.add("probeTooMany");
+        }
+        if probe.response {
+            self.probe_response(source, &probe, arrival, now);
+        } else {
+            self.probe_request(source, &probe, arrival, now);
+        }
+    }
+
+    fn probe_request(&mut self, source: Label, probe: &Probe, arrival: Arrival, now: Now) {
+        let mut response = Probe { response: true, proven: false, seen: None, ..*probe };
+        if arrival.routed.is_some() {
+            self.reach.heard(source);
+            if !probe.proven {
+                self.reach.complained(source, now.us);
+            }
+            self.send_plain(source, PROBE, &response.encode(), now);
+            return;
+        }
+        let mut actions = Vec::new();
+        let allowed = match arrival.via {
+            Via::Direct(address) => {
+                response.seen = Some(address);
+                eligible(address, &self.overlay_subnets()) && !self.is_own(address)
+            }
+            Via::Webrtc => true,
+        };
+        let own = self.tunnels.of_mut(source).filter(|t| arrival.via != Via::Webrtc || arrival.channel == Some(t.port));
+        let port = own.map(|tunnel| {
+            response.proven = tunnel.paths.request(arrival.via, probe.proven, allowed, now.us, &mut actions).proven;
+            tunnel.port
+        });
+        self.send_probe(source, arrival.way(), &response.encode(), now);
+        if let Some(port) = port {
+            self.run(port, actions, now);
+        }
+    }
+
+    fn probe_response(&mut self, source: Label, probe: &Probe, arrival: Arrival, now: Now) {
+        // What was asked by others comes back bare where the one asked is adjacent.
+        self.reach.answered(source, probe.challenge, now.us);
+        if self.ping_answered(source, probe.challenge, arrival, now) || arrival.routed.is_some() {
+            return;
+        }
+        let mut actions = Vec::new();
+        let own = self.tunnels.of_mut(source).filter(|t| arrival.via != Via::Webrtc || arrival.channel == Some(t.port));
+        let Some(tunnel) = own else { return };
+        let port = tunnel.port;
+        if !tunnel.paths.response(arrival.via, probe.challenge, probe.size, probe.proven, now.us, &mut actions) {
+            self.counters.add("probeUnasked");
+            return;
+        }
+        if let Some(seen) = probe.seen.filter(|_| tunnel.paths.current() == Some(arrival.via)) {
+            tunnel.observed = Some(seen);
+        }
+        let rtt = tunnel.paths.rtt_us();
+        if let Some(rtt) = rtt {
+            self.switch.set_rtt(port, Micros::from(rtt));
+        }
+        self.run(port, actions, now);
+        self.gather_changed(now);
+    }
+
+    /// Asks after destinations that are not adjacent and from which nothing comes.
+    pub(super) fn reach_tick(&mut self, now: Now) {
+        for ask in self.reach.tick(now.us) {
+            let probe = Probe {
+                response: false,
+                proven: ask.heard,
+                size: PROBE_RECORD_MIN,
+                challenge: ask.challenge,
+                seen: None,
+            };
+            match ask.by {
+                // It has a path of its own now, which is watched by itself. There this would be a probe of that path, and without PROVEN
+                // take it back.
+                None if self.is_adjacent(ask.label, now) => self.reach.heard(ask.label),
+                None => {
+                    self.send_plain(ask.label, PROBE, &probe.encode(), now);
+                }
+                Some(port) if self.sessions.usable(ask.label, now) => {
+                    self.send_plain_by(port, ask.label, PROBE, &probe.encode(), now);
+                }
+                Some(port) => {
+                    self.reach.unsent(ask.label, port);
+                    let started = self.sessions.start(ask.label, now);
+                    self.act(started, now);
+                }
+            }
+        }
+        self.counters.add_many("firstHopLeft", self.reach.take_left());
+    }
+
+    // ---- ping ----
+
+    pub(super) fn ping(&mut self, client: u32, id: u64, to: Label, timeout_ms: u32, now: Now) {
+        let until = now.us + Micros::from(timeout_ms) * MILLISECOND;
+        self.pings.push(PendingPing { client, id, to, until, next_at: now.us, sent: Vec::new() });
+        if !self.sessions.usable(to, now) {
+            let started = self.sessions.start(to, now);
+            self.act(started, now);
+        }
+        self.ping_tick(now);
+    }
+
+    pub(super) fn ping_tick(&mut self, now: Now) {
+        let mut pings = std::mem::take(&mut self.pings);
+        pings.retain_mut(|ping| {
+            if now.us >= ping.until {
+                self.pinged.push(Pinged { client: ping.client, id: ping.id, answer: None });
+                return false;
+            }
+            if now.us < ping.next_at {
+                return true;
+            }
+            if !self.sessions.usable(ping.to, now) {
+                ping.next_at = now.us + PING_POLL;
+                return true;
+            }
+            let challenge = super::random();
+            // PROVEN: routed, it complains of nothing; by a tunnel's path in use, it says what is so.
+            let probe = Probe { response: false, proven: true, size: PROBE_RECORD_MIN, challenge, seen: None };
+            self.send_ping(ping.to, &probe.encode(), now);
+            ping.sent.push((challenge, now.us));
+            ping.next_at = now.us + PING_AGAIN;
+            true
+        });
+        self.pings.append(&mut pings);
+    }
+
+    /// By the tunnel's path in use where there is one.
+    fn send_ping(&mut self, to: Label, plaintext: &[u8], now: Now) {
+        let way: Option<Way> = self.tunnels.of(to).and_then(|tunnel| tunnel.current());
+        match way {
+            Some(way) => self.send_probe(to, way, plaintext, now),
+            None => {
+                self.send_plain(to, PROBE, plaintext, now);
+            }
+        }
+    }
+
+    fn ping_answered(&mut self, source: Label, challenge: [u8; 8], arrival: Arrival, now: Now) -> bool {
+        let found = self.pings.iter().enumerate().find_map(|(index, ping)| {
+            let sent = ping.sent.iter().find(|(sent, _)| *sent == challenge && ping.to == source)?;
+            Some((index, sent.1))
+        });
+        let Some((index, at)) = found else { return false };
+        let ping = self.pings.swap_remove(index);
+        let (path, hops) = match (arrival.routed, arrival.via) {
+            (Some((_, left)), _) => ("via", u32::from(HOP_LIMIT.saturating_sub(left)) + 1),
+            (None, Via::Webrtc) => ("webrtc", 1),
+            (None, Via::Direct(_)) => ("direct", 1),
+        };
+        let answer = Some((now.us.saturating_sub(at), path, hops));
+        self.pinged.push(Pinged { client: ping.client, id: ping.id, answer });
+        true
+    }
+}
+
+/// Which of our addresses the kernel uses towards `remote`: a connected socket knows, and sends nothing.
+fn local_address(remote: SocketAddr, port: u16) -> Option<SocketAddr> {
+    let any: SocketAddr = if remote.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let socket = std::net::UdpSocket::bind(any).ok()?;
+    socket.connect(remote).ok()?;
+    Some(SocketAddr::new(socket.local_addr().ok()?.ip(), port))
+}
+
+impl Pinged {
+    pub fn result(&self) -> Result<serde_json::Value, crate::control::Failure> {
+        match self.answer {
+            Some((rtt, path, hops)) => Ok(json!({ "rttUs": rtt, "path": path, "hops": hops })),
+            None => Err(crate::control::Failure::not_found("no answer")),
+        }
+    }
+}

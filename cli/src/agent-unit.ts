@@ -1,0 +1,45 @@
+/** A node as a systemd service (systemd.service(5)). */
+import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { loadNodeConfig } from '../../agent/src/config/load.ts';
+import { quoted } from './server/systemd.ts';
+
+/** Where systemd looks for programs (systemd.exec(5)). */
+const PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+export interface Program {
+  readonly argv: readonly string[];
+  readonly execPath: string;
+}
+
+/** The node file is read: a unit for one that is wrong would help nobody. */
+export function agentUnit(config: string, program: Program): string {
+  const file = resolve(config);
+  const { name } = loadNodeConfig(file);
+  const script = program.argv[1] ?? '';
+  // Shipped, the launcher beside the bundle finds Node.js; in the source tree there is none.
+  const command = basename(script) === 'evio.mjs' ? [join(dirname(script), 'evio')] : [program.execPath, script];
+  const node = dirname(program.execPath);
+  const path = PATH.includes(node) ? '' : `Environment=${quoted(`PATH=${[node, ...PATH].join(delimiter)}`)}\n`;
+  return `# Written by "evio agent unit".
+[Unit]
+Description=Evio: node ${name.replaceAll('%', '%%')}
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+# Started means that the overlay's interface is there.
+Type=notify
+ExecStart=${[...command, 'agent', 'run', '--config', file].map(quoted).join(' ')}
+${path}# tincan stays when the agent is stopped or restarted, and carries traffic on; "evio agent stop" ends both for good.
+KillMode=process
+Restart=on-failure
+RestartSec=1
+# A wrong node file does not become right by trying again.
+RestartPreventExitStatus=2
+TimeoutStopSec=15
+
+[Install]
+WantedBy=multi-user.target
+`;
+}

@@ -1,0 +1,103 @@
+/** `evio agent run`, `stop` and `revocations`. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import type { Status } from '../../../agent/src/api.ts';
+import { systemReason } from '../../../agent/src/io/system-error.ts';
+import { Failure, UsageError } from '../failure.ts';
+import { print } from '../output.ts';
+import { type Command, command } from './command.ts';
+import { whereOptions } from './where.ts';
+
+const STOP_MS = 15_000;
+
+/** Until the process is gone: then tincan and the bridge are gone too. */
+async function gone(pid: number): Promise<void> {
+  const until = performance.now() + STOP_MS;
+  while (existsSync(`/proc/${pid}`)) {
+    if (performance.now() > until)
+      throw new Failure(`the agent (pid ${pid}) did not end within ${STOP_MS / 1000} s; see its log`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export const agentCommands: readonly Command[] = [
+  command({
+    path: 'agent run',
+    describe: 'Run this node until SIGINT (ends tincan too), or SIGTERM or SIGHUP (tincan carries on)',
+    options: (yargs) => yargs.option('config', { type: 'string', demandOption: true, describe: 'The node file' }),
+    run: async (args) => {
+      const { runAgentHere } = await import('../run-agent.ts');
+      await runAgentHere(args.config);
+    },
+  }),
+  command({
+    path: 'agent stop',
+    describe: 'End the agent and tincan, or a tincan whose agent has ended, and take the bridge away',
+    options: (yargs) => whereOptions(yargs),
+    run: async (args, io) => {
+      const { NoAgentError, withAgent } = await import('../agent-client.ts');
+      const where = { runDir: args['run-dir'], config: args.config };
+      try {
+        const stopped = await withAgent(where, async (agent) => {
+          const { node, agent: process } = await agent.request<Status>('status');
+          await agent.request('stop');
+          return { name: node.name, pid: process.pid };
+        });
+        await gone(stopped.pid);
+        print(io, stopped, (s) => `node ${s.name}: the agent (pid ${s.pid}) and its tincan have ended\n`);
+      } catch (error) {
+        if (!(error instanceof NoAgentError)) throw error;
+        const { endTincan } = await import('../end-tincan.ts');
+        const tincan = await endTincan(where);
+        if (tincan === undefined) throw error;
+        print(io, { tincan }, (s) => `no agent ran; its tincan (pid ${s.tincan}) has ended\n`);
+      }
+    },
+  }),
+  command({
+    path: 'agent upgrade',
+    describe: 'Exchange tincan for the installed one; traffic stops for about a second',
+    options: (yargs) => whereOptions(yargs),
+    run: async (args, io) => {
+      const { withAgent } = await import('../agent-client.ts');
+      const { upgradeTincan } = await import('../upgrade-tincan.ts');
+      const done = await withAgent({ runDir: args['run-dir'], config: args.config }, upgradeTincan);
+      print(
+        io,
+        done,
+        (d) => `tincan ${d.from.version} (pid ${d.from.pid}) gave way to ${d.to.version} (pid ${d.to.pid})\n`,
+      );
+    },
+  }),
+  command({
+    path: 'agent unit',
+    describe: 'Print a systemd unit that runs this node',
+    options: (yargs) => yargs.option('config', { type: 'string', demandOption: true, describe: 'The node file' }),
+    run: async (args, io) => {
+      const { agentUnit } = await import('../agent-unit.ts');
+      const unit = agentUnit(args.config, process);
+      print(io, { unit }, (u) => u.unit);
+    },
+  }),
+  command({
+    path: 'agent revocations <file>',
+    describe: 'Hand a signed revocation list to this node, which passes it on',
+    options: (yargs) =>
+      whereOptions(
+        yargs.positional('file', { type: 'string', demandOption: true, describe: 'Of evio overlay revoke' }),
+      ),
+    run: async (args, io) => {
+      const { withAgent } = await import('../agent-client.ts');
+      let list: string;
+      try {
+        list = readFileSync(args.file, 'utf8').trim();
+      } catch (error) {
+        throw new UsageError(`cannot read ${args.file}: ${systemReason(error)}`);
+      }
+      const taken = await withAgent({ runDir: args['run-dir'], config: args.config }, (agent) =>
+        agent.request<{ readonly serial: number; readonly revoked: number }>('revocations', { list }),
+      );
+      print(io, taken, (t) => `list number ${t.serial} is in force: ${t.revoked} nodes are revoked\n`);
+    },
+  }),
+];

@@ -1,0 +1,28 @@
+/** One command of `evio`: its place, its options, and what it does. */
+
+import type { Argv } from 'yargs';
+import type { Io } from '../output.ts';
+
+export interface Command {
+  /** As yargs wants it, with the group first: `node enroll <name>`. */
+  readonly path: string;
+  readonly describe: string;
+  options(yargs: Argv): Argv;
+  run(args: unknown, io: Io): Promise<void>;
+}
+
+/** Ties the options of a command to the arguments it is run with. */
+export function command<T>(definition: {
+  readonly path: string;
+  readonly describe: string;
+  readonly options: (yargs: Argv) => Argv<T>;
+  readonly run: (args: T, io: Io) => Promise<void>;
+}): Command {
+  return {
+    path: definition.path,
+    describe: definition.describe,
+    // yargs hands a command the arguments its own builder declared: the cast says what strict parsing has checked.
+    options: (yargs) => definition.options(yargs) as Argv,
+    run: (args, io) => definition.run(args as T, io),
+  };
+}

@@ -1,0 +1,26 @@
+/**
+ * Where the shipped program begins: an old Node.js gets one clear line instead of a syntax error, so nothing is imported
+ * before its version is known; and an agent is started without the command line's parser, which it would keep in memory
+ * (yargs: 15 MB resident) for as long as it runs.
+ */
+
+const MIN_MAJOR = 26;
+
+/** The file of `agent run --config FILE`; anything else, and anything wrong, is the parser's. */
+function agentFile(args: readonly string[]): string | undefined {
+  if (args[0] !== 'agent' || args[1] !== 'run') return undefined;
+  if (args.length === 3 && args[2]?.startsWith('--config=')) return args[2].slice('--config='.length) || undefined;
+  return args.length === 4 && args[2] === '--config' && !args[3]?.startsWith('-') ? args[3] : undefined;
+}
+
+if (Number(process.versions.node.split('.')[0]) < MIN_MAJOR) {
+  process.stderr.write(
+    `evio: Node.js ${MIN_MAJOR} or later is needed, ${process.execPath} is ${process.versions.node}; ` +
+      'put a newer "node" first in PATH, or beside the evio command\n',
+  );
+  process.exitCode = 1;
+} else {
+  const file = agentFile(process.argv.slice(2));
+  if (file === undefined) await import('./main.ts');
+  else await (await import('./run-agent.ts')).runAgentHere(file);
+}

@@ -1,0 +1,81 @@
+/** Which addresses a node gets. Pure: the address book and the wishes go in. */
+
+import { addressBytes, contains, formatAddress, type Prefix, parseAddress } from '../../../agent/src/wire/address.ts';
+import { Failure, UsageError } from '../failure.ts';
+
+export interface Subnets {
+  readonly subnet4?: Prefix | undefined;
+  readonly subnet6?: Prefix | undefined;
+}
+
+export interface Wishes {
+  readonly address4?: string | undefined;
+  readonly address6?: string | undefined;
+}
+
+const toNumber = (address: string): bigint => BigInt(`0x${parseAddress(address).toString('hex')}`);
+
+function fromNumber(value: bigint, bytes: number): string {
+  return formatAddress(Buffer.from(value.toString(16).padStart(2 * bytes, '0'), 'hex'));
+}
+
+/** Addresses for hosts: without the network's own, and in IPv4 without the broadcast address. */
+function hosts(subnet: Prefix): bigint {
+  const size = 1n << BigInt(8 * addressBytes(subnet.family) - subnet.length);
+  return subnet.family === 4 ? size - 2n : size - 1n;
+}
+
+/** The address of host number `n`, from 1. */
+export function hostAddress(subnet: Prefix, n: bigint): string {
+  return fromNumber(toNumber(subnet.address) + n, addressBytes(subnet.family));
+}
+
+function wished(subnet: Prefix, address: string, option: string, taken: ReadonlySet<string>): string {
+  const shown = `${subnet.address}/${subnet.length}`;
+  let canonical: string;
+  try {
+    canonical = formatAddress(parseAddress(address));
+  } catch {
+    throw new UsageError(`${option}: "${address}" is not allowed; allowed: an address of ${shown}`);
+  }
+  const n = contains(subnet, canonical) ? toNumber(canonical) - toNumber(subnet.address) : 0n;
+  if (n < 1n || n > hosts(subnet)) {
+    throw new UsageError(`${option}: "${address}" is not allowed; allowed: a host address of ${shown}`);
+  }
+  if (taken.has(canonical))
+    throw new UsageError(`${option}: ${canonical} belongs to another node; give another address`);
+  return canonical;
+}
+
+/**
+ * The lowest host number that is free in every subnet, so that a node's addresses end alike. `taken` holds addresses
+ * without prefix lengths.
+ */
+export function allot(subnets: Subnets, wishes: Wishes, taken: ReadonlySet<string>): Prefix[] {
+  const present = [
+    { subnet: subnets.subnet4, wish: wishes.address4, option: '--address4' },
+    { subnet: subnets.subnet6, wish: wishes.address6, option: '--address6' },
+  ];
+  for (const { subnet, wish, option } of present) {
+    if (wish !== undefined && subnet === undefined) {
+      throw new UsageError(`${option}: the overlay has no subnet of this family; leave it out`);
+    }
+  }
+  const open = present.flatMap(({ subnet, wish, option }) => (subnet === undefined ? [] : [{ subnet, wish, option }]));
+  const free = open.filter(({ wish }) => wish === undefined).map(({ subnet }) => subnet);
+  const number = free.length === 0 ? 0n : lowestFree(free, taken);
+  return open.map(({ subnet, wish, option }) => ({
+    family: subnet.family,
+    address: wish === undefined ? hostAddress(subnet, number) : wished(subnet, wish, option, taken),
+    length: subnet.length,
+  }));
+}
+
+function lowestFree(subnets: readonly Prefix[], taken: ReadonlySet<string>): bigint {
+  for (let n = 1n; subnets.every((subnet) => n <= hosts(subnet)); n++) {
+    if (subnets.every((subnet) => !taken.has(hostAddress(subnet, n)))) return n;
+  }
+  throw new Failure(
+    `no address is left in ${subnets.map((s) => `${s.address}/${s.length}`).join(' and ')}; revoke nodes that are gone`,
+  );
+}

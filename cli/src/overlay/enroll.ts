@@ -1,0 +1,256 @@
+/** `evio node enroll`: an account, keys, a certificate, and one complete node file. */
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { loadNodeConfig } from '../../../agent/src/config/load.ts';
+import { ConfigError } from '../../../agent/src/config/problems.ts';
+import type { NodeFileInput } from '../../../agent/src/config/schema.ts';
+import { isNetwork, networkOf, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
+import { encodeCertificate } from '../../../agent/src/wire/certificate.ts';
+import { isName, nodeIdOf } from '../../../agent/src/wire/ids.ts';
+import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
+import { macRulesOf } from '../../../agent/src/wire/mac.ts';
+import type { Parameters } from '../../../agent/src/wire/parameters.ts';
+import { DecodeError } from '../../../agent/src/wire/reader.ts';
+import { Failure, UsageError } from '../failure.ts';
+import { putFile } from '../server/layout.ts';
+import { accountPassword, admitAccount, readAdminFile, withAdmin } from './admin.ts';
+import { allot, type Wishes } from './allot.ts';
+import { type Book, type NodeEntry, nodeOf, OverlayDirectory, parametersOf } from './book.ts';
+import { nowSeconds } from './create.ts';
+import { addRevocation } from './revoke.ts';
+
+export interface EnrollOptions {
+  readonly name: string;
+  readonly dir: string;
+  readonly out: string;
+  readonly wishes: Wishes;
+  readonly routes: readonly Prefix[];
+  readonly validSeconds: number;
+  /** A new certificate for a node that is enrolled; its keys come from the file at `out`. */
+  readonly renew: boolean;
+  /** With `renew`: new keys, because the node's file is lost. The node gets a new id. */
+  readonly newKeys: boolean;
+}
+
+export interface Enrolled {
+  readonly name: string;
+  readonly id: string;
+  readonly addresses: readonly string[];
+  readonly file: string;
+  readonly validUntil: string;
+}
+
+/** What is the node's own, and stays when its certificate is renewed. */
+interface Keys {
+  readonly seed: Buffer;
+  readonly sessionKey: Buffer;
+}
+
+export async function enroll(options: EnrollOptions): Promise<Enrolled> {
+  if (!isName(options.name)) {
+    throw new UsageError(
+      `NAME: "${options.name}" is not allowed; allowed: lower-case letters, digits and "-", 1 to 63 of them`,
+    );
+  }
+  const directory = new OverlayDirectory(options.dir);
+  if (!directory.exists()) directory.readBook();
+  return directory.locked(async () => {
+    const book = directory.readBook();
+    const admin = readAdminFile(book.server);
+    const before = nodeOf(book, options.name);
+    refuseWrongCall(options, before);
+    const parameters = parametersOf(book);
+    const kept = before?.state === 'enrolled' && !options.newKeys ? presentKeys(options, before) : undefined;
+    const keys = kept ?? newKeys();
+    const made = makeCertificate(directory, book, parameters, options, keys);
+
+    // The book first: a serial or an address that is lost costs nothing, one that is given twice does harm.
+    directory.writeBook(
+      withNode(book, options.name, { ...made.entry, state: before?.state === 'enrolled' ? 'enrolled' : 'pending' }),
+    );
+    if (before?.state === 'enrolled' && options.newKeys) addRevocation(directory, directory.authority(), before);
+    const { id, username } = made.entry;
+    const password = accountPassword(directory.authority(), id);
+    await withAdmin(admin, (a) => admitAccount(a, book.room, username, password));
+    const revocations = directory.readRevocations();
+    const file: NodeFileInput = {
+      apiVersion: 'evio/1',
+      name: options.name,
+      overlay: { parameters: book.parameters, ...(revocations === undefined ? {} : { revocations }) },
+      identity: {
+        key: keys.seed.toString('base64'),
+        sessionKey: keys.sessionKey.toString('base64'),
+        certificate: made.certificate.toString('base64'),
+      },
+      signalling: {
+        service: admin.service,
+        domain: admin.domain,
+        username,
+        password,
+        ...(admin.ca === undefined ? {} : { ca: admin.ca }),
+        room: book.room,
+      },
+      ice: { stun: [...admin.stun] },
+    };
+    putFile(options.out, `${JSON.stringify(file, null, 2)}\n`, 0o600);
+    directory.writeBook(withNode(book, options.name, made.entry));
+    return {
+      name: options.name,
+      id,
+      addresses: made.entry.addresses,
+      file: resolve(options.out),
+      validUntil: new Date(made.entry.notAfter * 1000).toISOString(),
+    };
+  });
+}
+
+function refuseWrongCall(options: EnrollOptions, before: NodeEntry | undefined): void {
+  if (options.renew && before?.state !== 'enrolled') {
+    throw new Failure(`node ${options.name} is not enrolled; leave out --renew`);
+  }
+  if (!options.renew && before?.state === 'enrolled') {
+    throw new Failure(
+      `node ${options.name} is enrolled already (id ${before.id}); use --renew for a new certificate, or evio overlay revoke ${options.name}`,
+    );
+  }
+  if (!options.renew && existsSync(options.out)) {
+    throw new Failure(`${options.out} is there already and may hold another node's keys; give another --out`);
+  }
+}
+
+/** The keys in the node's present file: a renewed certificate is for the same node. */
+function presentKeys(options: EnrollOptions, before: NodeEntry): Keys {
+  if (!existsSync(options.out)) {
+    throw new Failure(
+      `--renew keeps the keys in the node's file, and there is no ${options.out}; give --out, or --new-keys if the file is lost`,
+    );
+  }
+  try {
+    const { identity } = loadNodeConfig(options.out, { expired: true });
+    if (identity.certificate.nodeId !== before.id) {
+      throw new Failure(
+        `${options.out} is the file of another node (id ${identity.certificate.nodeId}); ${options.name} has id ${before.id}`,
+      );
+    }
+    return {
+      seed: Buffer.from(identity.seed.reveal()),
+      sessionKey: Buffer.from(identity.sessionKey.reveal()),
+    };
+  } catch (error) {
+    if (error instanceof ConfigError) throw new Failure(error.message);
+    throw error;
+  }
+}
+
+function newKeys(): Keys {
+  return {
+    seed: rawPrivateKey(generatePrivateKey('ed25519')),
+    sessionKey: rawPrivateKey(generatePrivateKey('x25519')),
+  };
+}
+
+function makeCertificate(
+  directory: OverlayDirectory,
+  book: Book,
+  parameters: Parameters,
+  options: EnrollOptions,
+  keys: Keys,
+): { readonly certificate: Buffer; readonly entry: NodeEntry } {
+  const { name, wishes, validSeconds } = options;
+  const before = nodeOf(book, name);
+  const keep =
+    before !== undefined &&
+    before.state !== 'revoked' &&
+    wishes.address4 === undefined &&
+    wishes.address6 === undefined;
+  const addresses = keep ? before.addresses.map(parsePrefix) : allot(parameters, wishes, takenAddresses(book, name));
+  const routes = options.routes.length === 0 && before !== undefined ? before.routes.map(parsePrefix) : options.routes;
+  refuseRoutes(book, name, routes, parameters);
+  const identityKey = rawPublicKey(privateKey('ed25519', keys.seed));
+  const serial = BigInt(book.nextSerial);
+  const notBefore = nowSeconds();
+  const notAfter = notBefore + validSeconds;
+  let certificate: Buffer;
+  try {
+    certificate = encodeCertificate(
+      {
+        overlayId: parameters.overlayId,
+        identityKey,
+        sessionKey: rawPublicKey(privateKey('x25519', keys.sessionKey)),
+        name,
+        addresses,
+        routes,
+        macs: macRulesOf(addresses, routes, serial),
+        serial,
+        notBefore,
+        notAfter,
+      },
+      directory.authority(),
+    );
+  } catch (error) {
+    if (error instanceof DecodeError || error instanceof RangeError) {
+      throw new Failure(`cannot make a certificate for ${name}: ${error.message}; give fewer --route`);
+    }
+    throw error;
+  }
+  const text = (prefixes: readonly Prefix[]): string[] => prefixes.map((p) => `${p.address}/${p.length}`);
+  return {
+    certificate,
+    entry: {
+      id: nodeIdOf(identityKey),
+      username: `${name}.${book.name}`,
+      addresses: text(addresses),
+      routes: text(routes),
+      serial: book.nextSerial,
+      notAfter,
+      state: 'enrolled',
+    },
+  };
+}
+
+function takenAddresses(book: Book, except: string): ReadonlySet<string> {
+  return new Set(
+    Object.entries(book.nodes)
+      .filter(([name, node]) => name !== except && node.state !== 'revoked')
+      .flatMap(([, node]) => node.addresses.map((a) => a.split('/')[0] as string)),
+  );
+}
+
+/** Two nodes with one prefix would both answer for it, and a prefix over the subnet would take the nodes' own addresses. */
+function refuseRoutes(book: Book, name: string, routes: readonly Prefix[], parameters: Parameters): void {
+  const others = Object.entries(book.nodes)
+    .filter(([other, node]) => other !== name && node.state !== 'revoked')
+    .flatMap(([other, node]) => node.routes.map((route) => ({ whose: `node ${other}`, prefix: parsePrefix(route) })));
+  const own = [parameters.subnet4, parameters.subnet6].flatMap((prefix) =>
+    prefix === undefined ? [] : [{ whose: 'the overlay', prefix }],
+  );
+  for (const route of routes) {
+    const hit = [...others, ...own].find(({ prefix }) => overlap(prefix, route));
+    if (hit !== undefined) {
+      throw new UsageError(
+        `--route: ${route.address}/${route.length} overlaps ${hit.prefix.address}/${hit.prefix.length} of ${hit.whose}; give another prefix`,
+      );
+    }
+  }
+}
+
+function overlap(a: Prefix, b: Prefix): boolean {
+  if (a.family !== b.family) return false;
+  const length = Math.min(a.length, b.length);
+  return networkOf({ ...a, length }).address === networkOf({ ...b, length }).address;
+}
+
+function withNode(book: Book, name: string, entry: NodeEntry): Book {
+  return { ...book, nextSerial: entry.serial + 1, nodes: { ...book.nodes, [name]: entry } };
+}
+
+export function parseRoute(text: string): Prefix {
+  try {
+    const prefix = parsePrefix(text);
+    if (isNetwork(prefix)) return prefix;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`--route: "${text}" is not allowed; allowed: a prefix without host bits, like 10.244.3.0/24`);
+}

@@ -1,0 +1,122 @@
+import { expect } from 'chai';
+import { coturnConfig } from './coturn.ts';
+import { layoutOf } from './layout.ts';
+import { luaString, prosodyConfig } from './prosody.ts';
+import { RestartDelay } from './restart.ts';
+import { servicesOf } from './services.ts';
+import { adminFileOf, parseDomain, parsePortRange, parseServerAddress, type ServerSettings } from './settings.ts';
+import { unitText } from './systemd.ts';
+
+const SETTINGS: ServerSettings = {
+  apiVersion: 'evio-server/1',
+  domain: 'evio.example',
+  addresses: [
+    { public: '203.0.113.10', local: '10.0.0.5' },
+    { public: '2001:db8::10', local: '2001:db8::10' },
+  ],
+  ports: { starttls: 5222, tls: 5223, turn: 3478, relayMin: 49152, relayMax: 65535 },
+  deniedPeers: ['198.18.0.0-198.18.0.255'],
+  allowedPeers: ['10.7.0.1'],
+  relayMbit: 100,
+  nodeQuota: 128,
+  totalQuota: 4000,
+  admin: { username: 'evio-admin', password: 'p' },
+  turnSecret: 's'.repeat(32),
+};
+
+describe("Prosody's configuration", () => {
+  const text = prosodyConfig(SETTINGS, {
+    data: '/d',
+    modules: '/m',
+    certificates: '/c',
+    certificate: '/c/x',
+    key: '/c/y',
+  });
+
+  it('opens no port but the two for clients', () => {
+    for (const closed of ['s2s_ports = { }', 'http_ports = { }', 'https_ports = { }', 'component_ports = { }']) {
+      expect(text).to.contain(closed);
+    }
+    expect(text)
+      .to.contain('modules_disabled = { "s2s"')
+      .and.not.to.contain('admin_shell')
+      .and.not.to.contain('telnet');
+    expect(text).to.contain('interfaces = { "10.0.0.5", "2001:db8::10" }');
+  });
+
+  it('takes nobody without TLS, no password in clear, and no new accounts', () => {
+    expect(text).to.contain('c2s_require_encryption = true').and.to.contain('allow_registration = false');
+    expect(text).to.match(/disable_sasl_mechanisms = \{ "PLAIN", "LOGIN"/);
+    expect(text).not.to.contain('"register"');
+  });
+
+  it('tells nodes the public address of the relay', () => {
+    expect(text).to.contain('turn_external_host = "203.0.113.10"');
+  });
+
+  it('holds any text as a Lua string that cannot end early', () => {
+    expect(luaString('a"b\\c\nd\0é')).to.equal('"a\\034b\\092c\\010d\\000\\195\\169"');
+  });
+});
+
+describe("coturn's configuration", () => {
+  const lines = coturnConfig(SETTINGS).split('\n');
+
+  it('listens on local addresses and tells the public ones', () => {
+    expect(lines).to.include('listening-ip=10.0.0.5').and.to.include('listening-ip=2001:db8::10');
+    expect(lines.filter((l) => l.startsWith('external-ip'))).to.deep.equal(['external-ip=203.0.113.10/10.0.0.5']);
+  });
+
+  it('relays for holders of time-limited credentials only, and not to what is private', () => {
+    expect(lines).to.include('use-auth-secret').and.to.include('no-cli').and.to.include('no-tcp-relay');
+    expect(lines).to.include('denied-peer-ip=127.0.0.0-127.255.255.255');
+    expect(lines).to.include('denied-peer-ip=198.18.0.0-198.18.0.255').and.to.include('allowed-peer-ip=10.7.0.1');
+    expect(lines.join()).not.to.match(/allow-loopback|no-auth\b|server-relay/);
+    expect(lines).to.include('max-bps=12500000');
+  });
+});
+
+describe('the settings of a server', () => {
+  it('are refused when they make no sense', () => {
+    for (const bad of ['x', '1.2.3.4/::1', '1.2.3.4/5.6.7.8/9', '1.2.3.4/24', '']) {
+      expect(() => parseServerAddress(bad), bad).to.throw('--address');
+    }
+    for (const bad of ['a_b', '-a.example', 'x..y', '1.2.3.4', 'a b', ''])
+      expect(() => parseDomain(bad), bad).to.throw('--domain');
+    for (const bad of ['1-2', '60000-50000', '50000', '50000-70000']) {
+      expect(() => parsePortRange(bad), bad).to.throw('--relay-ports');
+    }
+    expect(parseDomain('Evio.Example')).to.equal('evio.example');
+  });
+
+  it('become the administrator file, with addresses as nodes see them', () => {
+    const admin = adminFileOf(SETTINGS, undefined);
+    expect(admin.service).to.equal('xmpps://203.0.113.10:5223');
+    expect(admin.stun).to.deep.equal(['203.0.113.10:3478', '[2001:db8::10]:3478']);
+    expect(admin).not.to.have.property('ca');
+  });
+
+  it('become units that run without rights and write to their own data only', () => {
+    const [prosody, coturn] = servicesOf(layoutOf('/etc/evio/a server'), SETTINGS).map((s) =>
+      unitText(s, layoutOf('/etc/evio/a server')),
+    );
+    expect(prosody).to.contain('User=prosody').and.to.contain('ReadWritePaths="/etc/evio/a server/prosody/data"');
+    expect(prosody).to.contain(
+      'ExecStart=/usr/bin/prosody "-F" "--config" "/etc/evio/a server/prosody/prosody.cfg.lua"',
+    );
+    expect(coturn)
+      .to.contain('User=turnserver')
+      .and.to.contain('CapabilityBoundingSet=\n')
+      .and.not.to.contain('ReadWrite');
+  });
+});
+
+describe('the pause before a server is started again', () => {
+  it('doubles up to half a minute, and starts anew after a minute of life', () => {
+    const delay = new RestartDelay();
+    const short = Array.from({ length: 8 }, () => delay.after(10));
+    expect(short).to.deep.equal([500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+    expect(delay.after(60_000)).to.equal(500);
+    expect(delay.after(10)).to.equal(1000);
+  });
+});

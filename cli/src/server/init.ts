@@ -1,0 +1,115 @@
+/** `evio server init`: everything the cloud side needs, written into one directory. Running it again changes the options and keeps the secrets. */
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Failure, UsageError } from '../failure.ts';
+import { installed, mustRun, run } from '../process.ts';
+import { putAccount } from './account.ts';
+import { coturnConfig } from './coturn.ts';
+import { layoutOf, putDirectory, putFile, readJson, type ServerLayout } from './layout.ts';
+import { prosodyConfig, TURN_NAMES_MODULE } from './prosody.ts';
+import { adminFileOf, type ServerSettings, serverSettings } from './settings.ts';
+import { makeTls, takeTls } from './tls.ts';
+import { barrier, INSTALL, modeText, type User, userOf } from './users.ts';
+
+/** Settings but the secrets, which are made here or kept. */
+export type ServerOptions = Omit<ServerSettings, 'apiVersion' | 'admin' | 'turnSecret'>;
+
+export interface InitOptions {
+  readonly dir: string;
+  readonly server: ServerOptions;
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly install: boolean;
+}
+
+const ADMIN = 'evio-admin';
+const secret = (): string => randomBytes(24).toString('base64url');
+
+export async function initServer(
+  options: InitOptions,
+): Promise<{ readonly layout: ServerLayout; readonly settings: ServerSettings }> {
+  if (process.getuid?.() !== 0)
+    throw new Failure('evio server init writes files of other users: run it as root (sudo)');
+  await ensurePackages(options.install);
+  const [prosody, turn] = await Promise.all([userOf('prosody'), userOf('turnserver')]);
+  const layout = layoutOf(resolve(options.dir));
+  const before = readJson(layout.settings, serverSettings, 'give another --dir, or remove it to begin anew');
+  if (before !== undefined && before.domain !== options.server.domain) {
+    throw new UsageError(
+      `--domain: ${layout.dir} is set up for ${before.domain}; give another --dir for ${options.server.domain}`,
+    );
+  }
+  const settings: ServerSettings = {
+    apiVersion: 'evio-server/1',
+    ...options.server,
+    admin: before?.admin ?? { username: ADMIN, password: secret() },
+    turnSecret: before?.turnSecret ?? secret(),
+  };
+  // Before anything is written: a wrong one leaves nothing behind.
+  const brought =
+    options.certificate === undefined || options.key === undefined
+      ? undefined
+      : takeTls(options.certificate, options.key, settings.domain);
+  refuseBarrier(layout, [prosody, turn]);
+  makeDirectories(layout, prosody, turn);
+  putFile(layout.settings, `${JSON.stringify(settings, null, 2)}\n`, 0o600);
+  const tls = brought ?? (await makeTls(layout.ca, settings.domain));
+  copyFor(prosody, tls.certificate, layout.certificate);
+  copyFor(prosody, tls.key, layout.key);
+  putFile(layout.prosodyConfig, prosodyConfig(settings, { ...layout, certificates: layout.prosody }), 0o640, prosody);
+  putFile(`${layout.modules}/mod_evio_turn_names.lua`, TURN_NAMES_MODULE, 0o644);
+  putFile(layout.coturnConfig, coturnConfig(settings), 0o640, turn);
+  await putAccount(layout.prosodyConfig, `${settings.admin.username}@${settings.domain}`, settings.admin.password);
+  putFile(layout.admin, `${JSON.stringify(adminFileOf(settings, tls.ca), null, 2)}\n`, 0o600);
+  return { layout, settings };
+}
+
+/** apt-get starts what it installs unless this file says no (invoke-rc.d(8), POLICY). */
+const POLICY = '/usr/sbin/policy-rc.d';
+
+async function ensurePackages(install: boolean): Promise<void> {
+  const missing = Object.entries({ prosody: 'prosody', turnserver: 'coturn', openssl: 'openssl' })
+    .filter(([program]) => !installed(program))
+    .map(([, debianPackage]) => debianPackage);
+  if (missing.length === 0) return;
+  if (!install) throw new Failure(`not installed: ${missing.join(', ')}; run: ${INSTALL} (or give --install)`);
+  const own = !existsSync(POLICY);
+  if (own) putFile(POLICY, '#!/bin/sh\nexit 101\n', 0o755);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = (what: string, ...args: string[]): Promise<string> =>
+    mustRun(what, 'apt-get', args, { env, timeoutMs: 600_000, missing: `install ${missing.join(', ')} by hand` });
+  try {
+    await apt('cannot read the package lists', 'update', '-q');
+    await apt(`cannot install ${missing.join(', ')}`, 'install', '-q', '-y', '--no-install-recommends', ...missing);
+  } finally {
+    if (own) rmSync(POLICY, { force: true });
+  }
+  // The packages' own services would take the same ports at the next boot.
+  if (installed('systemctl')) await run('systemctl', ['disable', 'prosody.service', 'coturn.service']);
+}
+
+function makeDirectories(layout: ServerLayout, prosody: User, turn: User): void {
+  putDirectory(layout.dir, 0o755);
+  putDirectory(layout.prosody, 0o750, { uid: 0, gid: prosody.gid });
+  putDirectory(layout.modules, 0o755);
+  putDirectory(layout.data, 0o700, prosody);
+  putDirectory(layout.coturn, 0o750, { uid: 0, gid: turn.gid });
+}
+
+/** What is above the server's directory is not ours to change. */
+function refuseBarrier({ dir }: ServerLayout, users: readonly User[]): void {
+  for (const user of users) {
+    const at = barrier(dirname(dir), user);
+    if (at !== undefined) {
+      throw new Failure(
+        `user ${user.name} cannot get to ${dir}: ${at} has mode ${modeText(at)}; run chmod o+x ${at}, or give another --dir`,
+      );
+    }
+  }
+}
+
+function copyFor(user: User, from: string, to: string): void {
+  putFile(to, readFileSync(from, 'utf8'), 0o640, user);
+}

@@ -1,0 +1,84 @@
+/** Both servers as systemd services of our own, beside the packages' ones, whose configuration stays as it is. */
+
+import { existsSync } from 'node:fs';
+import { Failure } from '../failure.ts';
+import { mustRun, run } from '../process.ts';
+import { putFile, type ServerLayout } from './layout.ts';
+import { portProblem } from './ready.ts';
+import { type Service, servicesOf } from './services.ts';
+import type { ServerSettings } from './settings.ts';
+
+const UNITS = '/etc/systemd/system';
+const READY_MS = 20_000;
+
+/** sd_booted(3) */
+export const hasSystemd = (): boolean => existsSync('/run/systemd/system');
+
+const unitName = (service: Service): string => `evio-${service.name}.service`;
+
+/** systemd.syntax(7): a path in a command is quoted, and "%" is doubled. */
+export const quoted = (text: string): string =>
+  `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
+
+export function unitText(service: Service, layout: ServerLayout): string {
+  const [program, ...args] = service.command;
+  const writable = service.name === 'prosody' ? `ReadWritePaths=${quoted(layout.data)}\n` : '';
+  return `# Written by "evio server init".
+[Unit]
+Description=Evio: ${service.name}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+User=${service.user}
+Group=${service.user}
+ExecStart=/usr/bin/${program} ${args.map(quoted).join(' ')}
+Restart=always
+RestartSec=2
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+${writable}ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** Writes, enables and (re)starts both units, and waits until both servers answer. */
+export async function installUnits(layout: ServerLayout, settings: ServerSettings): Promise<void> {
+  const services = servicesOf(layout, settings);
+  for (const service of services) putFile(`${UNITS}/${unitName(service)}`, unitText(service, layout), 0o644);
+  await mustRun('systemd does not take the units', 'systemctl', ['daemon-reload']);
+  for (const service of services) {
+    await run('systemctl', ['stop', unitName(service)]);
+    for (const { protocol, address, port } of service.ports) {
+      const problem = await portProblem(protocol, address, port);
+      if (problem !== undefined)
+        throw new Failure(`${problem} (the package's own service? systemctl disable --now ${service.name})`);
+    }
+    await mustRun(`cannot start ${unitName(service)}`, 'systemctl', ['enable', '--now', unitName(service)]);
+  }
+  for (const service of services) await awaitReady(service);
+}
+
+async function awaitReady(service: Service): Promise<void> {
+  const until = performance.now() + READY_MS;
+  const ready = service.readiness();
+  while (!(await ready())) {
+    if (performance.now() > until) {
+      throw new Failure(
+        `${unitName(service)} does not answer after ${READY_MS / 1000} s; see: journalctl -u ${unitName(service)}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Files that are made from others: `node hack/generated.ts` writes them, `--check` says which are stale.
+ * A generator is a function from nothing to the text of one file. `--check` also finds claims of SECURITY.md that no test shows.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { configurationPage } from '../agent/src/config/documentation.ts';
+import { wrongClaims } from './claims.ts';
+import { helloVectors, signalVectors } from './vectors.ts';
+
+interface Generated {
+  readonly file: string;
+  readonly make: () => string | Promise<string>;
+}
+
+const GENERATED: readonly Generated[] = [
+  { file: 'docs/configuration.md', make: configurationPage },
+  { file: 'test/vectors/hello.json', make: helloVectors },
+  { file: 'test/vectors/signal.json', make: signalVectors },
+];
+
+const check = process.argv.includes('--check');
+const stale: string[] = [];
+for (const { file, make } of GENERATED) {
+  const wanted = await make();
+  const present = ((): string | undefined => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch {
+      return undefined;
+    }
+  })();
+  if (present === wanted) continue;
+  if (check) stale.push(file);
+  else writeFileSync(file, wanted);
+}
+for (const wrong of check ? wrongClaims() : []) {
+  process.stderr.write(`${wrong}\n`);
+  process.exitCode = 1;
+}
+if (stale.length > 0) {
+  process.stderr.write(`stale: ${stale.join(', ')}; run: node hack/generated.ts\n`);
+  process.exitCode = 1;
+}

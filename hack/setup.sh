@@ -1,0 +1,46 @@
+#!/bin/bash
+# Installs what the verbs of the Makefile need: Debian packages (their servers are kept from starting), npm packages.
+# Quiet and quick when everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+die() { echo "evio: $*" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || die "run this as root (it makes network namespaces, taps and bridges); try: sudo make ${MAKECMDGOALS:-$*}"
+for tool in npm cargo gcc; do command -v "$tool" >/dev/null || die "$tool is missing; install Node.js 18 or later with npm, Rust 1.85 or later, and gcc"; done
+rust=$(cargo --version | awk '{print $2}')
+[ "$(printf '%s\n1.85\n' "$rust" | sort -V | head -1)" = 1.85 ] || die "Rust 1.85 or later is needed, cargo is $rust"
+
+# command, and the Debian package it comes in
+needs="prosody:prosody turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping
+  openssl:openssl ovs-ofctl:openvswitch-common conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
+  /lib/systemd/systemd:systemd"
+missing=()
+for pair in $needs; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || die "these are missing and there is no apt-get to install them: ${missing[*]}"
+  echo "evio: installing ${missing[*]}"
+  # invoke-rc.d asks this file before it starts a service: 101 means "may not".
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  log=$(mktemp)
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null ||
+    { tail -20 "$log" >&2; die "apt-get could not install ${missing[*]} (log: $log)"; }
+  rm -f "$log"
+fi
+
+# Not "npm ci": it refuses a lock file that leaves out the platforms of optional packages that a registry does not carry.
+stamp=node_modules/.evio-stamp
+want=$(cat package.json package-lock.json | sha256sum)
+if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
+  echo "evio: installing npm packages"
+  log=$(mktemp)
+  npm install --no-save --no-progress >"$log" 2>&1 </dev/null || { tail -20 "$log" >&2; die "npm install failed (log: $log)"; }
+  rm -f "$log"
+  echo "$want" >"$stamp"
+fi
+node_modules/.bin/node --version >/dev/null || die "the pinned Node.js in node_modules does not run"

@@ -1,0 +1,152 @@
+/**
+ * Runs groups of tests one after the other, shows what fails, and ends with one line: `N passed, N failed`.
+ *
+ *   node hack/test.ts check | unit | all | full
+ *
+ * A step either speaks for itself (one check: its exit code) or prints counts that are added up (mocha, cargo, demo).
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Reads how many tests passed and failed out of what the step printed; without it, the step is one test. */
+  readonly count?: (output: string) => Counts;
+  readonly env?: Readonly<Record<string, string>>;
+}
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+const sum = (text: string, pattern: RegExp): number =>
+  [...text.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
+const mocha = (text: string): Counts => ({
+  passed: sum(text, /^\s*(\d+) passing/gm),
+  failed: sum(text, /^\s*(\d+) failing/gm),
+});
+const cargo = (text: string): Counts => ({
+  passed: sum(text, /^test result: .*? (\d+) passed/gm),
+  failed: sum(text, /^test result: .*? (\d+) failed/gm),
+});
+const counted = (text: string): Counts => ({
+  passed: sum(text, /^(\d+) passed, \d+ failed$/gm),
+  failed: sum(text, /^\d+ passed, (\d+) failed$/gm),
+});
+
+const CHECK: readonly Step[] = [
+  { name: 'format and lint (TypeScript)', command: ['biome', 'check', '--error-on-warnings', '.'] },
+  { name: 'types', command: ['tsc', '-p', '.'] },
+  { name: 'format (Rust)', command: ['cargo', 'fmt', '--all', '--check'] },
+  {
+    name: 'lint (Rust)',
+    command: ['cargo', 'clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings'],
+  },
+  { name: 'generated files', command: ['node', 'hack/generated.ts', '--check'] },
+];
+const UNIT: readonly Step[] = [
+  { name: 'TypeScript: unit, property, simulator', command: ['mocha'], count: mocha },
+  { name: 'Rust: unit, property, integration', command: ['cargo', 'test', '--locked', '--workspace'], count: cargo },
+];
+const INTEGRATION: readonly Step[] = [
+  {
+    name: 'TypeScript: against the real servers',
+    command: ['mocha', '--config', 'test/integration.mocharc.json'],
+    count: mocha,
+  },
+];
+const SHORT_DEMO: Step = { name: 'demo, short', command: ['node', 'test/demo/main.ts', '--short'], count: counted };
+const SHORT_FAULTS: Step = {
+  name: 'faults, short',
+  command: ['node', 'test/faults/main.ts', '--short'],
+  count: counted,
+};
+/** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
+const fuzzing = (seconds: number): Step => ({
+  name: 'fuzzing',
+  command: ['node', 'hack/fuzz.ts', '--seconds', process.env.EVIO_FUZZ_SECONDS ?? String(seconds)],
+  count: counted,
+});
+const LONG: readonly Step[] = [
+  {
+    name: 'Rust: tests of some minutes',
+    command: ['cargo', 'test', '--locked', '--workspace', '--', '--ignored'],
+    count: cargo,
+  },
+  { name: 'demo', command: ['node', 'test/demo/main.ts'], count: counted },
+  { name: 'faults', command: ['node', 'test/faults/main.ts'], count: counted },
+  {
+    name: 'large simulated overlays',
+    command: ['mocha', '--no-config', 'test/sim/world.test.ts'],
+    env: { EVIO_SIM: 'full' },
+    count: mocha,
+  },
+  fuzzing(1_800),
+];
+
+const GROUPS: Readonly<Record<string, readonly Step[]>> = {
+  check: CHECK,
+  unit: UNIT,
+  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_FAULTS],
+  full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
+};
+
+/** Steps that tell a story as they go. */
+const LIVE = /^(demo|faults)/;
+
+/** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
+async function run(step: Step): Promise<Counts> {
+  const started = Date.now();
+  process.stdout.write(`== ${step.name}\n`);
+  const [program, ...args] = step.command;
+  const child = spawn(program ?? '', args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...step.env } });
+  const chunks: string[] = [];
+  const take = (data: Buffer): void => {
+    const text = data.toString();
+    chunks.push(text);
+    if (LIVE.test(step.name)) process.stdout.write(text.replace(/^\d+ passed, \d+ failed\n/gm, ''));
+  };
+  child.stdout.on('data', take);
+  child.stderr.on('data', take);
+  const code = await new Promise<number>((resolve) => {
+    child.on('error', (error) => {
+      chunks.push(String(error));
+      resolve(127);
+    });
+    child.on('close', (status) => resolve(status ?? 1));
+  });
+  const output = chunks.join('');
+  const counts = step.count?.(output) ?? { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
+  // A runner that died before it could count has failed all the same, and so has one that ran nothing.
+  const silent = (code !== 0 && counts.failed === 0) || counts.passed + counts.failed === 0;
+  const result = { passed: counts.passed, failed: counts.failed + (silent ? 1 : 0) };
+  if (result.failed > 0 && !LIVE.test(step.name)) process.stdout.write(tail(output));
+  process.stdout.write(
+    `   ${result.passed} ok, ${result.failed} not, ${Math.round((Date.now() - started) / 1000)} s\n`,
+  );
+  return result;
+}
+
+/** The end of a long output holds the failures of every runner we use. */
+const tail = (text: string): string => (text.length > 20_000 ? `...\n${text.slice(-20_000)}` : text);
+
+const group = process.argv[2] ?? 'all';
+const steps = GROUPS[group];
+if (steps === undefined) {
+  process.stderr.write(`unknown group '${group}'; one of: ${Object.keys(GROUPS).join(', ')}\n`);
+  process.exit(2);
+}
+if (!existsSync('package.json')) {
+  process.stderr.write('run this from the top of the repository\n');
+  process.exit(2);
+}
+let passed = 0;
+let failed = 0;
+for (const step of steps) {
+  const counts = await run(step);
+  passed += counts.passed;
+  failed += counts.failed;
+}
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;

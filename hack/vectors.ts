@@ -1,0 +1,246 @@
+/**
+ * test/vectors/hello.json and signal.json (docs/wire.md §11), the two formats only agents speak. The other vectors come from
+ * `cargo run --example vectors`; seeds are made as there.
+ */
+import { readFileSync } from 'node:fs';
+import { parseEndpoint } from '../agent/src/wire/address.ts';
+import { encodeHello } from '../agent/src/wire/hello.ts';
+import { nodeIdOf } from '../agent/src/wire/ids.ts';
+import { privateKey, rawPublicKey, sha256, signWith } from '../agent/src/wire/keys.ts';
+import { u64 } from '../agent/src/wire/reader.ts';
+import { messageKey, type Pair, sealMessage } from '../agent/src/wire/sealed.ts';
+import { type ObjectKind, type Tlv, writeObject } from '../agent/src/wire/tlv.ts';
+
+const seed = (name: string): Buffer => sha256(Buffer.from(`evio vector ${name}`));
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const text = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+interface CertificateVectors {
+  readonly authorityKey: string;
+  readonly cases: readonly { readonly object: string; readonly overlayId: string }[];
+}
+
+const certificates = (): CertificateVectors =>
+  JSON.parse(readFileSync(new URL('../test/vectors/certificate.json', import.meta.url), 'utf8'));
+
+/** A node of certificate.json and one boot of it. */
+function node(letter: 'a' | 'b') {
+  const { cases } = certificates();
+  const certificate = Buffer.from(cases[letter === 'a' ? 0 : 1]?.object ?? '', 'hex');
+  const identity = privateKey('ed25519', seed(`node ${letter}`));
+  const ephemeral = privateKey('x25519', seed(`ephemeral ${letter}`));
+  const identityKey = rawPublicKey(identity);
+  return {
+    certificate,
+    identity,
+    identityKey,
+    nodeId: nodeIdOf(identityKey),
+    nonce: seed(`boot ${letter}`).subarray(0, 16),
+    ephemeral,
+    ephemeralKey: rawPublicKey(ephemeral),
+  };
+}
+
+const HELLO: ObjectKind = {
+  magic: 'EVH1',
+  domain: 'evio/1 hello',
+  maxBytes: 1 << 16,
+  required: [],
+  optional: [],
+  repeated: [],
+};
+
+function bent(object: Buffer, at: number): string {
+  const copy = Buffer.from(object);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return hex(copy);
+}
+
+export function helloVectors(): string {
+  const [a, b] = [node('a'), node('b')];
+  const make = (
+    name: string,
+    n: typeof a,
+    letter: string,
+    sequence: bigint,
+    candidates: readonly string[],
+    time?: number,
+  ) => ({
+    name,
+    identitySeed: hex(seed(`node ${letter}`)),
+    certificate: hex(n.certificate),
+    nodeId: n.nodeId,
+    bootNonce: hex(n.nonce),
+    ephemeralKey: hex(n.ephemeralKey),
+    sequence: sequence.toString(),
+    candidates,
+    ...(time === undefined ? {} : { time: time.toString() }),
+    object: hex(
+      encodeHello({ ...n, bootNonce: n.nonce, sequence, candidates: candidates.map(parseEndpoint), time }, n.identity),
+    ),
+  });
+  const first = make('no candidates', a, 'a', 1n, []);
+  const object = Buffer.from(first.object, 'hex');
+
+  const tlvs: readonly [Tlv, Tlv, Tlv, Tlv] = [
+    { type: 1, value: a.certificate },
+    { type: 2, value: a.nonce },
+    { type: 3, value: a.ephemeralKey },
+    { type: 4, value: u64(1n) },
+  ];
+  const [certificate, nonce, ephemeral, sequence] = tlvs;
+  const signed = (list: readonly Tlv[], kind = HELLO, signer = a.identity) => hex(writeObject(kind, list, signer));
+  const candidate = (value: string): Tlv => ({ type: 5, value: Buffer.from(value, 'hex') });
+  const unsigned = a.certificate.subarray(0, -64);
+  const bySelf = signWith(a.identity, Buffer.concat([Buffer.from('evio/1 certificate\0'), unsigned]));
+  const selfSigned = { type: 1, value: Buffer.concat([unsigned, bySelf]) };
+
+  return text({
+    description:
+      "wire.md §2, hellos, as they stand in presence and, behind EVL1, in a LAN datagram. A case's fields encode to its object; " +
+      'the certificates are those of certificate.json and their authority is authorityKey.',
+    authorityKey: certificates().authorityKey,
+    cases: [
+      first,
+      make('candidates of both families', a, 'a', 2n, ['192.168.1.7:20001', '[2001:db8::7]:20001']),
+      make('IPv6 only', b, 'b', (1n << 64n) - 1n, ['[fd00::2]:65535']),
+      make('with the time', a, 'a', 3n, ['192.168.1.7:20001'], 1_790_000_000),
+    ],
+    refused: [
+      { name: 'changed signature', reason: 'signature', input: bent(object, object.length - 1) },
+      { name: 'changed sequence', reason: 'signature', input: bent(object, object.length - 65) },
+      { name: 'signed by another node', reason: 'signature', input: signed(tlvs, HELLO, b.identity) },
+      {
+        name: "a certificate's domain",
+        reason: 'signature',
+        input: signed(tlvs, { ...HELLO, domain: 'evio/1 certificate' }),
+      },
+      {
+        name: 'a certificate by the node itself',
+        reason: 'certificate',
+        input: signed([selfSigned, nonce, ephemeral, sequence]),
+      },
+      {
+        name: 'a certificate cut short',
+        reason: 'certificate',
+        input: signed([{ type: 1, value: a.certificate.subarray(0, -1) }, nonce, ephemeral, sequence]),
+      },
+      { name: 'wrong magic', reason: 'magic', input: signed(tlvs, { ...HELLO, magic: 'EVC1' }) },
+      { name: 'no boot nonce', reason: 'missing', input: signed([certificate, ephemeral, sequence]) },
+      {
+        name: 'a boot nonce of 15 bytes',
+        reason: 'length',
+        input: signed([certificate, { type: 2, value: a.nonce.subarray(1) }, ephemeral, sequence]),
+      },
+      {
+        name: 'an ephemeral key of 31 bytes',
+        reason: 'length',
+        input: signed([certificate, nonce, { type: 3, value: a.ephemeralKey.subarray(1) }, sequence]),
+      },
+      {
+        name: 'a sequence of 4 bytes',
+        reason: 'length',
+        input: signed([certificate, nonce, ephemeral, { type: 4, value: Buffer.alloc(4) }]),
+      },
+      { name: 'a sequence twice', reason: 'repeated', input: signed([...tlvs, sequence]) },
+      { name: 'types out of order', reason: 'order', input: signed([certificate, ephemeral, nonce, sequence]) },
+      {
+        name: 'an unknown type below 128',
+        reason: 'unknown type',
+        input: signed([...tlvs, { type: 6, value: Buffer.alloc(1) }]),
+      },
+      {
+        name: 'a time of 4 bytes',
+        reason: 'length',
+        input: signed([...tlvs, { type: 128, value: Buffer.alloc(4) }]),
+      },
+      { name: 'a candidate of family 5', reason: 'family', input: signed([...tlvs, candidate('054e21c0a80107')]) },
+      {
+        name: 'an IPv6 candidate with an IPv4 address',
+        reason: 'length',
+        input: signed([...tlvs, candidate('064e21c0a80107')]),
+      },
+      {
+        name: 'an IPv4 candidate of 8 bytes',
+        reason: 'length',
+        input: signed([...tlvs, candidate('044e21c0a8010700')]),
+      },
+      {
+        name: 'longer than 4,096 bytes',
+        reason: 'too long',
+        input: signed([...tlvs, ...new Array<Tlv>(400).fill(candidate('044e21c0a80107'))]),
+      },
+      { name: 'trailing byte', reason: 'length', input: `${first.object}00` },
+    ],
+  });
+}
+
+export function signalVectors(): string {
+  const nodes = { a: node('a'), b: node('b') };
+  const overlayId = certificates().cases[0]?.overlayId ?? '';
+  const side = (letter: 'a' | 'b') => ({
+    identitySeed: hex(seed(`node ${letter}`)),
+    nodeId: nodes[letter].nodeId,
+    nonce: hex(nodes[letter].nonce),
+    ephemeralSeed: hex(seed(`ephemeral ${letter}`)),
+    ephemeralKey: hex(nodes[letter].ephemeralKey),
+  });
+  const make = (name: string, from: 'a' | 'b', to: 'a' | 'b', counter: bigint, body: string) => {
+    const pair: Pair = { overlayId, sender: nodes[from], recipient: nodes[to] };
+    const key = messageKey(pair, nodes[from].ephemeral, nodes[to].ephemeralKey);
+    const message = sealMessage(pair, key, nodes[from].identity, counter, Buffer.from(body));
+    return {
+      name,
+      overlayId,
+      sender: side(from),
+      recipient: side(to),
+      counter: counter.toString(),
+      key: hex(key),
+      body: hex(Buffer.from(body)),
+      message: hex(message),
+    };
+  };
+  const first = make('the first message', 'a', 'b', 0n, '{"type":"bye","tunnel":"0123456789abcdef"}');
+  const back = make('the other direction', 'b', 'a', 7n, '{"type":"udp","udp":["203.0.113.9:20001"]}');
+  const message = Buffer.from(first.message, 'hex');
+  const [key, body] = [Buffer.from(first.key, 'hex'), Buffer.from(first.body, 'hex')];
+  const pair: Pair = { overlayId, sender: nodes.a, recipient: nodes.b };
+  const elsewhere: Pair = { ...pair, overlayId: '00'.repeat(16) };
+  const header = message.subarray(0, 76);
+  const noSignature = message.subarray(0, 76 + 64 + 16 - 1);
+
+  return text({
+    description:
+      'wire.md §9.2, sealed messages between two boots of the nodes of hello.json. refused: inputs that the recipient of the ' +
+      'first case does not take as a message of its sender.',
+    cases: [first, back, make('the last counter', 'a', 'b', (1n << 64n) - 1n, '{}')],
+    refused: [
+      { name: 'wrong magic', reason: 'magic', input: bent(message, 3) },
+      { name: 'another sender', reason: 'pair', input: bent(message, 4) },
+      { name: 'another recipient', reason: 'pair', input: bent(message, 20) },
+      { name: 'another sender nonce', reason: 'pair', input: bent(message, 36) },
+      { name: 'another recipient nonce', reason: 'pair', input: bent(message, 52) },
+      { name: 'another counter', reason: 'seal', input: bent(message, 75) },
+      { name: 'changed ciphertext', reason: 'seal', input: bent(message, 76) },
+      { name: 'changed tag', reason: 'seal', input: bent(message, message.length - 1) },
+      { name: 'the other direction', reason: 'pair', input: back.message },
+      {
+        name: "the recipient's own signature",
+        reason: 'signature',
+        input: hex(sealMessage(pair, key, nodes.b.identity, 0n, body)),
+      },
+      {
+        name: 'a signature for another overlay',
+        reason: 'signature',
+        input: hex(sealMessage(elsewhere, key, nodes.a.identity, 0n, body)),
+      },
+      { name: 'no room for a signature', reason: 'cut short', input: hex(noSignature) },
+      {
+        name: 'a body of 16 KiB and one byte',
+        reason: 'too long',
+        input: hex(Buffer.concat([header, Buffer.alloc(64 + 16 * 1024 + 1 + 16)])),
+      },
+      { name: 'trailing byte', reason: 'seal', input: `${first.message}00` },
+    ],
+  });
+}

@@ -1,0 +1,125 @@
+/** A room, an administrator and nodes for the tests against a real server. */
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { XmppState } from '../../agent/src/io/xmpp.ts';
+import { type RoomEvent, XmppRoom, type XmppRoomOptions } from '../../agent/src/io/xmpp.ts';
+import type { Service } from '../../agent/src/signal/services.ts';
+import { CONFERENCE, type Prosody } from '../servers/prosody.ts';
+
+export const ROOM = `lab@${CONFERENCE}`;
+
+/** A connection to the room whose events can be waited for. */
+export class Occupant {
+  readonly room: XmppRoom;
+  readonly events: RoomEvent[] = [];
+  readonly states: XmppState[] = [];
+  services: readonly Service[] | undefined;
+
+  /** The hello is any text: the room does not look at it. */
+  constructor(options: XmppRoomOptions, hello = 'AAAA') {
+    this.room = new XmppRoom(options, {
+      event: (event) => {
+        this.events.push(event);
+        if (event.kind === 'connected') this.room.perform({ kind: 'send-presence', hello });
+      },
+      services: (services) => {
+        this.services = services;
+      },
+      state: (state) => {
+        this.states.push(state);
+      },
+    });
+    this.room.start();
+  }
+
+  get errors(): readonly string[] {
+    return this.states.flatMap((s) => s.error ?? []);
+  }
+
+  online(): Promise<void> {
+    return until(
+      () => this.room.state.state === 'online',
+      () => `not online: ${this.errors.join('; ')}`,
+    );
+  }
+
+  /** The first failure in words. */
+  async failure(): Promise<string> {
+    await until(
+      () => this.errors.length > 0,
+      () => `no failure, state ${this.room.state.state}`,
+    );
+    return this.errors[0] ?? '';
+  }
+}
+
+export async function until(condition: () => boolean, otherwise: () => string, timeoutMs = 8_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(otherwise());
+    await sleep(10);
+  }
+}
+
+export const nickOf = (n: number): string => n.toString(16).padStart(32, '0');
+
+export const accountOf = (prosody: Prosody, n: number): XmppRoomOptions => ({
+  service: prosody.service,
+  domain: prosody.domain,
+  ca: prosody.ca,
+  username: `node${n}`,
+  password: `password ${n}`,
+  room: ROOM,
+  nickname: nickOf(n),
+});
+
+/** A proxy in front of the server that may change what the server says, and remembers what the client said. */
+export class Interceptor {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  /** Everything the client sent, as text. */
+  heard = '';
+  /** A frozen proxy keeps connections open and passes nothing on. */
+  frozen = false;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async start(targetPort: number, change: (text: string) => string = (t) => t): Promise<Interceptor> {
+    const server = createServer();
+    const proxy = new Interceptor(server);
+    server.on('connection', (client) => proxy.#serve(client, targetPort, change));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return proxy;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  #serve(client: Socket, targetPort: number, change: (text: string) => string): void {
+    const server = connect(targetPort, '127.0.0.1');
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      this.#sockets.add(from);
+      from.on('error', () => undefined);
+      from.on('close', () => to.destroy());
+      from.on('data', (chunk: Buffer) => {
+        if (from === client) this.heard += chunk.toString('latin1');
+        if (this.frozen) return;
+        to.write(from === client ? chunk : Buffer.from(change(chunk.toString('latin1')), 'latin1'));
+      });
+    }
+  }
+
+  stop(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}

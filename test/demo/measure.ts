@@ -1,0 +1,147 @@
+/** Traffic between nodes, and what the underlay saw of it. */
+import { NODES, SERVER } from './internet.ts';
+import type { Joined } from './overlay.ts';
+import { median, outageMs, type PingRun, parsePing, quantile } from './ping.ts';
+import { attempt, collect, run, sleep } from './shell.ts';
+
+export interface Pair {
+  readonly from: Joined;
+  readonly to: Joined;
+}
+
+export const orderedPairs = (nodes: readonly Joined[]): readonly Pair[] =>
+  nodes.flatMap((from) => nodes.filter((to) => to !== from).map((to) => ({ from, to })));
+
+export const pairName = ({ from, to }: Pair): string => `${from.name}-${to.name}`;
+
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+export async function latency(ns: string, target: string, count: number): Promise<Latency> {
+  const done = await attempt(ns, ['ping', '-n', '-D', '-i', '0.01', '-c', String(count), '-W', '2', target]);
+  const { replies } = parsePing(done.stdout);
+  const rtts = replies.map((reply) => reply.rttMs);
+  return { p50: median(rtts), p99: quantile(rtts, 0.99), received: replies.length, sent: count };
+}
+
+/** The underlay's own round trip of a pair: what each end needs to the router that joins them, added up. */
+export async function underlayLatency(count: number): Promise<ReadonlyMap<string, Latency>> {
+  const found = new Map<string, Latency>();
+  for (const node of NODES) found.set(node.name, await latency(node.name, SERVER.gateway, count));
+  return found;
+}
+
+/** Pings all pairs at once, 100 a second each; bytes of payload that went there and came back, both ways added. */
+export async function exchange(pairs: readonly Pair[], count: number, size: number): Promise<number> {
+  const answered = await Promise.all(
+    pairs.map(async (pair) => {
+      const args = ['-n', '-q', '-i', '0.01', '-c', String(count), '-W', '1', '-s', String(size), pair.to.ipv4];
+      const done = await attempt(pair.from.name, ['ping', ...args]);
+      return Number(/(\d+) received/.exec(done.stdout)?.[1] ?? 0);
+    }),
+  );
+  return answered.reduce((sum, replies) => sum + replies * size * 2, 0);
+}
+
+/** One TCP flow for `seconds`; Mbit/s that arrived. */
+export async function throughput(client: string, server: string, target: string, seconds: number): Promise<number> {
+  const listener = collect(server, 'iperf3', '-s', '-1', '-p', '5301');
+  try {
+    for (let tries = 0; ; tries++) {
+      await sleep(150);
+      const done = await attempt(
+        client,
+        ['iperf3', '-c', target, '-p', '5301', '-t', String(seconds), '-O', '1', '-J'],
+        (seconds + 15) * 1000,
+      );
+      const parsed = parseIperf(done.stdout);
+      if (parsed !== undefined) return parsed;
+      if (tries === 3)
+        throw new Error(`iperf3 from ${client} to ${server} (${target}): ${done.stderr || done.stdout.slice(0, 300)}`);
+    }
+  } finally {
+    listener.child.kill('SIGKILL');
+  }
+}
+
+function parseIperf(text: string): number | undefined {
+  try {
+    const body = JSON.parse(text) as { end?: { sum_received?: { bits_per_second: number } } };
+    const bits = body.end?.sum_received?.bits_per_second;
+    return bits === undefined ? undefined : bits / 1e6;
+  } catch {
+    return undefined;
+  }
+}
+
+/** IP bytes per second in and out of every node's underlay interface, over `seconds`. */
+export async function idleRates(seconds: number): Promise<ReadonlyMap<string, number>> {
+  const read = async (name: string): Promise<number> => {
+    const text = await run(
+      name,
+      'cat',
+      '/sys/class/net/eth0/statistics/rx_bytes',
+      '/sys/class/net/eth0/statistics/tx_bytes',
+    );
+    return text
+      .trim()
+      .split('\n')
+      .map(Number)
+      .reduce((a, b) => a + b, 0);
+  };
+  const before = await Promise.all(NODES.map((node) => read(node.name)));
+  await sleep(seconds * 1000);
+  const after = await Promise.all(NODES.map((node) => read(node.name)));
+  return new Map(NODES.map((node, i) => [node.name, ((after[i] ?? 0) - (before[i] ?? 0)) / seconds]));
+}
+
+export const PING_EVERY_MS = 10;
+/** So long the answer to a request may be under way: a machine that is busy, or a slow line. */
+const ANSWER_MS = 1_500;
+
+export interface Watched {
+  readonly pair: Pair;
+  readonly run: PingRun;
+  readonly lost: number;
+  readonly outageMs: number;
+}
+
+/** Pings every pair in both directions, 100 times a second unless told otherwise, while `during` runs. */
+export async function watch(
+  pairs: readonly Pair[],
+  during: () => Promise<void>,
+  everyMs = PING_EVERY_MS,
+): Promise<readonly Watched[]> {
+  const pings = pairs.map((pair) => ({
+    pair,
+    ...collect(pair.from.name, 'ping', '-n', '-D', '-i', String(everyMs / 1000), '-W', '1', pair.to.ipv4),
+  }));
+  try {
+    await sleep(2000);
+    await during();
+    await sleep(ANSWER_MS);
+  } finally {
+    for (const { child } of pings) child.kill('SIGINT');
+  }
+  return Promise.all(
+    pings.map(async ({ pair, output }) => {
+      const result = trimmed(parsePing(await output), everyMs);
+      return {
+        pair,
+        run: result,
+        lost: result.sent - result.replies.length,
+        outageMs: outageMs(result, everyMs),
+      };
+    }),
+  );
+}
+
+/** The last requests were still on their way when ping was told to stop: they do not count. */
+export function trimmed(run: PingRun, everyMs = PING_EVERY_MS): PingRun {
+  const sent = Math.max(0, run.sent - ANSWER_MS / everyMs);
+  return { ...run, sent, replies: run.replies.filter((reply) => reply.seq <= sent) };
+}

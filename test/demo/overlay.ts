@@ -1,0 +1,170 @@
+/** Evio as a person would run it: `evio server init`, `overlay create`, `node enroll`, `agent run`, each in its namespace. */
+import type { ChildProcess } from 'node:child_process';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Peer, Status } from '../../agent/src/api.ts';
+import { NODES, SERVER } from './internet.ts';
+import { attempt, pidsIn, run, sleep, start, until } from './shell.ts';
+
+/** The shipped command. */
+export const EVIO = resolve('dist/evio');
+
+export interface Joined {
+  readonly name: string;
+  /** Another one after it was enrolled anew with other keys. */
+  id: string;
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly config: string;
+  readonly runDir: string;
+}
+
+export interface Server {
+  readonly dir: string;
+  /** The whole log of both servers. */
+  readonly log: string;
+  readonly process: ChildProcess;
+}
+
+/** Sets Prosody and coturn up on the server host and waits until both answer. */
+export async function startServer(dir: string): Promise<Server> {
+  await initServer(dir);
+  return runServer(dir);
+}
+
+/** `evio server init`; again: the same secrets and authority, another certificate. */
+export async function initServer(dir: string): Promise<void> {
+  const addresses = SERVER.addresses.flatMap((address) => ['--address', address]);
+  await run('server', EVIO, 'server', 'init', '--domain', 'evio.example', ...addresses, '--dir', dir, '--foreground');
+  // coturn says what each allocation carried only when it is verbose; nothing else about it changes.
+  appendFileSync(join(dir, 'coturn', 'turnserver.conf'), 'verbose\n');
+}
+
+export async function runServer(dir: string): Promise<Server> {
+  const log = join(dir, '..', 'server.log');
+  const child = start('server', log, EVIO, 'server', 'run', '--verbose', '--dir', dir);
+  await until('Prosody and coturn answer', 15_000, async () => {
+    if (child.exitCode !== null) throw new Error(`evio server run ended: ${readFileSync(log, 'utf8').slice(-500)}`);
+    const listening = (await attempt('server', ['ss', '-Hltun'])).stdout;
+    return SERVER.addresses.every((address) => listening.includes(`${address}:3478`)) && /:522[23]\b/.test(listening);
+  });
+  return { dir, log, process: child };
+}
+
+/** Stops Prosody alone, as `systemctl stop prosody` would; gives back what starts it again. */
+export async function prosodyPid(): Promise<number> {
+  for (const pid of await pidsIn('server')) {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    if (/prosody/.test(command) && !/evio/.test(command.split('\0')[0] ?? '') && !/server\0run/.test(command))
+      return pid;
+  }
+  throw new Error('no Prosody runs on the server');
+}
+
+/** Creates an overlay and enrols all seven nodes; each gets one complete node file. */
+export async function enrol(
+  server: Server,
+  name: string,
+  dir: string,
+  topology: readonly string[],
+): Promise<readonly Joined[]> {
+  const home = join(dir, name);
+  await run(
+    'server',
+    EVIO,
+    'overlay',
+    'create',
+    name,
+    '--server',
+    join(server.dir, 'admin.json'),
+    '--dir',
+    home,
+    ...topology,
+  );
+  const joined: Joined[] = [];
+  for (const node of NODES) {
+    const place = join(dir, 'nodes', node.name);
+    mkdirSync(place, { recursive: true, mode: 0o700 });
+    const config = join(place, `${name}.json`);
+    const printed = await run(
+      'server',
+      EVIO,
+      'node',
+      'enroll',
+      node.name,
+      '--overlay',
+      home,
+      '--out',
+      config,
+      '-o',
+      'json',
+    );
+    const enrolled = JSON.parse(printed) as { id: string; addresses: string[] };
+    const runDir = join(place, 'run');
+    const file = JSON.parse(readFileSync(config, 'utf8')) as Record<string, unknown>;
+    writeFileSync(config, JSON.stringify({ ...file, runDir, stateDir: join(place, `state-${name}`) }, null, 2), {
+      mode: 0o600,
+    });
+    const bare = enrolled.addresses.map((address) => address.split('/')[0] ?? '');
+    joined.push({
+      name: node.name,
+      id: enrolled.id,
+      ipv4: bare.find((address) => !address.includes(':')) ?? '',
+      ipv6: bare.find((address) => address.includes(':')) ?? '',
+      config,
+      runDir,
+    });
+  }
+  return joined;
+}
+
+/** Starts a node's agent, which starts its tincan. */
+export function startAgent(node: Joined): ChildProcess {
+  return start(node.name, join(node.runDir, '..', 'agent.log'), EVIO, 'agent', 'run', '--config', node.config);
+}
+
+export async function status(node: Joined): Promise<Status | undefined> {
+  const done = await attempt(node.name, [EVIO, 'status', '--run-dir', node.runDir, '-o', 'json'], 10_000);
+  return done.code === 0 ? (JSON.parse(done.stdout) as Status) : undefined;
+}
+
+export async function peers(node: Joined): Promise<readonly Peer[]> {
+  const printed = await run(node.name, EVIO, 'peers', '--run-dir', node.runDir, '-o', 'json');
+  const body = JSON.parse(printed) as { peers: Peer[] } | Peer[];
+  return Array.isArray(body) ? body : body.peers;
+}
+
+/** The process of a kind on a node: `agent` is the Node.js one, `tincan` the datapath. */
+export async function pidOf(node: Joined, kind: 'agent' | 'tincan'): Promise<number> {
+  return until(`${kind} runs on ${node.name}`, 5_000, async () => {
+    for (const pid of await pidsIn(node.name)) {
+      try {
+        const [program, ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        const isTincan = /\/tincan$/.test(program ?? '');
+        const isAgent = /node$|evio$/.test(program ?? '') && args.includes('agent') && args.includes('run');
+        if ((kind === 'tincan' && isTincan) || (kind === 'agent' && isAgent)) return pid;
+      } catch {
+        // It ended between the listing and the look.
+      }
+    }
+    return undefined;
+  });
+}
+
+export async function residentMb(pid: number): Promise<number> {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) / 1024;
+}
+
+/** Stops agents and their tincans the orderly way, and checks that nothing is left. */
+export async function stopAll(nodes: readonly Joined[]): Promise<readonly string[]> {
+  await Promise.all(nodes.map((node) => attempt(node.name, [EVIO, 'agent', 'stop', '--run-dir', node.runDir], 15_000)));
+  await sleep(300);
+  const left: string[] = [];
+  for (const node of nodes) {
+    const links = (await attempt(node.name, ['ip', '-o', 'link', 'show'])).stdout;
+    if (/evio0/.test(links)) left.push(`evio0 on ${node.name}`);
+    for (const pid of await pidsIn(node.name)) left.push(`process ${pid} on ${node.name}`);
+  }
+  return left;
+}

@@ -1,0 +1,77 @@
+/** What `ping -n -D` printed, and what it says about an outage. */
+
+export interface Reply {
+  readonly seq: number;
+  readonly atMs: number;
+  readonly rttMs: number;
+}
+
+export interface PingRun {
+  readonly sent: number;
+  readonly replies: readonly Reply[];
+  /** Answers that came once more. */
+  readonly duplicates: number;
+}
+
+/** Lines `[1700000000.123456] 64 bytes from 10.45.0.3: icmp_seq=1 ttl=64 time=0.123 ms`, and the summary. */
+export function parsePing(text: string): PingRun {
+  const replies: Reply[] = [];
+  const seen = new Set<number>();
+  let epoch = 0;
+  let last = 0;
+  let duplicates = 0;
+  for (const match of text.matchAll(/^\[(\d+\.\d+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms/gm)) {
+    const low = Number(match[2]);
+    // icmp_seq is 16 bits wide; a long run wraps.
+    if (low < last - 32_768) epoch += 65_536;
+    last = low;
+    const seq = epoch + low;
+    if (seen.has(seq)) {
+      duplicates++;
+      continue;
+    }
+    seen.add(seq);
+    replies.push({ seq, atMs: Number(match[1]) * 1000, rttMs: Number(match[3]) });
+  }
+  const sent = Number(/^(\d+) packets transmitted/m.exec(text)?.[1] ?? replies.at(-1)?.seq ?? 0);
+  return { sent, replies, duplicates };
+}
+
+/** Echo requests without a reply. */
+export const lost = (run: PingRun): number => run.sent - run.replies.length;
+
+/**
+ * The longest time without a reply, in ms, beyond the pace of the requests: a gap in the sequence counts, a slow reply alone
+ * does not. Requests unanswered at the end count too.
+ */
+export function outageMs(run: PingRun, everyMs: number): number {
+  if (run.replies.length === 0) return run.sent * everyMs;
+  const ordered = [...run.replies].sort((a, b) => a.seq - b.seq);
+  let longest = ((ordered[0]?.seq ?? 1) - 1) * everyMs;
+  for (let i = 1; i < ordered.length; i++) {
+    const missing = (ordered[i]?.seq ?? 0) - (ordered[i - 1]?.seq ?? 0) - 1;
+    longest = Math.max(longest, missing * everyMs);
+  }
+  return Math.max(longest, (run.sent - (ordered.at(-1)?.seq ?? 0)) * everyMs);
+}
+
+/** Runs of requests without a reply, as [first, last] sequence numbers: when in a run the losses fell. */
+export function gaps(run: PingRun): readonly (readonly [number, number])[] {
+  const seen = new Set(run.replies.map((reply) => reply.seq));
+  const found: [number, number][] = [];
+  for (let seq = 1; seq <= run.sent; seq++) {
+    if (seen.has(seq)) continue;
+    const last = found.at(-1);
+    if (last !== undefined && last[1] === seq - 1) last[1] = seq;
+    else found.push([seq, seq]);
+  }
+  return found;
+}
+
+/** The value below which the share `q` of the sorted values lies; NaN of nothing. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);

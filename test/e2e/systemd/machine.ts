@@ -1,0 +1,88 @@
+/** A machine that systemd runs, in namespaces: the real one, as its process 1, with our units alone. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Done, program } from '../evio.ts';
+import { alive, environment, until } from '../terminal/lan.ts';
+
+const SCRIPT = join(import.meta.dirname, 'machine.sh');
+
+/** Where a group of processes can be made that systemd may divide further: version 1 or 2 of cgroups. */
+const CGROUPS = existsSync('/sys/fs/cgroup/systemd/cgroup.procs') ? '/sys/fs/cgroup/systemd' : '/sys/fs/cgroup';
+
+export class Machine {
+  readonly #unshare: ChildProcess;
+  readonly #cgroup: string;
+  readonly #pid: number;
+
+  private constructor(unshare: ChildProcess, cgroup: string, pid: number) {
+    this.#unshare = unshare;
+    this.#cgroup = cgroup;
+    this.#pid = pid;
+  }
+
+  /** In the network namespace `ns`. */
+  static async boot(ns: string): Promise<Machine> {
+    const cgroup = join(CGROUPS, ns);
+    mkdirSync(cgroup, { recursive: true });
+    const enter = `echo $$ >"${cgroup}/cgroup.procs"; exec ip netns exec "${ns}" unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "${SCRIPT}"`;
+    const unshare = spawn('sh', ['-c', enter], { stdio: ['ignore', 'ignore', 'pipe'], env: environment() });
+    let words = '';
+    unshare.stderr.on('data', (data: Buffer) => {
+      words += data.toString();
+    });
+    const machine = await until('systemd is process 1', 10_000, () => {
+      if (unshare.exitCode !== null) throw new Error(`systemd did not start: ${words}`);
+      const pid = Number(
+        readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8').trim().split(' ')[0],
+      );
+      const name = pid > 0 && alive(pid) ? readFileSync(`/proc/${pid}/comm`, 'utf8').trim() : '';
+      return name === 'systemd' ? new Machine(unshare, cgroup, pid) : undefined;
+    });
+    await until(
+      'systemd has booted',
+      20_000,
+      async () => /^running/.test((await machine.run('systemctl', 'is-system-running')).stdout) || undefined,
+    );
+    return machine;
+  }
+
+  /** A command of its administrator. */
+  run(...command: readonly string[]): Promise<Done> {
+    const env = [`PATH=${environment().PATH}`, 'SYSTEMD_UNIT_PATH=/etc/systemd/system', 'container=evio-test'];
+    return program('nsenter', '-t', String(this.#pid), '-a', '--', 'env', ...env, ...command);
+  }
+
+  async ok(...command: readonly string[]): Promise<string> {
+    const done = await this.run(...command);
+    if (done.code !== 0) throw new Error(`${command.join(' ')}: exit code ${done.code}: ${done.stdout}${done.stderr}`);
+    return done.stdout;
+  }
+
+  async property(unit: string, name: string): Promise<string> {
+    return (await this.ok('systemctl', 'show', '--value', '-p', name, unit)).trim();
+  }
+
+  journal(unit: string): Promise<string> {
+    return this.ok('journalctl', '--no-pager', '-o', 'cat', '-u', unit);
+  }
+
+  /** Its end is the end of everything in it. */
+  async end(): Promise<void> {
+    if (alive(this.#pid)) process.kill(this.#pid, 'SIGKILL');
+    await until('systemd ends', 10_000, () => this.#unshare.exitCode ?? this.#unshare.signalCode ?? undefined);
+    await until('its groups are gone', 5_000, () => removed(this.#cgroup) || undefined);
+  }
+}
+
+function removed(cgroup: string): boolean {
+  if (!existsSync(cgroup)) return true;
+  try {
+    for (const entry of readdirSync(cgroup, { withFileTypes: true }))
+      if (entry.isDirectory()) removed(join(cgroup, entry.name));
+    rmdirSync(cgroup);
+    return true;
+  } catch {
+    return false;
+  }
+}
