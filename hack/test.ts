@@ -92,6 +92,13 @@ const GROUPS: Readonly<Record<string, readonly Step[]>> = {
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
 };
 
+/** What failed, one line each: said again at the very end, where somebody with the last lines of a log finds it. */
+const failures: string[] = [];
+const FAILURE = /^.*(\bFAIL(ED)?\b| {2}\d+\) ).*$/gm;
+const FAILURES_OF_A_STEP = 20;
+const failureLines = (step: Step, output: string): readonly string[] =>
+  [...output.matchAll(FAILURE)].slice(0, FAILURES_OF_A_STEP).map(([line]) => `${step.name}: ${line.trim()}`);
+
 /** Steps that tell a story as they go. */
 const LIVE = /^(demo|faults)/;
 
@@ -117,6 +124,7 @@ async function run(step: Step): Promise<Counts> {
     child.on('close', (status) => resolve(status ?? 1));
   });
   const output = chunks.join('');
+  failures.push(...failureLines(step, output));
   const counts = step.count?.(output) ?? { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
   // A runner that died before it could count has failed all the same, and so has one that ran nothing.
   const silent = (code !== 0 && counts.failed === 0) || counts.passed + counts.failed === 0;
@@ -148,5 +156,6 @@ for (const step of steps) {
   passed += counts.passed;
   failed += counts.failed;
 }
+if (failed > 0) for (const line of failures) process.stdout.write(`${line}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;

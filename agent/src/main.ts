@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { NodeConfig } from './config/node-config.ts';
 import { ApiServer, TakenError } from './io/api-server.ts';
 import type { Log } from './io/log.ts';
+import { raisePriority } from './io/priority.ts';
 import { systemReason } from './io/system-error.ts';
 import { Node } from './node.ts';
 import { obstacle, StartError } from './obstacle.ts';
@@ -25,6 +26,8 @@ export async function runAgent(config: NodeConfig, log: Log): Promise<number> {
       throw new StartError(cannotUse(config.runDir, error));
     },
   );
+  // It carries the records of relayed tunnels.
+  raisePriority();
   const node = new Node(config, log, randomBytes);
   const ended = Promise.withResolvers<number>();
   let ending = false;

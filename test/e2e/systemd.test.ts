@@ -47,6 +47,7 @@ describe('under systemd', function () {
       await install();
       expect(await hasLink(a)).to.equal(true);
       expect(await machine.property(UNIT, 'ActiveState')).to.equal('active');
+      expect(await machine.property(UNIT, 'CPUWeight')).to.equal('1000');
       expect(await machine.property(UNIT, 'MainPID')).to.equal(String((await pids()).agent));
       const journal = await machine.journal(UNIT);
       expect(journal).to.match(/info node a \([0-9a-f]{32}\) of overlay lab starts/);
@@ -165,6 +166,7 @@ describe('under systemd', function () {
         );
         expect(uid?.[1], unit).not.to.equal('0');
       }
+      expect(await machine.property('evio-coturn.service', 'Nice')).to.equal('-10');
       await init();
       for (const unit of SERVICES) expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
       expect(await machine.journal('evio-prosody.service')).to.match(/Activated service 's2s'|c2s|Hello and welcome/);

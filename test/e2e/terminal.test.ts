@@ -1,9 +1,11 @@
 /** `evio agent run` as people and service managers start and end it: the shipped files, real terminals, real tincans, one LAN. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { TRAFFIC_NICE } from '../../agent/src/io/priority.ts';
 import {
   alive,
   copyDist,
@@ -75,6 +77,19 @@ describe('evio agent run', function () {
       expect(await hasLink(a)).to.equal(false);
       expect(await hasLink(a, 'evio-tap')).to.equal(false);
       expect(await terminal.run('stty -a')).to.equal(settings);
+    });
+
+    it('comes before what else wants the processor, and tincan too, but not the shell', async () => {
+      await start();
+      const { agent, tincan } = await lan.running(a);
+      for (const pid of [agent.pid, tincan?.pid ?? 0])
+        for (const thread of readdirSync(`/proc/${pid}/task`))
+          expect(getPriority(Number(thread)), `thread ${thread} of ${pid}`).to.equal(TRAFFIC_NICE);
+      const group = (pid: number) => readFileSync(`/proc/${pid}/autogroup`, 'utf8');
+      if (existsSync('/proc/self/autogroup')) {
+        expect(group(tincan?.pid ?? 0)).to.match(/ nice -10$/m);
+        expect(group(agent.pid)).to.match(/ nice 0$/m);
+      }
     });
 
     it('ends in the same way when Ctrl-C is pressed again and again', async () => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tincan::daemon::{check_privileges, die_on_panic, Daemon, Lock, Signals};
+use tincan::daemon::{check_privileges, die_on_panic, raise_priority, Daemon, Lock, Signals};
 use tincan::log;
 
 const USAGE: &str = "usage: tincan --run-dir DIR [--log-level error|warn|info|debug] [--keep-bridge]";
@@ -39,6 +39,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Option<Arguments
 fn run(arguments: &Arguments) -> Result<(), String> {
     log::set_level(arguments.level);
     check_privileges()?;
+    raise_priority();
     let signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let lock = Lock::take(&arguments.run_dir)?;
     let mut daemon = Daemon::new(&arguments.run_dir, arguments.keep_bridge, signals, lock)

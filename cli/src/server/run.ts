@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { raisePriority } from '../../../agent/src/io/priority.ts';
 import { Failure } from '../failure.ts';
 import { installed } from '../process.ts';
 import { layoutOf, readJson } from './layout.ts';
@@ -89,6 +90,7 @@ class Keeper {
       },
     );
     this.#child = child;
+    if (this.#service.carriesTraffic && child.pid !== undefined) raisePriority(child.pid);
     for (const stream of [child.stdout, child.stderr]) this.#readLog(stream);
     child.on('error', (error) => this.#ended(child, error.message, 0));
     child.on('exit', (code, signal) => this.#ended(child, signal ?? `exit code ${code}`, performance.now() - started));

@@ -9,6 +9,8 @@ export interface Service {
   readonly name: string;
   readonly user: string;
   readonly command: readonly string[];
+  /** Nodes' traffic goes through it: it comes before what else wants the processor. */
+  readonly carriesTraffic: boolean;
   /** Where it answers, for the line that says it is ready. */
   readonly places: string;
   /** What must be free before it starts: both servers go on without a port they did not get. */
@@ -28,6 +30,7 @@ export function servicesOf(layout: ServerLayout, settings: ServerSettings): read
       name: 'prosody',
       user: 'prosody',
       command: ['prosody', '-F', '--config', layout.prosodyConfig],
+      carriesTraffic: false,
       places: `XMPP for ${domain} on ${locals.join(', ')} ports ${ports.tls} (TLS) and ${ports.starttls} (STARTTLS)`,
       ports: locals.flatMap((address) =>
         [ports.tls, ports.starttls].map((port) => ({ protocol: 'tcp' as const, address, port })),
@@ -46,6 +49,7 @@ export function servicesOf(layout: ServerLayout, settings: ServerSettings): read
       name: 'coturn',
       user: 'turnserver',
       command: ['turnserver', '-c', layout.coturnConfig],
+      carriesTraffic: true,
       places: `STUN and TURN on ${locals.join(', ')} UDP ports ${ports.turn} and ${ports.turn + 1}`,
       ports: locals.flatMap((address) =>
         [ports.turn, ports.turn + 1].map((port) => ({ protocol: 'udp' as const, address, port })),

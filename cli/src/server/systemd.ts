@@ -1,6 +1,7 @@
 /** Both servers as systemd services of our own, beside the packages' ones, whose configuration stays as it is. */
 
 import { existsSync } from 'node:fs';
+import { TRAFFIC_NICE } from '../../../agent/src/io/priority.ts';
 import { Failure } from '../failure.ts';
 import { mustRun, run } from '../process.ts';
 import { putFile, type ServerLayout } from './layout.ts';
@@ -23,6 +24,8 @@ export const quoted = (text: string): string =>
 export function unitText(service: Service, layout: ServerLayout): string {
   const [program, ...args] = service.command;
   const writable = service.name === 'prosody' ? `ReadWritePaths=${quoted(layout.data)}\n` : '';
+  // Nice counts within a control group, the weight between them.
+  const priority = service.carriesTraffic ? `Nice=${TRAFFIC_NICE}\nCPUWeight=1000\n` : '';
   return `# Written by "evio server init".
 [Unit]
 Description=Evio: ${service.name}
@@ -35,7 +38,7 @@ Group=${service.user}
 ExecStart=/usr/bin/${program} ${args.map(quoted).join(' ')}
 Restart=always
 RestartSec=2
-NoNewPrivileges=yes
+${priority}NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
 ${writable}ProtectHome=read-only

@@ -26,7 +26,7 @@ use crate::wire::BootId;
 
 use clients::Clients;
 use controllers::Controllers;
-pub use process::{check_privileges, die_on_panic, Lock, Signals};
+pub use process::{check_privileges, die_on_panic, raise_priority, Lock, Signals};
 use relayed::Relay;
 
 /// Who a descriptor belongs to: the upper half of a token.
