@@ -75,7 +75,7 @@ const LONG: readonly Step[] = [
     count: cargo,
   },
   { name: 'demo', command: ['node', 'test/demo/main.ts'], count: counted },
-  { name: 'faults', command: ['node', 'test/faults/main.ts'], count: counted },
+  { name: 'faults', command: ['node', 'test/faults/main.ts', '--long'], count: counted },
   {
     name: 'large simulated overlays',
     command: ['mocha', '--no-config', 'test/sim/world.test.ts'],

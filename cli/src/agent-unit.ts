@@ -37,6 +37,9 @@ Restart=on-failure
 RestartSec=1
 # Traffic goes through it: a busy machine must not make it wait. (Within the unit, agent and tincan raise themselves.)
 CPUWeight=1000
+# When memory is short, others go first; should the agent be ended all the same, tincan stays and systemd starts it again.
+OOMScoreAdjust=-500
+OOMPolicy=continue
 # A wrong node file does not become right by trying again.
 RestartPreventExitStatus=2
 TimeoutStopSec=15

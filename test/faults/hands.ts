@@ -27,7 +27,7 @@ const LIMIT_S = 5;
 const REPAIR = /somebody (deleted|changed) \d+ flow|something changed the links/;
 const POD_PORT = 'pod0';
 
-interface Harm {
+export interface Harm {
   readonly name: string;
   /** What is about to be done, for people. */
   readonly what: string;
@@ -45,7 +45,7 @@ const firstAddress = async (victim: Joined): Promise<string> => {
   return / inet (\S+)/.exec(printed)?.[1] ?? '';
 };
 
-const LINK_HARMS: readonly Harm[] = [
+export const LINK_HARMS: readonly Harm[] = [
   {
     name: 'bridge deleted',
     what: `ip link del ${BRIDGE}, with a pod's veth on it`,
@@ -116,7 +116,7 @@ const LINK_HARMS: readonly Harm[] = [
   },
 ];
 
-const FLOW_HARMS: readonly Harm[] = [
+export const FLOW_HARMS: readonly Harm[] = [
   {
     name: 'all flows deleted',
     what: 'ovs-ofctl del-flows, all of them',

@@ -23,6 +23,8 @@ export interface Fault {
   readonly shape: Shape;
   /** Part of `make test` too, in its short form (`lab.short`). */
   readonly short?: boolean;
+  /** Takes an hour or more: only by name, or with `--long`. */
+  readonly long?: boolean;
   run(lab: Lab): Promise<void>;
 }
 

@@ -2,9 +2,10 @@
  * `make test-faults`: breaks one thing after the other in the demo's internet, with every pair pinging a hundred times a second in
  * both directions, and tells what each cost; results/faults.json.
  *
- *   node test/faults/main.ts [--short] [--only NAME[,NAME]] [--shape mesh|ring] [--list]
+ *   node test/faults/main.ts [--short | --long] [--only NAME[,NAME]] [--shape mesh|ring] [--list]
  *
- * `--short` is what `make test` runs: fewer faults, shorter ones, and figures may be off by half.
+ * `--short` is what `make test` runs: fewer faults, shorter ones, and figures may be off by half. `--long`, of `make test-full`, adds an
+ * hour of random ones.
  */
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,10 +19,12 @@ import { AGENT_FAULTS } from './agents.ts';
 import { CLOCK_FAULTS } from './clocks.ts';
 import { HAND_FAULTS } from './hands.ts';
 import { HOSTILE_FAULTS } from './hostile.ts';
+import { HOUR } from './hour.ts';
 import { closeLab, type Fault, openLab, type Shape } from './lab.ts';
 import { NAT_FAULTS } from './nats.ts';
 import { NODE_FAULTS } from './nodes.ts';
 import { RENEWAL_FAULTS } from './renewals.ts';
+import { RESOURCE_FAULTS } from './resources.ts';
 import { SERVER_FAULTS } from './servers.ts';
 import { TRUST_FAULTS } from './trust.ts';
 import { UNDERLAY_FAULTS } from './underlay.ts';
@@ -39,6 +42,8 @@ const FAULTS: readonly Fault[] = [
   ...CLOCK_FAULTS,
   ...HAND_FAULTS,
   ...UPLINK_FAULTS,
+  ...RESOURCE_FAULTS,
+  ...HOUR,
 ];
 
 const args = process.argv.slice(2);
@@ -49,14 +54,17 @@ const option = (name: string): string | undefined => {
 const short = args.includes('--short');
 const only = option('--only')?.split(',');
 const shapes = option('--shape')?.split(',') ?? ['mesh', 'ring'];
+const asked = (fault: Fault): boolean =>
+  short ? fault.short === true : fault.long !== true || args.includes('--long');
 const chosen = FAULTS.filter(
-  (fault) =>
-    shapes.includes(fault.shape) && (only === undefined ? !short || fault.short === true : only.includes(fault.name)),
+  (fault) => shapes.includes(fault.shape) && (only === undefined ? asked(fault) : only.includes(fault.name)),
 );
 
 if (args.includes('--list')) {
-  for (const { name, shape, short: inShort } of FAULTS)
-    process.stdout.write(`${shape} ${name}${inShort === true ? '' : ' (not in --short)'}\n`);
+  for (const { name, shape, short: inShort, long } of FAULTS)
+    process.stdout.write(
+      `${shape} ${name}${inShort === true ? '' : long === true ? ' (only in --long)' : ' (not in --short)'}\n`,
+    );
   process.exit(0);
 }
 if (process.getuid?.() !== 0) {

@@ -9,13 +9,13 @@ import { type Fared, openStream, type Stream } from './stream.ts';
 /** What the requirement allows for both. */
 const LIMIT_S = 8;
 /** 251 of the router's 192.0.2.4/30 are taken: the provider gives a single address, routed to the same link. */
-const OLD = '192.0.2.6';
-const NEW = '192.0.2.22';
+export const OLD = '192.0.2.6';
+export const NEW = '192.0.2.22';
 const ROUTER = '192.0.2.5';
 const BEHIND_HOME1 = ['home1', 'desk1'];
 
 /** As a lease that ran out: the old address is gone at once, and every mapping with it. */
-async function readdress(from: string, to: string, prefix: number): Promise<void> {
+export async function readdress(from: string, to: string, prefix: number): Promise<void> {
   await run('inet', 'ip', 'route', 'replace', `${to}/32`, 'dev', 'to-home1');
   await run('nat-home1', 'ip', 'address', 'add', `${to}/${prefix}`, 'dev', 'wan');
   await run('nat-home1', 'ip', 'route', 'replace', 'default', 'via', ROUTER, 'dev', 'wan', 'onlink', 'src', to);
@@ -28,7 +28,7 @@ async function readdress(from: string, to: string, prefix: number): Promise<void
 }
 
 /** Nothing passes for a second, then it does and nothing is remembered. The LAN behind it is a switch of its own. */
-async function reboot(...nats: string[]): Promise<void> {
+export async function reboot(...nats: string[]): Promise<void> {
   const dead = `table ip evio_reboot {
   chain in { type filter hook prerouting priority -400; iifname "wan" drop; }
   chain out { type filter hook postrouting priority -400; oifname "wan" drop; }

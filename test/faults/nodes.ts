@@ -1,8 +1,8 @@
 /** Nodes go and come back, the net splits, a node forwards nothing. */
 import { byName } from '../demo/internet.ts';
 import { type Pair, type Watched, watch } from '../demo/measure.ts';
-import { peers } from '../demo/overlay.ts';
-import { attempt, feed, sleep } from '../demo/shell.ts';
+import { EVIO, type Joined, peers, pidOf } from '../demo/overlay.ts';
+import { attempt, feed, run, sleep } from '../demo/shell.ts';
 import {
   breaking,
   crash,
@@ -15,6 +15,7 @@ import {
   outageS,
   relayed,
   sentOf,
+  serverPid,
   signal,
   startAgain,
   whole,
@@ -28,11 +29,11 @@ const DEAD = `table inet evio_dead {
 }`;
 
 /** All packets of the nodes are dropped, in and out: no goodbye. */
-async function silence(...names: string[]): Promise<void> {
+export async function silence(...names: string[]): Promise<void> {
   for (const name of names) await feed(name, DEAD, 'nft', '-f', '-');
 }
 
-async function unsilence(...names: string[]): Promise<void> {
+export async function unsilence(...names: string[]): Promise<void> {
   for (const name of names) await attempt(name, ['nft', 'delete', 'table', 'inet', 'evio_dead']);
 }
 
@@ -100,9 +101,7 @@ const HALVES = [
 ] as const;
 
 /** The internet splits: the server is reached by one half only, so that no relay joins them. */
-async function split(lab: Lab): Promise<void> {
-  const ms = lab.short ? 10_000 : 60_000;
-  breaking(lab, `the internet splits into ${HALVES.map((half) => half.join(', ')).join(' | ')} for ${ms / 1000} s`);
+export async function splitInternet<T>(during: () => Promise<T>): Promise<T> {
   const outside = (names: readonly string[]) => [...new Set(names.map((name) => byName(name).outside))].join(', ');
   const [left, right] = [outside(HALVES[0]), outside(HALVES[1])];
   const table = `table ip evio_split {
@@ -112,20 +111,24 @@ async function split(lab: Lab): Promise<void> {
     ip daddr { ${right} } ip saddr { 203.0.113.10, 203.0.113.11 } drop
   }
 }`;
-  const sameHalf = ({ from, to }: Pair): boolean =>
-    HALVES.some((half) => [from.name, to.name].every((name) => (half as readonly string[]).includes(name)));
-  const inside = lab.pairs.filter(sameHalf);
   try {
-    const watched = await watch(inside, async () => {
-      await feed('inet', table, 'nft', '-f', '-');
-      await sleep(ms);
-    });
-    note(lab, 'split', watched);
-    // Relayed pairs of the half without the server have to find another way.
-    lab.report.atMost('split: longest outage of a pair within its half', outageS(watched), 3, 's');
+    await feed('inet', table, 'nft', '-f', '-');
+    return await during();
   } finally {
     await attempt('inet', ['nft', 'delete', 'table', 'ip', 'evio_split']);
   }
+}
+
+async function split(lab: Lab): Promise<void> {
+  const ms = lab.short ? 10_000 : 60_000;
+  breaking(lab, `the internet splits into ${HALVES.map((half) => half.join(', ')).join(' | ')} for ${ms / 1000} s`);
+  const sameHalf = ({ from, to }: Pair): boolean =>
+    HALVES.some((half) => [from.name, to.name].every((name) => (half as readonly string[]).includes(name)));
+  const inside = lab.pairs.filter(sameHalf);
+  const watched = await watch(inside, () => splitInternet(() => sleep(ms)));
+  note(lab, 'split', watched);
+  // Relayed pairs of the half without the server have to find another way.
+  lab.report.atMost('split: longest outage of a pair within its half', outageS(watched), 3, 's');
   await whole(lab, 'split and healed', 10_000);
 }
 
@@ -187,36 +190,55 @@ function lostAfter({ run }: Watched, ms: number): number {
   return lost;
 }
 
-async function tincanKilled(lab: Lab): Promise<void> {
-  breaking(lab, 'the tincan of home2 is killed with -9');
+/** tincan goes and another comes, with the XMPP server held: its sessions are made again between the nodes alone. */
+async function tincanGone(
+  lab: Lab,
+  name: string,
+  how: string,
+  goes: (victim: Joined) => Promise<unknown>,
+): Promise<void> {
+  breaking(lab, `${how}; the XMPP server is held meanwhile`);
   const victim = node(lab, 'home2');
-  const watched = await watch(lab.pairs, async () => {
-    await signal(victim, 'tincan', 'SIGKILL');
-    await sleep(8_000);
-  });
-  note(lab, 'tincan killed', watched);
-  lab.report.atMost(
-    'tincan killed: longest outage',
-    outageS(lab.shape === 'mesh' ? withNode(watched, victim.name) : watched),
-    3,
-    's',
-  );
-  if (lab.shape === 'mesh') {
-    const others = without(watched, victim.name);
-    lab.report.none(
-      'tincan killed: packets lost by other direct pairs',
-      lostOf(direct(others)),
-      sentOf(direct(others)),
-    );
-    const by = relayed(others);
-    lab.report.none('tincan killed: packets lost by other relayed pairs', lostOf(by), sentOf(by), 'relayed');
+  const before = await pidOf(victim, 'tincan');
+  const prosody = await serverPid('prosody');
+  process.kill(prosody, 'SIGSTOP');
+  try {
+    const watched = await watch(lab.pairs, async () => {
+      await goes(victim);
+      await sleep(8_000);
+    });
+    note(lab, name, watched);
+    const suffers = lab.shape === 'mesh' ? withNode(watched, victim.name) : watched;
+    lab.report.atMost(`${name}: longest outage`, outageS(suffers), 3, 's');
+    if (lab.shape === 'mesh') {
+      const others = without(watched, victim.name);
+      const straight = direct(others);
+      const by = relayed(others);
+      lab.report.none(`${name}: packets lost by other direct pairs`, lostOf(straight), sentOf(straight));
+      lab.report.none(`${name}: packets lost by other relayed pairs`, lostOf(by), sentOf(by), 'relayed');
+    }
+    lab.report.holds(`${name}: it is another process`, (await pidOf(victim, 'tincan')) !== before);
+    await whole(lab, name, 5_000);
+  } finally {
+    process.kill(prosody, 'SIGCONT');
   }
-  await whole(lab, 'tincan killed', 5_000);
 }
+
+const tincanKilled = (lab: Lab): Promise<void> =>
+  tincanGone(lab, 'tincan killed', 'the tincan of home2 is killed with -9', (victim) =>
+    signal(victim, 'tincan', 'SIGKILL'),
+  );
+
+const tincanUpgraded = (lab: Lab): Promise<void> =>
+  tincanGone(lab, 'tincan upgraded', 'the tincan of home2 is exchanged by evio agent upgrade', (victim) =>
+    run(victim.name, EVIO, 'agent', 'upgrade', '--run-dir', victim.runDir),
+  );
 
 export const NODE_FAULTS: readonly Fault[] = [
   { name: 'tincan-killed', shape: 'mesh', short: true, run: tincanKilled },
   { name: 'tincan-killed', shape: 'ring', run: tincanKilled },
+  { name: 'tincan-upgraded', shape: 'mesh', run: tincanUpgraded },
+  { name: 'tincan-upgraded', shape: 'ring', run: tincanUpgraded },
   { name: 'power-cut', shape: 'mesh', run: powerCut },
   { name: 'power-cut', shape: 'ring', run: powerCut },
   { name: 'two-dead', shape: 'mesh', short: true, run: twoDead },

@@ -42,6 +42,8 @@ export class LanSockets {
   readonly #excluded: (name: string, address: string) => boolean;
   readonly #listeners = new Map<Family, Socket>();
   readonly #senders = new Map<string, Socket>();
+  /** As they were last found. */
+  #known: readonly Place[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   /** `excluded`: whether an interface or an address is none of the local network's. */
@@ -127,12 +129,20 @@ export class LanSockets {
   }
 
   #places(): readonly Place[] {
-    return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    let interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>;
+    try {
+      interfaces = networkInterfaces();
+    } catch {
+      // No descriptor left to ask with: what was found before is still the best guess.
+      return this.#known;
+    }
+    this.#known = Object.entries(interfaces).flatMap(([name, addresses = []]) =>
       this.#placesOf(
         name,
         addresses.filter((address) => !address.internal && !this.#excluded(name, address.address)),
       ),
     );
+    return this.#known;
   }
 
   #placesOf(name: string, addresses: readonly NetworkInterfaceInfo[]): readonly Place[] {

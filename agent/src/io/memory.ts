@@ -2,7 +2,7 @@
  * What a node remembers over a restart, so that it finds its peers with the XMPP server away: certificates of members and the
  * addresses they were last reached at. Nothing in it is trusted: certificates are verified again, addresses are only probed.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isObject } from './json-lines.ts';
 import { makeDirectory, removeEmpty, systemReason } from './system-error.ts';
@@ -19,6 +19,8 @@ export interface Remembered {
 const NOTHING: Remembered = { certificates: [], revocations: null, addresses: {} };
 /** Changes come in bursts; a crash loses at most this much. */
 const WRITE_DELAY_MS = 2_000;
+/** The disk is full, or read-only for now. */
+const RETRY_MS = 2_000;
 
 export class Memory {
   readonly #file: string;
@@ -29,6 +31,8 @@ export class Memory {
   #timer: NodeJS.Timeout | undefined;
   #snapshot: (() => Remembered) | undefined;
   #written = '';
+  /** It was said that the file cannot be written. */
+  #failing = false;
 
   constructor(stateDir: string, report: (message: string) => void) {
     this.#dir = stateDir;
@@ -70,21 +74,39 @@ export class Memory {
     if (this.#made !== undefined) removeEmpty(this.#dir, this.#made);
   }
 
-  /** Writes now what is waiting to be written. */
+  /** Writes now what is waiting to be written; again a little later when it cannot be. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const text = this.#snapshot === undefined ? this.#written : `${JSON.stringify(this.#snapshot())}\n`;
-    this.#snapshot = undefined;
-    if (text === this.#written) return;
+    const snapshot = this.#snapshot;
+    if (snapshot === undefined) return;
+    const text = `${JSON.stringify(snapshot())}\n`;
     try {
-      // Written beside and renamed: a crash leaves the old file or the new one, never half of one.
-      writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
-      renameSync(`${this.#file}.new`, this.#file);
-      this.#written = text;
+      if (text !== this.#written) this.#replace(text);
     } catch (error) {
-      this.#report(`cannot write ${this.#file}: ${systemReason(error)}`);
+      if (!this.#failing)
+        this.#report(`cannot write ${this.#file}: ${systemReason(error)}; trying again until it works`);
+      this.#failing = true;
+      // A process that ends does not wait for it.
+      this.#timer = setTimeout(() => this.flush(), RETRY_MS).unref();
+      return;
     }
+    this.#snapshot = undefined;
+    if (this.#failing) this.#report(`${this.#file} is written again`);
+    this.#failing = false;
+  }
+
+  /** Written beside and renamed: a crash leaves the old file or the new one, never half of one. */
+  #replace(text: string): void {
+    const beside = `${this.#file}.new`;
+    try {
+      writeFileSync(beside, text, { mode: 0o600 });
+      renameSync(beside, this.#file);
+    } catch (error) {
+      rmSync(beside, { force: true, recursive: true });
+      throw error;
+    }
+    this.#written = text;
   }
 }
 

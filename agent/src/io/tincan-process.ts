@@ -145,34 +145,39 @@ export class TincanProcess {
     this.#startedAt = now;
     const { runDir } = this.#options;
     const path = join(runDir, 'tincan.log');
-    let log: number;
+    let log: number | undefined;
     // Telling systemd that the service is ready is the agent's business, and so are the launcher's settings for its heap.
     const { NOTIFY_SOCKET: _, MALLOC_MMAP_THRESHOLD_: __, MALLOC_TRIM_THRESHOLD_: ___, ...env } = process.env;
     try {
       // The run directory may have been taken away under us.
       makeDirectory(runDir, 0o700);
-      log = openSync(path, 'a', 0o600);
     } catch (error) {
-      this.#handlers.ended(`cannot write ${path}: ${systemReason(error)}`, ++this.#ends);
+      this.#handlers.ended(`cannot make ${runDir}: ${systemReason(error)}`, ++this.#ends);
       return;
     }
     try {
-      const from = fstatSync(log).size;
+      log = openSync(path, 'a', 0o600);
+    } catch (error) {
+      // A full disk, no descriptors: a datapath without a log is better than none.
+      this.#handlers.report(`cannot write ${path}: ${systemReason(error)}; tincan runs without its log`);
+    }
+    try {
+      const from = log === undefined ? 0 : fstatSync(log).size;
       const child = spawn(this.#options.binary, ['--run-dir', this.#options.runDir], {
         detached: true,
-        stdio: ['ignore', log, log],
+        stdio: ['ignore', log ?? 'ignore', log ?? 'ignore'],
         env,
       });
       this.#child = child;
       child.on('error', (error) => this.#ended(child, `cannot be run: ${systemReason(error)}`));
       child.on('exit', (code, signal) => {
-        const words = lastLine(path, from);
+        const words = log === undefined ? '' : lastLine(path, from);
         const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
         this.#ended(child, words === '' ? `ended: ${how}` : `ended: ${how}: ${words}`);
       });
       child.unref();
     } finally {
-      closeSync(log);
+      if (log !== undefined) closeSync(log);
     }
   }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,39 @@ fn with_the_agent_away_frames_go_on_and_a_new_agent_finds_everything() {
     assert_eq!(u64::from(a.tunnel(&b.papers, &[])), tunnel["port"].as_u64().unwrap());
     assert_eq!(a.tunnel_to(&b.papers)["path"], "direct");
     a.must_ping("10.69.0.2", "-c 5 -i 0.05 -W 1");
+}
+
+/// The soft limit of open descriptors of a running process.
+fn limit_descriptors(pid: u32, limit: u64) {
+    let limits = libc::rlimit { rlim_cur: limit, rlim_max: 4096 };
+    // SAFETY: `limits` outlives the call, and no old value is asked for.
+    let done = unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &limits, std::ptr::null_mut()) };
+    assert_eq!(done, 0);
+}
+
+#[test]
+fn without_a_descriptor_left_frames_go_on_and_who_knocks_is_let_in_later_without_a_busy_loop() {
+    need_root();
+    let mut net = Net::new();
+    let (a, _b, _overlay) = pair(&mut net);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", a.pid())).unwrap().count();
+    limit_descriptors(a.pid(), open as u64);
+    let (user, system) = a.cpu_seconds();
+    let mut visitors: Vec<_> =
+        (0..3).map(|_| std::os::unix::net::UnixStream::connect(a.run_dir.join("control.sock")).unwrap()).collect();
+    for visitor in &mut visitors {
+        writeln!(visitor, r#"{{"id":1,"method":"hello","params":{{"client":"late"}}}}"#).unwrap();
+    }
+    a.must_ping("10.69.0.2", "-c 100 -i 0.02 -W 1");
+    let (user, system) = (a.cpu_seconds().0 - user, a.cpu_seconds().1 - system);
+    assert!(user + system < 0.4, "two seconds took {user} + {system} seconds of processor time");
+    limit_descriptors(a.pid(), 1024);
+    for visitor in visitors {
+        visitor.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(visitor).read_line(&mut line).unwrap();
+        assert!(line.contains(r#""bootId""#), "{line}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Clients of the control socket: the agent, the command line, somebody debugging.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::AsRawFd;
 
 use serde_json::Value;
@@ -36,8 +37,11 @@ impl Clients {
         Self { listener, clients: BTreeMap::new(), next: 1 }
     }
 
-    pub fn accept(&mut self, poll: &Poll) {
-        while let Ok(Some(stream)) = self.listener.accept() {
+    /// Takes all who wait; gives how many.
+    pub fn accept(&mut self, poll: &Poll) -> io::Result<u32> {
+        let mut taken = 0;
+        while let Some(stream) = self.listener.accept()? {
+            taken += 1;
             if self.clients.len() >= CLIENTS_MAX {
                 continue;
             }
@@ -48,6 +52,7 @@ impl Clients {
                 self.clients.insert(id, client);
             }
         }
+        Ok(taken)
     }
 
     pub fn greeted(&mut self, client: u32) {

@@ -1,6 +1,7 @@
 //! OpenFlow connections: the agent's, and whoever looks with ovs-ofctl.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::AsRawFd;
 
 use super::{owner, token};
@@ -31,8 +32,11 @@ impl Controllers {
         Self { listener, connections: BTreeMap::new() }
     }
 
-    pub fn accept(&mut self, poll: &Poll, node: &mut Node) {
-        while let Ok(Some(stream)) = self.listener.accept() {
+    /// Takes all who wait; gives how many.
+    pub fn accept(&mut self, poll: &Poll, node: &mut Node) -> io::Result<u32> {
+        let mut taken = 0;
+        while let Some(stream) = self.listener.accept()? {
+            taken += 1;
             if self.connections.len() >= CONTROLLERS_MAX {
                 continue;
             }
@@ -43,6 +47,7 @@ impl Controllers {
                 node.switch.disconnect(id);
             }
         }
+        Ok(taken)
     }
 
     pub fn ready(&mut self, poll: &Poll, node: &mut Node, id: ConnectionId, ready: Ready, now: Now) {

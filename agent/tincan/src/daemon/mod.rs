@@ -2,6 +2,7 @@
 
 mod clients;
 mod controllers;
+mod doors;
 #[allow(unsafe_code)]
 mod process;
 mod relayed;
@@ -26,6 +27,7 @@ use crate::wire::BootId;
 
 use clients::Clients;
 use controllers::Controllers;
+use doors::Doors;
 pub use process::{check_privileges, die_on_panic, raise_priority, Lock, Signals};
 use relayed::Relay;
 
@@ -66,6 +68,7 @@ pub struct Daemon {
     clients: Clients,
     controllers: Controllers,
     relay: Relay,
+    doors: Doors,
     monitor: Option<Monitor>,
     node: Option<Node>,
     exit: Option<Exit>,
@@ -90,13 +93,14 @@ impl Daemon {
             clients: Clients::new(bind("control.sock")?),
             controllers: Controllers::new(bind("switch.sock")?),
             relay: Relay::new(bind("relay.sock")?),
+            doors: Doors::default(),
             monitor: None,
             node: None,
             exit: None,
             ready: Vec::new(),
         };
         daemon.poll.set(daemon.signals.as_raw_fd(), token(owner::SIGNALS, 0), false)?;
-        daemon.poll.set(daemon.clients.listener.as_raw_fd(), token(owner::CONTROL, 0), false)?;
+        daemon.watch_doors()?;
         Ok(daemon)
     }
 
@@ -110,7 +114,8 @@ impl Daemon {
 
     /// Waits for the next thing to do, `at_most` so long, and does it. False once the process has been told to end.
     pub fn round(&mut self, at_most: Option<Micros>) -> io::Result<bool> {
-        let deadline = self.node.as_ref().and_then(Node::deadline).unwrap_or(self.look_at).min(self.look_at);
+        let deadlines = [self.node.as_ref().and_then(Node::deadline), self.doors.deadline()];
+        let deadline = deadlines.into_iter().flatten().fold(self.look_at, Micros::min);
         let wait = at_most.into_iter().fold(deadline.saturating_sub(monotonic()), Micros::min);
         let mut ready = std::mem::take(&mut self.ready);
         self.poll.wait(Some(wait), &mut ready)?;
@@ -120,6 +125,7 @@ impl Daemon {
         }
         self.ready = ready;
         self.turn(now);
+        self.end_rest(now.us);
         self.look_at_run_dir(now.us);
         Ok(self.exit.is_none())
     }
@@ -145,15 +151,20 @@ impl Daemon {
                 }
             }
             owner::CLIENT => self.client_ready(id, ready, now),
-            owner::CONTROL => self.clients.accept(&self.poll),
+            owner::CONTROL => {
+                let taken = self.clients.accept(&self.poll);
+                self.taken(taken, now.us);
+            }
             owner::SWITCH => {
                 if let Some(node) = &mut self.node {
-                    self.controllers.accept(&self.poll, node);
+                    let taken = self.controllers.accept(&self.poll, node);
+                    self.taken(taken, now.us);
                 }
             }
             owner::RELAY => {
                 if let Some(node) = &mut self.node {
-                    self.relay.accept(&self.poll, node, now);
+                    let taken = self.relay.accept(&self.poll, node, now);
+                    self.taken(taken, now.us);
                 }
             }
             owner::MONITOR => {
@@ -271,15 +282,15 @@ impl Daemon {
             .map_err(|error| Failure::system(format!("cannot wait for the node's sockets: {error}")))?;
         let answer = node.configured_json();
         self.node = Some(node);
+        if self.doors.deadline().is_none() {
+            self.open_doors(now.us);
+        }
         Ok(answer)
     }
 
     fn watch(&mut self, node: &mut Node) -> io::Result<()> {
         self.poll.set(node.outlet.udp.as_raw_fd(), token(owner::UDP, 0), false)?;
         self.poll.set(node.tap.as_raw_fd(), token(owner::TAP, 0), false)?;
-        // Those who connected before wait in the backlog until now.
-        self.poll.set(self.controllers.listener.as_raw_fd(), token(owner::SWITCH, 0), false)?;
-        self.poll.set(self.relay.listener.as_raw_fd(), token(owner::RELAY, 0), false)?;
         match Monitor::open() {
             Ok(monitor) => {
                 self.poll.set(monitor.as_raw_fd(), token(owner::MONITOR, 0), false)?;

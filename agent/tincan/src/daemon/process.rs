@@ -70,8 +70,10 @@ impl Lock {
             let _ = file.read_to_string(&mut pid);
             return Err(format!("a tincan (pid {}) runs in {shown} already", pid.trim()));
         }
-        let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        // The number is for people; a full disk must not keep a node without its datapath.
+        if let Err(reason) = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
+            log!(Warn, "cannot write the lock's pid", file = path.display(), reason = reason);
+        }
         Ok(Self { file, path })
     }
 

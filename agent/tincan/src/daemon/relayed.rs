@@ -1,5 +1,6 @@
 //! The relay socket: one agent carries the records of `webrtc` paths.
 
+use std::io;
 use std::os::fd::AsRawFd;
 
 use super::{owner, token};
@@ -36,8 +37,10 @@ impl Relay {
     }
 
     /// A second connection replaces the first: the agent started anew.
-    pub fn accept(&mut self, poll: &Poll, node: &mut Node, now: Now) {
-        while let Ok(Some(stream)) = self.listener.accept() {
+    pub fn accept(&mut self, poll: &Poll, node: &mut Node, now: Now) -> io::Result<u32> {
+        let mut taken = 0;
+        while let Some(stream) = self.listener.accept()? {
+            taken += 1;
             let id = self.next;
             self.next = self.next.wrapping_add(1);
             if poll.set(stream.as_raw_fd(), token(owner::AGENT, id), false).is_err() {
@@ -49,6 +52,7 @@ impl Relay {
             self.buffer.resize(64 * 1024, 0);
             self.agent = Some(Agent { id, stream, decoder: Decoder::default(), waits_to_write: false });
         }
+        Ok(taken)
     }
 
     fn close(&mut self, node: &mut Node, now: Now) {

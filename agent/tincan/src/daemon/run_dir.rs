@@ -49,7 +49,7 @@ impl Daemon {
                 continue;
             }
             listener.renew()?;
-            if watched {
+            if watched && self.doors.deadline().is_none() {
                 self.poll.set(listener.as_raw_fd(), token(owner, 0), false)?;
             }
             renewed += 1;
