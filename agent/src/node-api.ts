@@ -101,7 +101,7 @@ export class NodeApi {
       agent: {
         pid: process.pid,
         uptimeMs: Math.round(performance.now() - this.#startedAt),
-        rssBytes: process.memoryUsage.rss(),
+        rssBytes: residentBytes(),
       },
       tincan:
         hello === undefined
@@ -164,6 +164,18 @@ export class NodeApi {
 
 function addressesOf(local: Agent['localCandidates'], type: 'host' | 'srflx'): readonly string[] {
   return [...new Set(local.filter((candidate) => candidate.type === type).map((candidate) => candidate.address))];
+}
+
+let resident = 0;
+
+/** The last value known when the system cannot be asked (no descriptor left): a status says all else it can. */
+function residentBytes(): number {
+  try {
+    resident = process.memoryUsage.rss();
+  } catch {
+    // Said by whatever else needs a descriptor.
+  }
+  return resident;
 }
 
 function prefixed(prefix: string, counters: Readonly<Record<string, unknown>>): Record<string, number> {

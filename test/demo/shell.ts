@@ -72,7 +72,7 @@ export function feed(ns: string, text: string, ...command: string[]): Promise<vo
 }
 
 /** Starts a process that stays; its output goes to a file. */
-export function start(ns: string, log: string, ...command: string[]): ChildProcess {
+export function start(ns: string | undefined, log: string, ...command: string[]): ChildProcess {
   const [program, ...args] = inNamespace(ns, command);
   const out = openSync(log, 'a', 0o600);
   return spawn(program ?? '', args, { stdio: ['ignore', out, out] });

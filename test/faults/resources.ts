@@ -14,7 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { type Watched, watch } from '../demo/measure.ts';
 import { EVIO, type Joined, pidOf, residentMb } from '../demo/overlay.ts';
-import { attempt, run, sleep, start, until } from '../demo/shell.ts';
+import { attempt, PREFIX, run, sleep, start, until } from '../demo/shell.ts';
 import {
   agentLog,
   breaking,
@@ -178,7 +178,7 @@ async function descriptors(lab: Lab): Promise<void> {
   const unconcerned = relayed(without(watched, VICTIM, other.name));
   lab.report.atMost(`${name}: longest outage of relayed pairs it does not concern`, outageS(unconcerned), 1.5, 's');
   const lines = marks.since(victim);
-  const about = lines.filter((line) => /EMFILE|too many open files|descriptor/i.test(line));
+  const about = lines.filter((line) => /too many (open )?files/i.test(line));
   lab.report.holds(
     `${name}: the log of ${VICTIM} says so, and not again and again`,
     about.length >= 1 && lines.length <= 20,
@@ -223,6 +223,12 @@ class MemoryGroup {
     return Number(readFileSync(join(this.path, this.#v1 ? 'memory.usage_in_bytes' : 'memory.current'), 'utf8'));
   }
 
+  /** What no page on a disk stands for. */
+  anonymous(): number {
+    const text = readFileSync(join(this.path, 'memory.stat'), 'utf8');
+    return Number((this.#v1 ? /^rss (\d+)/m : /^anon (\d+)/m).exec(text)?.[1] ?? 0);
+  }
+
   kills(): number {
     const text = readFileSync(join(this.path, this.#v1 ? 'memory.oom_control' : 'memory.events'), 'utf8');
     return Number(/^oom_kill (\d+)/m.exec(text)?.[1] ?? 0);
@@ -263,7 +269,9 @@ async function memory(lab: Lab): Promise<void> {
     group.limit(NODE_LIMIT_MB << 20);
     await stop(victim);
     const log = join(victim.runDir, '..', 'agent.log');
-    lab.keep(start(victim.name, log, ...group.enter(EVIO, 'agent', 'run', '--config', victim.config)));
+    // The group's files are not seen from within the namespace.
+    const agentRun = ['ip', 'netns', 'exec', PREFIX + victim.name, EVIO, 'agent', 'run', '--config', victim.config];
+    lab.keep(start(undefined, log, ...group.enter(...agentRun)));
     await whole(lab, `${name}: ${VICTIM} in its control group`, 10_000);
     await sleep(4_000);
     const tincan = await pidOf(victim, 'tincan');
@@ -276,12 +284,13 @@ async function memory(lab: Lab): Promise<void> {
     );
     const watched = await watch(lab.pairs, async () => {
       lab.report.holds(`${name}: nothing was ended for want of memory so far`, group.kills() === 0, group.kills(), '0');
-      // The largest process that may be ended is the agent.
-      const greedy = spawn(group.enter()[0] ?? '', [
-        ...group
-          .enter('sh', '-c', 'echo -1000 > /proc/self/oom_score_adj; head -c 150M /dev/zero | tail -c 150M | sleep 2')
-          .slice(1),
-      ]);
+      // Of the processes in the group the kernel takes it first.
+      writeFileSync(`/proc/${agent}/oom_score_adj`, '1000');
+      // A little more than there is, and less than there is without the agent.
+      const bytes = (NODE_LIMIT_MB << 20) - group.anonymous() + (6 << 20);
+      const takesMuch = `head -c ${bytes} /dev/zero | tail -c ${bytes} | sleep 2`;
+      const [shell = '', ...greed] = group.enter('sh', '-c', takesMuch);
+      const greedy = spawn(shell, greed, { stdio: 'ignore' });
       try {
         await until('the agent is ended by the kernel', 10_000, async () => !existsSync(`/proc/${agent}`), 50);
       } finally {

@@ -1,5 +1,6 @@
 /** All WebRTC connections of the node: carries the agent's orders to them and their news back. */
 import type { RtcEvent } from '../agent-types.ts';
+import { Told } from '../told.ts';
 import type { NodeId } from '../wire/ids.ts';
 import type { Relay } from './relay.ts';
 import { type CandidatePair, type IceServers, loadRtc, RtcConnection } from './rtc.ts';
@@ -35,6 +36,7 @@ export class RtcPool {
   readonly #carrying = new Map<NodeId, string>();
   /** Given up, and closed when their timer fires. */
   readonly #lingering = new Map<RtcConnection, NodeJS.Timeout>();
+  readonly #told = new Told();
   #ice: IceServers = { stun: [], turn: [] };
   #iceKnown = false;
   #waitMs = ROOM_WAIT_MS;
@@ -175,10 +177,11 @@ export class RtcPool {
         },
       );
       this.#connections.set(key(peer, tunnel), connection);
+      this.#told.well();
       return connection;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.report(`WebRTC cannot be set up: ${reason}`);
+      if (this.#told.problem(reason)) this.#options.report(`WebRTC cannot be set up: ${reason}`);
       setImmediate(() => event(peer, { kind: 'rtc-closed', tunnel, reason }));
       return undefined;
     }

@@ -35,4 +35,12 @@ describe('a WebRTC connection', function () {
     expect(new Set(Object.values(verdicts as object))).to.deep.equal(new Set([1]));
     expect(taken).to.deep.equal([]);
   });
+
+  it('is refused in words when descriptors are short, where the library would end the process', async () => {
+    for (const left of ['starved-0', 'starved-2']) {
+      const { limited, refused } = await child(left);
+      expect(limited).to.equal(true);
+      expect(refused).to.match(/^Error: too many files are open: raise the limit/);
+    }
+  });
 });

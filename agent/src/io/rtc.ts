@@ -3,12 +3,14 @@
  * (docs/wire.md §10.4).
  *
  * The library ends the process when JavaScript throws inside one of its callbacks, when a candidate comes before the description,
- * and on some malformed descriptions. So every callback is wrapped, candidates wait here, and it only ever sees descriptions and
- * candidates that we wrote ourselves from checked parts.
+ * on some malformed descriptions, and when it cannot have a socket. So every callback is wrapped, there must be descriptors to spare,
+ * candidates wait here, and it only ever sees descriptions and candidates that we wrote ourselves from checked parts.
  */
+import { closeSync, openSync } from 'node:fs';
 import type { PeerConnection, Track, Video } from 'node-datachannel';
 import { formatCandidate, parseCandidate } from '../tunnel/candidate.ts';
 import { candidatesOf, formatSdp, parseSdp, type SdpType, withCandidates } from '../tunnel/sdp.ts';
+import { systemReason } from './system-error.ts';
 
 export interface TurnServer {
   readonly host: string;
@@ -83,9 +85,10 @@ export class RtcConnection {
   #remoteCandidates = 0;
   readonly #waiting: string[] = [];
 
-  /** `loadRtc` must have ended. Throws when the library refuses the configuration. */
+  /** `loadRtc` must have ended. Throws when the library refuses the configuration, and without descriptors to spare. */
   constructor(name: string, config: RtcConfig, handlers: RtcHandlers) {
     if (library === undefined) throw new Error('the WebRTC library is not loaded');
+    spareDescriptors();
     this.#handlers = handlers;
     this.#config = config;
     this.#connection = new library.PeerConnection(name, {
@@ -304,6 +307,21 @@ export class RtcConnection {
     if (this.#closed) return;
     this.close();
     setImmediate(() => this.#handlers.closed(reason));
+  }
+}
+
+/** A connection takes one socket, the first of all a few more; what resolves names has its own for a moment. */
+const SPARE_DESCRIPTORS = 8;
+
+/** Throws when a connection could not have its socket: the library would end the process. */
+function spareDescriptors(): void {
+  const open: number[] = [];
+  try {
+    while (open.length < SPARE_DESCRIPTORS) open.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    throw new Error(`${systemReason(error)}: raise the limit of open files (ulimit -n, LimitNOFILE=)`);
+  } finally {
+    for (const fd of open) closeSync(fd);
   }
 }
 

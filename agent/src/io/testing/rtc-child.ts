@@ -1,4 +1,6 @@
 /** Runs in a process and a network namespace of its own (rtc.integration.ts): a defect of the native library ends only this one. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { candidatesOf } from '../../tunnel/sdp.ts';
 import { loadRtc, RTP_HEADER_BYTES, RtcConnection, type RtcHandlers } from '../rtc.ts';
 
@@ -138,6 +140,33 @@ async function survives(): Promise<object> {
   return { verdicts, taken };
 }
 
+/** With a few descriptors left: too few for one more connection, and none for its socket. */
+async function starved(left: number): Promise<object> {
+  const open = readdirSync('/proc/self/fd').length - 1;
+  const { status } = spawnSync('prlimit', [`--pid=${process.pid}`, `--nofile=${open + left}:4096`], {
+    stdio: 'ignore',
+  });
+  let refused = '';
+  try {
+    const one = end(
+      'x',
+      () => true,
+      () => undefined,
+    );
+    one.connection.offer();
+  } catch (error) {
+    refused = String(error);
+  }
+  await sleep(200);
+  return { limited: status === 0, refused };
+}
+
 await loadRtc();
-const result = process.argv[2] === 'carries' ? await carries() : await survives();
+const RUNS: Readonly<Record<string, () => Promise<object>>> = {
+  carries,
+  survives,
+  'starved-0': () => starved(0),
+  'starved-2': () => starved(2),
+};
+const result = await (RUNS[process.argv[2] ?? ''] ?? survives)();
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
