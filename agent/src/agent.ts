@@ -27,6 +27,7 @@ import { Lan, type LanEvent } from './signal/lan.ts';
 import type { OwnBoot } from './signal/own-boot.ts';
 import { Signal, type SignalAction, type SignalEvent } from './signal/signal.ts';
 import { readEvent, readLabels, type TincanEvent, type TincanTunnel } from './tincan.ts';
+import { Told } from './told.ts';
 import type { Tunnel } from './tunnel/machine.ts';
 import { parseNote } from './tunnel/note.ts';
 import type { TunnelAction, TunnelEvent } from './tunnel/types.ts';
@@ -50,6 +51,8 @@ const DEMAND_MS = 5_000;
 const RECHECK_MS = 5_000;
 /** A certificate has at most 860 characters in base64, and a line at most 1 MiB (docs/wire.md §10.1). */
 const CERTIFICATES_A_REQUEST = 1_000;
+/** Headers before a record. */
+const UDP_AND_IPV4_BYTES = 28;
 /** Offers of one peer: each makes a WebRTC connection, with sockets and an allocation of the relay. */
 export const OFFERS = { perSecond: 0.5, burst: 8 };
 /** Most addresses we tell a peer (docs/wire.md §6.4). */
@@ -85,6 +88,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #settleAt: Instant | undefined;
   #demandAt: Instant | undefined;
   #recheckAt: Instant | undefined;
+  readonly #narrowTold = new Told();
   #staticTold = '';
   #picture = false;
   #routed: readonly CoreFlow[] = [];
@@ -617,12 +621,23 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       case 'adjacency':
         this.#toOverlay(event);
         return;
+      case 'narrow':
+        this.#tooNarrow(event.peer, event.remote, event.recordSize);
+        return;
       case 'links':
         this.#do({ kind: 'log', level: 'warn', message: event.text });
         return;
       case undefined:
         return;
     }
+  }
+
+  /** It is found anew every minute, and said once. */
+  #tooNarrow(peer: NodeId, remote: string, recordSize: number): void {
+    const way = `the way to ${this.#nameOf(peer)} (${remote})`;
+    if (!this.#narrowTold.problem(way)) return;
+    const needs = `carries no packets of ${recordSize + UDP_AND_IPV4_BYTES} bytes and is not used`;
+    this.#log('warn', `${way} ${needs}: raise the MTU of the network between, to 1280 at least`);
   }
 
   #useLocal(candidates: readonly LocalCandidate[]): void {

@@ -43,7 +43,9 @@ export type TincanEvent =
   | { readonly kind: 'revocations'; readonly list: Buffer }
   | { readonly kind: 'adjacency'; readonly peer: NodeId; readonly labels: readonly Label[] }
   /** Somebody had changed this node's links; or has, and they cannot be put right. */
-  | { readonly kind: 'links'; readonly text: string };
+  | { readonly kind: 'links'; readonly text: string }
+  /** A way to the peer, "ip:port" or "relay", carries no datagram with a record of so many bytes. */
+  | { readonly kind: 'narrow'; readonly peer: string; readonly remote: string; readonly recordSize: number };
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -122,6 +124,12 @@ export function readEvent(name: string, data: unknown): TincanEvent | undefined 
         peer: text(said.peer) ?? '',
         labels: strings(said.labels).map(parseLabel),
       }));
+    case 'narrow': {
+      const [peer, remote, recordSize] = [text(said.peer), text(said.remote), number(said.recordSize)];
+      return peer === null || remote === null || recordSize === null
+        ? undefined
+        : { kind: 'narrow', peer, remote, recordSize };
+    }
     case 'repaired':
       return { kind: 'links', text: `something changed the links of this node; put right: ${text(said.what) ?? ''}` };
     case 'unrepaired':

@@ -226,7 +226,8 @@ async function hour(lab: Lab): Promise<void> {
   const quietMinutes = Number(process.env.EVIO_QUIET_MINUTES ?? 10);
   const seed = Number(process.env.EVIO_HOUR_SEED ?? Math.floor(Math.random() * 2 ** 31));
   const name = `${minutes} minutes of random faults`;
-  await sleep(Math.min(60_000, minutes * 5_000));
+  // A fresh agent is still growing into its memory.
+  await sleep(Math.min(300_000, minutes * 10_000));
   const before = await sample(lab);
   say(`${lab.shape}: ${name}, then ${quietMinutes} quiet; again with EVIO_HOUR_SEED=${seed}`);
   let done = 0;

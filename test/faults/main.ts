@@ -11,6 +11,7 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { placeCounters } from '../demo/counters.ts';
 import { build, takeDown } from '../demo/internet.ts';
 import { startServer } from '../demo/overlay.ts';
 import { Report, say } from '../demo/report.ts';
@@ -121,6 +122,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 await takeDown();
 say(`${chosen.length} faults in a small internet of 7 nodes`);
 await build();
+await placeCounters();
 const server = await startServer(join(dir, 'server'));
 children.push(server.process);
 for (const name of ['mesh', 'ring'] as const) {

@@ -44,6 +44,11 @@ export class Membership {
   #own: Certificate;
   readonly #members = new Map<NodeId, Certificate>();
   readonly #owners = new Map<string, NodeId>();
+  /**
+   * The highest serial ever taken of a node: when a renewed certificate has expired, the one it replaced is not good again, however
+   * long it says it holds.
+   */
+  readonly #newest = new Map<NodeId, bigint>();
   #revocations: Revocations | undefined;
   /** By which time certificates are judged. */
   readonly clock: Clock;
@@ -83,6 +88,8 @@ export class Membership {
     // Nothing changes by it, so its signature need not be looked at: the same certificate comes again and again.
     if (known !== undefined && known.serial >= claimed.serial)
       return { certificate: known, news: false, displaced: [], ours: undefined };
+    if ((this.#newest.get(claimed.nodeId) ?? 0n) > claimed.serial)
+      throw new DecodeError('a certificate that was replaced by a newer one');
     const certificate = this.#verified(bytes, now);
     const ours = this.#claimed(certificate);
     const displaced = this.#claims(certificate);
@@ -90,6 +97,7 @@ export class Membership {
     if (known !== undefined) this.remove(known.nodeId);
     if (this.#members.size >= MEMBERS_MAX) throw new DecodeError(`more than ${MEMBERS_MAX} members`);
     this.#members.set(certificate.nodeId, certificate);
+    this.#newest.set(certificate.nodeId, certificate.serial);
     for (const { address } of certificate.addresses) this.#owners.set(address, certificate.nodeId);
     return { certificate, news: true, displaced, ours };
   }

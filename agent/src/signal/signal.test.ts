@@ -383,6 +383,17 @@ describe('signalling', () => {
       .that.matches(/this node's certificate is revoked/);
   });
 
+  it('a certificate that was replaced is not good again when the newer one has expired', () => {
+    const signal = lone();
+    const take = (options: NodeOptions, now: number) =>
+      kindsOf(signal.handle({ kind: 'certificates', certificates: [certificateOf(2, options)] }, now));
+    expect(take({ serial: 8n }, 0)).to.include('member');
+    expect(take({ serial: 9n, notAfter: NOW_SECONDS + 60 }, 1)).to.include('member');
+    expect(kindsOf(signal.handle({ kind: 'deadline' }, 75_000))).to.deep.equal(['member-gone']);
+    expect(take({ serial: 8n }, 76_000)).not.to.include('member');
+    expect(take({ serial: 10n }, 77_000)).to.include('member');
+  });
+
   it('a certificate that runs out ends the membership', () => {
     const signal = lone();
     signal.handle(presence(bootOf(2, { notAfter: NOW_SECONDS + 60 })), 0);

@@ -39,7 +39,7 @@ impl Node {
         };
         // Serial arithmetic (RFC 1982): an older record that arrives late changes nothing.
         if tunnel.adjacency_sequence.is_some_and(|known| (sequence.wrapping_sub(known) as i32) < 0) {
-            return;
+            return self.counters.add("adjacencyOld");
         }
         // What is dropped here comes again within ten seconds.
         if !self.limits.adjacency(source, now) {

@@ -11,7 +11,7 @@ use crate::log;
 use crate::session::Now;
 use crate::switch::PortKind;
 use crate::time::{Micros, MILLISECOND, SECOND};
-use crate::tunnel::{eligible, Action, PathKind, Via};
+use crate::tunnel::{eligible, Action, PathKind, Via, BASE_RECORD};
 use crate::wire::probe::{Probe, PROBE_RECORD_MIN};
 use crate::wire::record::PROBE;
 use crate::wire::routing::HOP_LIMIT;
@@ -59,8 +59,20 @@ impl Node {
                     self.send_probe(label, way, &probe.encode(), now);
                 }
                 Action::Changed => self.path_changed(port, now),
+                Action::Narrow { via } => self.path_narrow(port, via),
             }
         }
+    }
+
+    fn path_narrow(&mut self, port: u32, via: Via) {
+        let Some(tunnel) = self.tunnels.get(port) else { return };
+        let remote = match via {
+            Via::Direct(remote) => remote.to_string(),
+            Via::Webrtc => "relay".to_string(),
+        };
+        log!(Warn, "a way is too narrow", peer = tunnel.label, remote = remote, recordSize = BASE_RECORD);
+        let data = json!({ "peer": tunnel.peer.to_string(), "remote": remote, "recordSize": BASE_RECORD });
+        self.event("narrow", data);
     }
 
     fn path_changed(&mut self, port: u32, now: Now) {

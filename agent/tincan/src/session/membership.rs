@@ -31,6 +31,9 @@ pub struct Membership {
     own_label: Label,
     members: LabelMap<Member>,
     addresses: HashMap<IpAddr, Label>,
+    /// The highest serial ever taken of a node: when a renewed certificate has expired, the one it replaced is not good again,
+    /// however long it says it holds.
+    newest: LabelMap<u64>,
     revocations: Option<Verified<Revocations>>,
     /// The latest time in any object whose signature verified: boards without a real-time clock start in the past.
     signed_time: u64,
@@ -46,6 +49,7 @@ impl Membership {
             own_label,
             members: LabelMap::default(),
             addresses: HashMap::new(),
+            newest: LabelMap::default(),
             revocations: None,
             signed_time,
         }
@@ -108,6 +112,9 @@ impl Membership {
         if known.is_some_and(|member| member.certificate.serial >= certificate.serial) {
             return Err(Refusal::Superseded);
         }
+        if self.newest.get(&label).is_some_and(|&newest| newest > certificate.serial) {
+            return Err(Refusal::Superseded);
+        }
         let displaced = self.claims(&certificate)?;
         for other in &displaced {
             self.remove(*other);
@@ -119,6 +126,7 @@ impl Membership {
         for address in addresses(&certificate) {
             self.addresses.insert(address, label);
         }
+        self.newest.insert(label, certificate.serial);
         self.members.insert(label, Member { node_id: certificate.node_id(), label, certificate });
         Ok(Admission { label, change, rekeyed, displaced })
     }

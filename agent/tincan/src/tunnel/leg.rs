@@ -128,9 +128,9 @@ impl Leg {
         }
     }
 
-    /// The rule of use: we have proven the address, and the peer has told that it has proven ours.
+    /// The rule of use: we have proven the address, the peer has told that it has proven ours, and it carries what it must.
     pub fn usable(&self) -> bool {
-        self.proven && self.peer_proven
+        self.proven && self.peer_proven && !self.mtu.narrow()
     }
 
     /// Hope is fresh again: listed anew, or the peer was heard from there.
@@ -214,6 +214,7 @@ impl Leg {
 
     /// Counts requests that will not be answered any more.
     pub fn expire(&mut self, now: Micros) {
+        self.mtu.expire(now);
         let patience = self.patience();
         let loss = &mut self.loss_ppm;
         self.outstanding.retain_mut(|sent| {

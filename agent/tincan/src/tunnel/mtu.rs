@@ -23,6 +23,11 @@ const CONFIRM: Micros = 10 * SECOND;
 const CONFIRM_IDLE: Micros = 120 * SECOND;
 /// Confirmations lost in a row, with small probes answered, that make a black hole (RFC 8899 §4.3).
 const BLACK_HOLE: u8 = 3;
+/// The same of the base itself: many, because a path that is given up for this is given up for a while, and lines that lose every
+/// fifth packet are to be used.
+const TOO_NARROW: u8 = 8;
+/// For so long; then it is asked again.
+const NARROW_LIFE: Micros = 60 * SECOND;
 
 #[derive(Debug)]
 pub(super) struct MtuSearch {
@@ -38,6 +43,11 @@ pub(super) struct MtuSearch {
     unconfirmed: u8,
     /// When sizes known not to pass are forgotten.
     raise_at: Micros,
+    /// The base, or more, got through.
+    base_seen: bool,
+    /// Not even the base passes (the Error phase, RFC 8899 §5.2): until then the path is not used.
+    narrow_until: Option<Micros>,
+    narrow_unsaid: bool,
 }
 
 impl MtuSearch {
@@ -53,6 +63,9 @@ impl MtuSearch {
             next_at: now,
             unconfirmed: 0,
             raise_at: now + RAISE,
+            base_seen: false,
+            narrow_until: None,
+            narrow_unsaid: false,
         }
     }
 
@@ -63,6 +76,30 @@ impl MtuSearch {
 
     pub fn size(&self) -> u16 {
         LADDER[self.confirmed]
+    }
+
+    /// The path does not carry what every path must.
+    pub fn narrow(&self) -> bool {
+        self.narrow_until.is_some()
+    }
+
+    /// Whether that is news.
+    pub fn take_narrow(&mut self) -> bool {
+        std::mem::take(&mut self.narrow_unsaid)
+    }
+
+    /// A path that was too narrow may be another by now.
+    pub fn expire(&mut self, now: Micros) {
+        if self.narrow_until.is_some_and(|until| until <= now) {
+            self.restart(now);
+        }
+    }
+
+    fn give_up(&mut self, now: Micros) {
+        self.narrow_unsaid = self.narrow_until.is_none();
+        self.narrow_until = Some(now + NARROW_LIFE);
+        self.asked = None;
+        self.unconfirmed = 0;
     }
 
     /// When `poll` has something to say.
@@ -96,11 +133,10 @@ impl MtuSearch {
             self.raise_at = now + RAISE;
             self.failed = self.limit;
         }
-        let index = self.wanted();
-        if index == 0 {
-            self.next_at = self.raise_at;
+        if self.narrow() {
             return None;
         }
+        let index = self.wanted();
         self.asked = Some((index, now));
         Some(LADDER[index])
     }
@@ -130,6 +166,7 @@ impl MtuSearch {
         }
         self.tries = 0;
         self.unconfirmed = 0;
+        self.base_seen = true;
         let grew = index > self.confirmed;
         self.confirmed = self.confirmed.max(index);
         if self.failed <= self.confirmed {
@@ -139,8 +176,9 @@ impl MtuSearch {
         grew
     }
 
+    /// Nothing has to be known in a hurry. Where nothing larger passes, the base has to have been seen.
     fn settled(&self) -> bool {
-        self.wanted() == self.confirmed
+        self.wanted() == self.confirmed && (self.confirmed > 0 || self.base_seen)
     }
 
     fn lost(&mut self, index: usize, now: Micros) {
@@ -161,10 +199,14 @@ impl MtuSearch {
     }
 
     /// Called when a small probe was answered: only then do lost confirmations speak of size and not of a dead path.
-    /// True when the size fell back to the base.
+    /// True when the size fell back to the base, or the path is given up.
     pub fn small_answered(&mut self, now: Micros) -> bool {
-        if self.unconfirmed < BLACK_HOLE {
+        if self.unconfirmed < if self.confirmed == 0 { TOO_NARROW } else { BLACK_HOLE } {
             return false;
+        }
+        if self.confirmed == 0 {
+            self.give_up(now);
+            return true;
         }
         self.fall_back(now);
         true
@@ -174,7 +216,8 @@ impl MtuSearch {
     pub fn too_big(&mut self, size: u16, now: Micros) -> bool {
         let Some(index) = LADDER.iter().position(|&s| s >= size) else { return false };
         if index == 0 {
-            return false;
+            self.give_up(now);
+            return true;
         }
         if self.asked.is_some_and(|(asked, _)| asked >= index) {
             self.asked = None;
@@ -222,7 +265,7 @@ mod tests {
     #[test]
     fn the_search_finds_what_each_path_carries() {
         for (carries, found) in
-            [(1200, 1200), (1300, 1280), (1399, 1380), (1451, 1440), (1452, 1452), (1499, 1472), (8972, 8972)]
+            [(1200, 1200), (1227, 1200), (1300, 1280), (1399, 1380), (1451, 1440), (1452, 1452), (1499, 1472), (8972, 8972)]
         {
             let mut search = MtuSearch::new(MAX_RECORD, 0);
             assert_eq!(run(&mut search, carries, 0, 8), found, "a path that carries {carries}");
@@ -298,6 +341,64 @@ mod tests {
             search.restart(8 * SECOND);
             assert_eq!(search.poll(false, 8 * SECOND), Some(1440));
         }
-        assert_eq!(MtuSearch::new(BASE_RECORD, 0).poll(true, 0), None, "nothing to look for");
+        assert_eq!(MtuSearch::new(BASE_RECORD, 0).poll(true, 0), Some(BASE_RECORD), "nothing to look for but the base");
+    }
+
+    #[test]
+    fn a_path_that_does_not_carry_the_base_is_given_up_within_ten_seconds_and_said_once() {
+        let mut search = MtuSearch::new(MAX_RECORD, 0);
+        run(&mut search, 1199, 0, 10);
+        assert!(search.narrow());
+        assert!(search.take_narrow());
+        assert!(!search.take_narrow());
+        assert_eq!(search.poll(true, 11 * SECOND), None);
+    }
+
+    #[test]
+    fn one_that_was_too_narrow_is_asked_again_after_a_minute() {
+        let mut search = MtuSearch::new(MAX_RECORD, 0);
+        run(&mut search, 1000, 0, 10);
+        search.expire(30 * SECOND);
+        assert!(search.narrow());
+        search.expire(71 * SECOND);
+        assert!(!search.narrow());
+        assert_eq!(run(&mut search, 1472, 71 * SECOND, 8), 1472);
+    }
+
+    #[test]
+    fn a_path_that_shrinks_below_the_base_is_given_up_too() {
+        let mut search = MtuSearch::new(MAX_RECORD, 0);
+        assert_eq!(run(&mut search, 1472, 0, 8), 1472);
+        run(&mut search, 1000, 8 * SECOND, 40);
+        assert!(search.narrow());
+    }
+
+    #[test]
+    fn a_link_of_ours_that_is_too_narrow_is_known_at_once() {
+        let mut search = MtuSearch::new(MAX_RECORD, 0);
+        assert!(search.too_big(BASE_RECORD, 0));
+        assert!(search.narrow() && search.take_narrow());
+    }
+
+    #[test]
+    fn a_line_that_loses_a_third_of_all_probes_is_not_taken_for_a_narrow_one() {
+        let mut given_up = 0;
+        for seed in 0..50_u64 {
+            let mut search = MtuSearch::new(MAX_RECORD, 0);
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut now = 0;
+            while now < 120 * SECOND && !search.narrow() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                if let Some(size) = search.poll(true, now) {
+                    if size <= 1472 && (state >> 33) % 3 > 0 {
+                        search.answered(size, now + 10 * MILLISECOND);
+                    }
+                }
+                search.small_answered(now);
+                now += 50 * MILLISECOND;
+            }
+            given_up += u32::from(search.narrow());
+        }
+        assert!(given_up <= 1, "{given_up} of 50 lines in two minutes");
     }
 }

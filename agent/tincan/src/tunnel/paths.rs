@@ -50,6 +50,8 @@ pub enum Action {
     Request { via: Via, challenge: [u8; 8], proven: bool, size: u16 },
     /// The path, its address, its liveness or its record size is another than before.
     Changed,
+    /// This way works for small records only, and is not used.
+    Narrow { via: Via },
 }
 
 /// What an answer to the peer's request must say.
@@ -353,6 +355,9 @@ impl Paths {
     fn run(&mut self, now: Micros, out: &mut Vec<Action>) {
         for leg in self.every_leg() {
             leg.expire(now);
+            if leg.mtu.take_narrow() {
+                out.push(Action::Narrow { via: leg.via });
+            }
             if leg.dead(now) {
                 leg.bury(now);
             }

@@ -126,6 +126,16 @@ fn an_expired_members_session_ends_and_its_handshakes_are_refused() {
 }
 
 #[test]
+fn a_certificate_that_was_replaced_is_not_good_again_when_the_newer_one_has_expired() {
+    let mut world = talking();
+    let long = world.nodes[0].certificate.clone();
+    shorten(&mut world, ISSUED + YEAR / 2);
+    world.now.unix = ISSUED + YEAR / 2 + 1;
+    world.run(11 * SECOND);
+    assert_eq!(world.nodes[1].sessions.add_member(&long, world.now), Err(Refusal::Superseded));
+}
+
+#[test]
 fn an_expired_members_handshakes_are_refused() {
     let mut world = World::pair();
     let mut short = (**world.nodes[0].sessions.certificate()).clone();
