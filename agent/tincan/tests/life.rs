@@ -241,6 +241,22 @@ fn a_list_that_came_by_gossip_is_told_to_the_agent_and_to_the_next_one() {
 }
 
 #[test]
+fn a_node_that_was_away_when_a_list_came_hears_of_it_when_it_is_back() {
+    need_root();
+    let mut net = Net::new();
+    let (mut a, mut b, overlay) = pair(&mut net);
+    let stranger = overlay.node(3);
+    let b64 = support::overlay::b64;
+    b.signal(libc::SIGKILL);
+    let list = json!({ "list": b64(&overlay.revoke(2, &stranger)) });
+    a.control.call("revocations", list.clone()).unwrap();
+    b.kill_and_restart();
+    set_up(&mut b, &a, &overlay, ADDRESSES[0]);
+    // Well before its turn in the gossip comes.
+    assert_eq!(b.control.event("revocations", 5), list);
+}
+
+#[test]
 fn sessions_renewed_by_order_of_both_ends_lose_no_packet() {
     need_root();
     let mut net = Net::new();

@@ -65,6 +65,8 @@ impl Node {
         let mut actions = Vec::new();
         if let Some(tunnel) = self.tunnels.get_mut(port) {
             tunnel.knocked_at = None;
+            // Its numbers begin anew with its process.
+            tunnel.adjacency_sequence = None;
             tunnel.paths.session_up(now.us, &mut actions);
         }
         self.run(port, actions, now);

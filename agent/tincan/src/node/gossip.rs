@@ -80,21 +80,33 @@ impl Node {
         self.send_neighbour(port, CONTROL, &body, now);
     }
 
-    /// What a neighbour should know at the beginning of a session.
+    /// What a neighbour should know once it can be reached: at the beginning of a session, and when its path comes up.
     pub(super) fn greet(&mut self, port: u32, now: Now) {
-        if let Some(tunnel) = self.tunnels.get_mut(port) {
-            // Its numbers begin anew with its process.
-            tunnel.adjacency_sequence = None;
-        }
         self.tell_adjacency_to(port, now);
+        self.tell_list_to(port, now);
+    }
+
+    fn tell_list_to(&mut self, port: u32, now: Now) {
         if let Some(list) = self.sessions.revocations().map(|list| list.raw().to_vec()) {
             self.send_neighbour(port, CONTROL, &Control::Revocations(&list).encode(), now);
         }
     }
 
+    /// Every neighbour in its turn gets the list again: a record may be lost, and whoever misses the list trusts the revoked.
+    pub(super) fn gossip(&mut self, now: Now) {
+        self.tell_adjacency(now);
+        let ports: Vec<u32> = self.tunnels.iter().filter(|tunnel| tunnel.up).map(|tunnel| tunnel.port).collect();
+        self.list_turn = self.list_turn.wrapping_add(1);
+        if let Some(port) = ports.get(self.list_turn % ports.len().max(1)) {
+            self.tell_list_to(*port, now);
+        }
+    }
+
     fn revocations(&mut self, source: Label, list: &[u8], now: Now) {
-        let known = self.sessions.revocations().is_some_and(|known| known.raw() == list);
-        if !known && !self.limits.object(source, now) {
+        if self.sessions.revocations().is_some_and(|known| known.raw() == list) {
+            return;
+        }
+        if !self.limits.object(source, now) {
             return self.counters.add("controlTooMany");
         }
         match self.take_revocations(list, now) {

@@ -100,6 +100,8 @@ pub struct Node {
     events: Vec<Event>,
     adjacency_sequence: u32,
     gossip_at: Micros,
+    /// Counts whose turn it is to hear the revocation list again.
+    list_turn: usize,
     /// When adjacency was last told to all.
     gossiped: Micros,
     look_at: Micros,
@@ -189,6 +191,7 @@ impl Node {
             events: Vec::new(),
             adjacency_sequence: 0,
             gossip_at: now.us,
+            list_turn: 0,
             gossiped: 0,
             look_at: now.us,
             ensure_at: None,
@@ -326,7 +329,7 @@ impl Node {
         self.reach_tick(now);
         self.ping_tick(now);
         if now.us >= self.gossip_at {
-            self.tell_adjacency(now);
+            self.gossip(now);
         }
         if now.us >= self.look_at {
             self.look(now);

@@ -96,6 +96,9 @@ impl Node {
                 self.flood_actions(actions, port, now);
             }
             self.adjacency_changed(now);
+            if up {
+                self.greet(port, now);
+            }
         }
         self.event_tunnel(port, now);
     }

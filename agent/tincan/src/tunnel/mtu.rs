@@ -264,9 +264,16 @@ mod tests {
 
     #[test]
     fn the_search_finds_what_each_path_carries() {
-        for (carries, found) in
-            [(1200, 1200), (1227, 1200), (1300, 1280), (1399, 1380), (1451, 1440), (1452, 1452), (1499, 1472), (8972, 8972)]
-        {
+        for (carries, found) in [
+            (1200, 1200),
+            (1227, 1200),
+            (1300, 1280),
+            (1399, 1380),
+            (1451, 1440),
+            (1452, 1452),
+            (1499, 1472),
+            (8972, 8972),
+        ] {
             let mut search = MtuSearch::new(MAX_RECORD, 0);
             assert_eq!(run(&mut search, carries, 0, 8), found, "a path that carries {carries}");
         }
