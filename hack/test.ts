@@ -94,10 +94,22 @@ const GROUPS: Readonly<Record<string, readonly Step[]>> = {
 
 /** What failed, one line each: said again at the very end, where somebody with the last lines of a log finds it. */
 const failures: string[] = [];
-const FAILURE = /^.*(\bFAIL(ED)?\b| {2}\d+\) ).*$/gm;
+const FAILURE = /^.*\bFAIL(ED)?\b.*$/gm;
+/** In mocha's report: a number, the titles, what was expected and what came, up to the first line of the stack. */
+const REPORTED = /^ {2}\d+\) .*(?:\n(?! *at |\n {2}\d+\) ).*)*/gm;
 const FAILURES_OF_A_STEP = 20;
-const failureLines = (step: Step, output: string): readonly string[] =>
-  [...output.matchAll(FAILURE)].slice(0, FAILURES_OF_A_STEP).map(([line]) => `${step.name}: ${line.trim()}`);
+const LINE_MAX = 1_000;
+
+function failureLines(step: Step, output: string): readonly string[] {
+  const report = /^ {2}\d+ failing\n/m.exec(output);
+  const found = [
+    ...[...output.matchAll(FAILURE)].map(([line]) => line),
+    ...(report === null ? [] : [...output.slice(report.index).matchAll(REPORTED)].map(([block]) => block)),
+  ];
+  return found
+    .slice(0, FAILURES_OF_A_STEP)
+    .map((text) => `${step.name}: ${text.trim().replace(/\s+/g, ' ').slice(0, LINE_MAX)}`);
+}
 
 /** Steps that tell a story as they go. */
 const LIVE = /^(demo|faults)/;

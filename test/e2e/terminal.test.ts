@@ -52,9 +52,9 @@ describe('evio agent run', function () {
   describe('in a terminal', () => {
     let terminal: Terminal;
 
-    const start = async (): Promise<void> => {
+    const start = async (before = ''): Promise<void> => {
       terminal = await Terminal.open(a);
-      terminal.type(run(a));
+      terminal.type(before + run(a));
       await terminal.until('tincan carries the frames', /carries the frames/);
     };
     afterEach(() => terminal?.close());
@@ -93,13 +93,14 @@ describe('evio agent run', function () {
     });
 
     it('ends in the same way when Ctrl-C is pressed again and again', async () => {
-      await start();
+      // On a slow machine the last ones are heard by the shell: it shall print the code all the same.
+      await start('trap : INT; ');
       for (let i = 0; i < 5; i++) {
         terminal.press(CTRL_C);
         await sleep(50);
       }
       const shown = await terminal.rest();
-      expect(shown.match(/stopping/g)).to.have.length(1);
+      expect(shown.match(/stopping/g), shown).to.have.length(1);
       expect(shown).to.match(/code=0\n/);
       expect(await pidsInBut(a, 'bash', 'script')).to.deep.equal([]);
       expect(await hasLink(a)).to.equal(false);
