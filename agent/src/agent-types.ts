@@ -46,7 +46,7 @@ export type AgentAction =
   | { readonly kind: 'tunnel-removed'; readonly peer: NodeId }
   /** Answered by a `demand` event. */
   | { readonly kind: 'ask-demand' }
-  | { readonly kind: 'rtc-offer'; readonly peer: NodeId; readonly tunnel: string; readonly relay: boolean }
+  | { readonly kind: 'rtc-offer'; readonly peer: NodeId; readonly tunnel: string }
   | { readonly kind: 'rtc-answer'; readonly peer: NodeId; readonly tunnel: string; readonly sdp: string }
   | { readonly kind: 'rtc-accept'; readonly peer: NodeId; readonly tunnel: string; readonly sdp: string }
   | { readonly kind: 'rtc-proceed'; readonly peer: NodeId; readonly tunnel: string }

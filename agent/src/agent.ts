@@ -621,6 +621,14 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       case 'adjacency':
         this.#toOverlay(event);
         return;
+      case 'forwards':
+        this.#log(
+          'warn',
+          event.forwards
+            ? `${this.#nameOf(event.peer)} passes on again what is sent through it`
+            : `${this.#nameOf(event.peer)} answers and passes nothing on: traffic for others goes round it; restart its tincan`,
+        );
+        return;
       case 'narrow':
         this.#tooNarrow(event.peer, event.remote, event.recordSize);
         return;

@@ -7,6 +7,7 @@ import { ApiServer, TakenError } from './io/api-server.ts';
 import type { Log } from './io/log.ts';
 import { raisePriority } from './io/priority.ts';
 import { systemReason } from './io/system-error.ts';
+import { feedWatchdog } from './io/systemd.ts';
 import { Node } from './node.ts';
 import { obstacle, StartError } from './obstacle.ts';
 
@@ -28,6 +29,7 @@ export async function runAgent(config: NodeConfig, log: Log): Promise<number> {
   );
   // It carries the records of relayed tunnels.
   raisePriority();
+  feedWatchdog();
   const node = new Node(config, log, randomBytes);
   const ended = Promise.withResolvers<number>();
   let ending = false;

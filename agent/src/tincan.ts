@@ -45,6 +45,7 @@ export type TincanEvent =
   /** Somebody had changed this node's links; or has, and they cannot be put right. */
   | { readonly kind: 'links'; readonly text: string }
   /** A way to the peer, "ip:port" or "relay", carries no datagram with a record of so many bytes. */
+  | { readonly kind: 'forwards'; readonly peer: string; readonly forwards: boolean }
   | { readonly kind: 'narrow'; readonly peer: string; readonly remote: string; readonly recordSize: number };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -124,6 +125,10 @@ export function readEvent(name: string, data: unknown): TincanEvent | undefined 
         peer: text(said.peer) ?? '',
         labels: strings(said.labels).map(parseLabel),
       }));
+    case 'forwards':
+      return typeof said.peer === 'string' && typeof said.forwards === 'boolean'
+        ? { kind: 'forwards', peer: said.peer, forwards: said.forwards }
+        : undefined;
     case 'narrow': {
       const [peer, remote, recordSize] = [text(said.peer), text(said.remote), number(said.recordSize)];
       return peer === null || remote === null || recordSize === null

@@ -35,6 +35,9 @@ ${path}# tincan stays when the agent is stopped or restarted, and carries traffi
 KillMode=process
 Restart=on-failure
 RestartSec=1
+# An agent that is stuck, as a native library may make it, is ended without a word and started again.
+WatchdogSec=60
+WatchdogSignal=SIGKILL
 # Traffic goes through it: a busy machine must not make it wait. (Within the unit, agent and tincan raise themselves.)
 CPUWeight=1000
 # When memory is short, others go first; should the agent be ended all the same, tincan stays and systemd starts it again.

@@ -136,19 +136,22 @@ export async function peers(node: Joined): Promise<readonly Peer[]> {
 
 /** The process of a kind on a node: `agent` is the Node.js one, `tincan` the datapath. */
 export async function pidOf(node: Joined, kind: 'agent' | 'tincan'): Promise<number> {
-  return until(`${kind} runs on ${node.name}`, 5_000, async () => {
-    for (const pid of await pidsIn(node.name)) {
-      try {
-        const [program, ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        const isTincan = /\/tincan$/.test(program ?? '');
-        const isAgent = /node$|evio$/.test(program ?? '') && args.includes('agent') && args.includes('run');
-        if ((kind === 'tincan' && isTincan) || (kind === 'agent' && isAgent)) return pid;
-      } catch {
-        // It ended between the listing and the look.
-      }
+  return until(`${kind} runs on ${node.name}`, 5_000, () => runs(node, kind));
+}
+
+/** Its pid, or undefined when none runs. */
+export async function runs(node: Joined, kind: 'agent' | 'tincan'): Promise<number | undefined> {
+  for (const pid of await pidsIn(node.name)) {
+    try {
+      const [program, ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const isTincan = /\/tincan$/.test(program ?? '');
+      const isAgent = /node$|evio$/.test(program ?? '') && args.includes('agent') && args.includes('run');
+      if ((kind === 'tincan' && isTincan) || (kind === 'agent' && isAgent)) return pid;
+    } catch {
+      // It ended between the listing and the look.
     }
-    return undefined;
-  });
+  }
+  return undefined;
 }
 
 export async function residentMb(pid: number): Promise<number> {

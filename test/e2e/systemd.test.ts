@@ -75,6 +75,32 @@ describe('under systemd', function () {
       expect(lost).to.equal(0);
     });
 
+    it('stuck, is killed by the watchdog and started again, and loses no packet: tincan stays', async () => {
+      await install();
+      expect(await machine.property(UNIT, 'WatchdogUSec')).to.equal('1min');
+      await machine.ok('mkdir', '-p', `${FILE}.d`);
+      await machine.ok('sh', '-c', `printf '[Service]\\nWatchdogSec=3\\n' >${FILE}.d/test.conf`);
+      await machine.ok('systemctl', 'daemon-reload');
+      await machine.ok('systemctl', 'restart', UNIT);
+      lan.start(b);
+      await lan.joined();
+      const before = await pids();
+      // Twice the time without an end: it says that it is not stuck.
+      await sleep(6_000);
+      expect((await pids()).agent).to.equal(before.agent);
+      const { sent, lost } = await pinging(a, b, async () => {
+        await machine.ok('kill', '-STOP', String(before.agent));
+        await until('another agent runs', 20_000, async () => {
+          const now = await lan.status(a).catch(() => undefined);
+          return (now !== undefined && now.tincan !== null && now.agent.pid !== before.agent) || undefined;
+        });
+      });
+      expect((await pids()).tincan).to.equal(before.tincan);
+      expect(await machine.journal(UNIT)).to.match(/Watchdog timeout/);
+      expect(sent).to.be.above(200);
+      expect(lost).to.equal(0);
+    });
+
     it('stopped by systemctl, leaves traffic to tincan; evio agent stop ends the rest, and systemd does not start it again', async () => {
       await install();
       await machine.ok('systemctl', 'stop', UNIT);

@@ -7,7 +7,7 @@
 import { readdirSync } from 'node:fs';
 import type { Random } from '../../agent/src/machine.ts';
 import { watch } from '../demo/measure.ts';
-import { EVIO, pidOf, residentMb } from '../demo/overlay.ts';
+import { EVIO, pidOf, residentMb, runs } from '../demo/overlay.ts';
 import { say } from '../demo/report.ts';
 import { run, sleep } from '../demo/shell.ts';
 import { pick, seeded } from '../sim/random.ts';
@@ -21,6 +21,7 @@ import {
   node,
   note,
   outageS,
+  StuckError,
   serverPid,
   signal,
   startAgain,
@@ -59,7 +60,6 @@ function troublesOf(lab: Lab, name: string): readonly Trouble[] {
       run: async (_, random) => {
         await endAgent(one);
         await seconds(random, 0, 3);
-        startAgain(lab, one);
       },
     },
     {
@@ -68,7 +68,6 @@ function troublesOf(lab: Lab, name: string): readonly Trouble[] {
       run: async (_, random) => {
         await signal(one, 'agent', 'SIGKILL');
         await seconds(random, 0, 3);
-        startAgain(lab, one);
       },
     },
     { name: 'agent held', on, run: async (_, random) => held(await pidOf(one, 'agent'), random, 1, 40) },
@@ -90,7 +89,6 @@ function troublesOf(lab: Lab, name: string): readonly Trouble[] {
         } finally {
           await unsilence(name);
         }
-        startAgain(lab, one);
       },
     },
     {
@@ -188,11 +186,23 @@ async function sample(lab: Lab): Promise<Sample> {
   return { agentsMb, tincansMb, descriptors };
 }
 
-async function storm(lab: Lab, random: Random, untilMs: number): Promise<number> {
+/** As a supervisor would. */
+async function supervise(lab: Lab, name: string): Promise<void> {
+  const one = lab.nodes.find((candidate) => candidate.name === name);
+  if (one !== undefined && !(await runs(one, 'agent'))) startAgain(lab, one);
+}
+
+interface Stormed {
+  readonly faults: number;
+  /** Agents that were told to end and did not. */
+  readonly stuck: number;
+}
+
+async function storm(lab: Lab, random: Random, untilMs: number): Promise<Stormed> {
   const troubles = [...lab.nodes.flatMap((one) => troublesOf(lab, one.name)), ...COMMON, ...COMMON, ...COMMON];
   const busy = new Set<string>();
   const running = new Set<Promise<void>>();
-  let done = 0;
+  let [faults, stuck] = [0, 0];
   while (performance.now() < untilMs) {
     const trouble = pick(random, troubles);
     if (running.size < 3 && !trouble.on.some((name) => busy.has(name))) {
@@ -200,23 +210,25 @@ async function storm(lab: Lab, random: Random, untilMs: number): Promise<number>
       say(`${trouble.on.join(', ')}: ${trouble.name}`);
       const run = trouble
         .run(lab, random)
-        .catch((error: unknown) =>
-          // A node that is only just coming back has no process yet to break; anything else is told.
-          say(`  ${trouble.name}: could not be done: ${error instanceof Error ? error.message : String(error)}`),
-        )
+        .catch((error: unknown) => {
+          // A node that is only just coming back has no process yet to break.
+          say(`  ${trouble.name}: could not be done: ${error instanceof Error ? error.message : String(error)}`);
+          if (error instanceof StuckError) stuck++;
+        })
         .then(async () => {
+          for (const name of trouble.on) await supervise(lab, name);
           // It gets a moment before the next one.
           await sleep(4_000);
           for (const name of trouble.on) busy.delete(name);
           running.delete(run);
-          done++;
+          faults++;
         });
       running.add(run);
     }
     await seconds(random, 1, 10);
   }
   await Promise.all(running);
-  return done;
+  return { faults, stuck };
 }
 
 const grewBy = (before: number, after: number): number => ((after - before) / before) * 100;
@@ -230,18 +242,19 @@ async function hour(lab: Lab): Promise<void> {
   await sleep(Math.min(300_000, minutes * 10_000));
   const before = await sample(lab);
   say(`${lab.shape}: ${name}, then ${quietMinutes} quiet; again with EVIO_HOUR_SEED=${seed}`);
-  let done = 0;
+  let stormed: Stormed = { faults: 0, stuck: 0 };
   const watched = await watch(
     lab.pairs,
     async () => {
-      done = await storm(lab, seeded(seed), performance.now() + minutes * 60_000);
+      stormed = await storm(lab, seeded(seed), performance.now() + minutes * 60_000);
     },
     1_000,
   );
   note(lab, name, watched);
-  say(`${done} faults; the longest outage of a pair was ${outageS(watched)} s`);
+  say(`${stormed.faults} faults; the longest outage of a pair was ${outageS(watched)} s`);
   lab.report.details[`${lab.shape}.${name}: seed`] = seed;
-  lab.report.atLeast(`${name}: faults`, done, minutes * 4, '');
+  lab.report.atLeast(`${name}: faults`, stormed.faults, minutes * 4, '');
+  lab.report.atMost(`${name}: agents that did not end when told to`, stormed.stuck, 0, '');
   await whole(lab, name, 30_000);
   const calm = await sample(lab);
   await sleep(quietMinutes * 60_000);

@@ -5,7 +5,7 @@
  * leaves the overlay whole: `whole` waits for that, and is itself a check.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { byName } from '../demo/internet.ts';
 import { orderedPairs, type Pair, pairName, type Watched } from '../demo/measure.ts';
@@ -165,10 +165,26 @@ export async function withoutXmpp(names: readonly string[], during: () => Promis
 /** Ends a node's agent and tincan the orderly way. */
 export const stop = (one: Joined): Promise<string> => run(one.name, EVIO, 'agent', 'stop', '--run-dir', one.runDir);
 
-/** As for an upgrade: the agent ends and tincan carries on. Resolves once the next one may start. */
+/** An agent that was told to end and did not. */
+export class StuckError extends Error {}
+
+/**
+ * As for an upgrade: the agent ends and tincan carries on. Resolves once the next one may start. One that does not end is killed, as a
+ * supervisor would, and a StuckError tells what it was doing.
+ */
 export async function endAgent(one: Joined): Promise<void> {
   const pid = await signal(one, 'agent', 'SIGTERM');
-  await until(`the agent of ${one.name} has ended`, 5_000, async () => !existsSync(`/proc/${pid}`), 20);
+  try {
+    await until(`the agent of ${one.name} has ended`, 5_000, async () => !existsSync(`/proc/${pid}`), 20);
+  } catch (error) {
+    const threads = readdirSync(`/proc/${pid}/task`).map((thread) => {
+      const of = (name: string) => readFileSync(`/proc/${pid}/task/${thread}/${name}`, 'utf8').trim();
+      return `${of('comm')} ${of('stat').replace(/^.*\) /, '')[0]} ${of('wchan')}`;
+    });
+    const log = agentLog(one).slice(-5).join(' | ');
+    process.kill(pid, 'SIGKILL');
+    throw new StuckError(`${(error as Error).message}; its threads: ${threads.join(', ')}; its log: ${log}`);
+  }
 }
 
 export async function signal(one: Joined, kind: 'agent' | 'tincan', signalName: NodeJS.Signals): Promise<number> {

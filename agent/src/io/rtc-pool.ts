@@ -13,7 +13,7 @@ const LINGER_MS = 500;
 const ROOM_WAIT_MS = 8_000;
 
 export type RtcOrder =
-  | { readonly kind: 'rtc-offer'; readonly peer: NodeId; readonly tunnel: string; readonly relay: boolean }
+  | { readonly kind: 'rtc-offer'; readonly peer: NodeId; readonly tunnel: string }
   | { readonly kind: 'rtc-answer'; readonly peer: NodeId; readonly tunnel: string; readonly sdp: string }
   | { readonly kind: 'rtc-accept'; readonly peer: NodeId; readonly tunnel: string; readonly sdp: string }
   | { readonly kind: 'rtc-proceed'; readonly peer: NodeId; readonly tunnel: string }
@@ -77,10 +77,11 @@ export class RtcPool {
     const { peer, tunnel } = order;
     switch (order.kind) {
       case 'rtc-offer':
-        this.#create(peer, tunnel, order.relay)?.offer();
+        this.#create(peer, tunnel, { ...this.#ice, turn: [] })?.offer();
         return;
       case 'rtc-answer':
-        this.#create(peer, tunnel, true)?.answer(order.sdp);
+        // Only an answerer has a relay: see tunnel/retry.ts.
+        this.#create(peer, tunnel, this.#ice)?.answer(order.sdp);
         return;
       case 'rtc-accept':
         this.#connections.get(key(peer, tunnel))?.accept(order.sdp);
@@ -157,9 +158,8 @@ export class RtcPool {
     if (port !== undefined && connection !== undefined) this.#options.relay.attach(port, connection);
   }
 
-  #create(peer: NodeId, tunnel: string, relay: boolean): RtcConnection | undefined {
+  #create(peer: NodeId, tunnel: string, ice: IceServers): RtcConnection | undefined {
     const { usable, event, relay: carrier } = this.#options;
-    const ice = relay ? this.#ice : { ...this.#ice, turn: [] };
     try {
       const connection = new RtcConnection(
         tunnel,

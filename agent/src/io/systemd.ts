@@ -9,3 +9,12 @@ export function tellSystemd(...state: readonly string[]): void {
   child.on('error', () => undefined);
   child.unref();
 }
+
+/** While the event loop turns, tells systemd so, three times in what WatchdogSec= allows (sd_watchdog_enabled(3)). */
+export function feedWatchdog(): void {
+  const { WATCHDOG_USEC, WATCHDOG_PID } = process.env;
+  const allowedMs = Number(WATCHDOG_USEC ?? 0) / 1_000;
+  // Whoever is started by a watched program inherits the words, not the duty.
+  if (!(allowedMs > 0) || (WATCHDOG_PID !== undefined && Number(WATCHDOG_PID) !== process.pid)) return;
+  setInterval(() => tellSystemd('WATCHDOG=1'), allowedMs / 3).unref();
+}

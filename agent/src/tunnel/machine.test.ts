@@ -18,7 +18,6 @@ class World {
   readonly log: string[] = [];
   readonly closed = new Set<string>();
   readonly offers: string[] = [];
-  readonly relays: boolean[] = [];
   lastTunnel = '';
   lastSdp = '';
   online = true;
@@ -107,7 +106,6 @@ class World {
       case 'rtc-offer':
       case 'rtc-answer': {
         const { tunnel } = action;
-        if (action.kind === 'rtc-offer') this.relays.push(action.relay);
         const type = action.kind === 'rtc-offer' ? 'offer' : 'answer';
         this.#later(2, () => {
           this.give(end, { kind: 'described', tunnel, type, sdp: SDP });
@@ -237,11 +235,6 @@ describe('a tunnel', () => {
     expect(world.offers.length - offers).to.be.within(1, 2);
   });
 
-  it('is offered without a relay although nobody answered before', () => {
-    const world = silent();
-    expect(world.relays).to.include(false).and.not.include(true);
-  });
-
   const SIGNS: Readonly<Record<string, TunnelEvent>> = {
     'a new boot of it': { kind: 'contact', reachable: true, boot: 'boot-low-2' },
     'a message of it': { kind: 'body', body: { type: 'edge', kinds: [] } },
@@ -291,21 +284,12 @@ describe('a tunnel', () => {
     expect(world.ends.high.state).to.equal('offering');
   });
 
-  it('is offered without a relay of its own first, and with one when that failed twice', () => {
-    const lone = new Tunnel({ self: HIGH, peer: LOW, random: () => 0.5 });
-    const relays: boolean[] = [];
-    const give = (event: TunnelEvent, now: number) => {
-      for (const action of lone.handle(event, now)) {
-        if (action.kind !== 'rtc-offer') continue;
-        relays.push(action.relay);
-        give({ kind: 'rtc-closed', tunnel: action.tunnel, reason: 'connection failed' }, now);
-      }
-    };
-    give({ kind: 'contact', reachable: true, boot: 'b1' }, 0);
-    give({ kind: 'want', kinds: ['successor'] }, 0);
-    for (let now = 0; now <= 60_000 && relays.length < 4; now = lone.deadline() ?? 60_001)
-      give({ kind: 'deadline' }, now);
-    expect(relays).to.deep.equal([false, false, true, true]);
+  it('is offered by the other end after every two failures: only who answers has a relay', () => {
+    const world = new World();
+    world.webrtcWorks = false;
+    world.meet();
+    world.run(60_000);
+    expect(world.offers).to.deep.equal(['high', 'high', 'low', 'low', 'high', 'high']);
   });
 
   it('makes no offer to a peer that cannot be reached, and one at once when it can', () => {

@@ -16,7 +16,10 @@ import { formatNote, type Note } from './note.ts';
 import { Retry } from './retry.ts';
 import type { AddressSource, TunnelAction, TunnelBody, TunnelEvent, TunnelPath, TunnelState } from './types.ts';
 
-/** The node with the lower id lets the other one offer first: most edges are wanted by both ends at the same moment. */
+/**
+ * One node lets the other one offer first, so long and half as long again as both wait anyway: most edges are wanted by both ends at
+ * the same moment. It is the one with the lower id, until attempts have failed: see `Retry.turned`.
+ */
 export const YIELD_MS = 500;
 /** An open connection over which tincan finds no path for so long is stalled, as a Track is for good after 2^15 lost packets. */
 export const STALL_MS = 3_000;
@@ -333,7 +336,8 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
 
   #offerSoon(now: Instant, delayMs: number): void {
     this.#parked = false;
-    this.#offerAt = now + delayMs + (this.#higher ? 0 : YIELD_MS);
+    const first = this.#higher !== this.#retry.turned;
+    this.#offerAt = now + delayMs + (first ? 0 : YIELD_MS + delayMs / 2);
   }
 
   #offer(now: Instant): void {
@@ -346,7 +350,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     }
     const tunnel = drawTunnelId(this.#random);
     this.#connection = new Connection(tunnel, 'offer', now);
-    this.#act({ kind: 'rtc-offer', tunnel, relay: this.#retry.relay });
+    this.#act({ kind: 'rtc-offer', tunnel });
   }
 
   #described(tunnel: string, sdp: string, now: Instant): void {

@@ -10,12 +10,12 @@ const MAX_FAILED_RETRY_MS = 5_000;
  */
 export const MAX_SILENT_RETRY_MS = 48_000;
 /**
- * From this many failures in a row on, an offerer uses its relay as well. One relay gets through wherever the other end may send UDP
- * to the relay's ports; only where both ends reach nothing but the TURN server's own port does it take two. It is not the rule
- * because libdatachannel 0.24 can lock up for good when the end that is the DTLS server, which is the offerer, sends by a relay of
- * its own: ICE's thread then holds the lock that a relayed send takes and waits for the handshake, which waits for that send.
+ * After every so many failures the other end offers. Only the answerer has a relay: one gets through wherever the other end may send
+ * UDP to the relay's ports, and an end that may not can still have the relay itself. An offerer, who is the DTLS server, never has
+ * one, because libdatachannel 0.24 can lock up the whole agent for good when that end sends by a relay: ICE's thread then holds the
+ * lock that a relayed send takes and waits for the handshake, which waits for that send.
  */
-export const OFFER_RELAY_FAILURES = 2;
+export const TURN_AFTER_FAILURES = 2;
 /** Doublings beyond this change nothing. */
 const MAX_COUNT = 10;
 
@@ -30,9 +30,9 @@ export class Retry {
     this.#random = random;
   }
 
-  /** Whether the next offer needs a relay of our own. */
-  get relay(): boolean {
-    return this.#failures >= OFFER_RELAY_FAILURES;
+  /** Whether it is for the end that usually waits to offer first. */
+  get turned(): boolean {
+    return Math.floor(this.#failures / TURN_AFTER_FAILURES) % 2 === 1;
   }
 
   /** Whether the last offer was not answered. */
@@ -43,14 +43,14 @@ export class Retry {
   /** The connection failed; milliseconds to wait. */
   failed(): number {
     const delay = this.#delay(this.#failures, MAX_FAILED_RETRY_MS);
-    this.#failures = Math.min(this.#failures + 1, MAX_COUNT);
+    this.#failures++;
     return delay;
   }
 
   /** The peer did not answer; milliseconds to wait. */
   unanswered(): number {
     const delay = this.#delay(this.#silences, MAX_SILENT_RETRY_MS);
-    this.#silences = Math.min(this.#silences + 1, MAX_COUNT);
+    this.#silences++;
     return delay;
   }
 
@@ -66,7 +66,7 @@ export class Retry {
   }
 
   #delay(count: number, max: number): number {
-    return this.jitter(Math.min(RETRY_MS * 2 ** count, max));
+    return this.jitter(Math.min(RETRY_MS * 2 ** Math.min(count, MAX_COUNT), max));
   }
 
   /** A quarter more or less, so that many tunnels do not act together. */

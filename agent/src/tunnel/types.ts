@@ -57,8 +57,7 @@ export type TunnelEvent =
 
 export type TunnelAction =
   | { readonly kind: 'send'; readonly body: TunnelBody }
-  /** `relay`: whether this end may be reached by TURN too; an answerer always may (docs/wire.md §9.3). */
-  | { readonly kind: 'rtc-offer'; readonly tunnel: string; readonly relay: boolean }
+  | { readonly kind: 'rtc-offer'; readonly tunnel: string }
   | { readonly kind: 'rtc-answer'; readonly tunnel: string; readonly sdp: string }
   | { readonly kind: 'rtc-accept'; readonly tunnel: string; readonly sdp: string }
   /** The peer has our answer: its candidates may be checked. */

@@ -9,6 +9,7 @@
 pub mod control;
 pub mod daemon;
 pub mod flood;
+pub mod forwards;
 pub mod frame;
 #[allow(unsafe_code)]
 pub mod io;

@@ -4,10 +4,8 @@
 //! Per destination, from what was sent and what came back. Traffic that stays without any authentic record of its destination is
 //! asked after, end to end; when that is not answered either, the first hop is avoided for this destination, and only a request
 //! that got through by it brings it back. Both directions are found: a node that is asked by somebody who hears nothing of it
-//! (a routed request without PROVEN, wire.md §6.4) avoids its own first hop in the same way. What goes on a detour through this node
-//! is watched like its own: only who hands records to a node that swallows them can find out.
-
-use std::collections::BTreeMap;
+//! (a routed request without PROVEN, wire.md §6.4) avoids its own first hop in the same way. Both wait longer than the neighbours of a
+//! node that forwards nothing need to find out (`forwards`): an innocent first hop is not to be left for what lies behind it.
 
 use crate::time::{Micros, MILLISECOND, SECOND};
 use crate::wire::{Label, LabelMap};
@@ -17,21 +15,19 @@ const SUSPECT: Micros = 500 * MILLISECOND;
 /// ...this often...
 const ASK_EVERY: Micros = 250 * MILLISECOND;
 /// ...and after so many requests without an answer the first hop is avoided. With a fifth of all records lost on each of three
-/// hops, all of them and all traffic beside them would be lost by chance once in twenty times, which costs a detour.
-const REQUESTS: u8 = 6;
+/// hops, all of them and all traffic beside them would be lost by chance once in a hundred times, which costs a detour.
+const REQUESTS: u8 = 10;
 /// Whoever does not send any more is not asked after.
 const IDLE: Micros = 5 * SECOND;
 /// What is known of a destination that nothing is sent to any more.
 const FORGET: Micros = 60 * SECOND;
-/// A next hop that a detour through this node takes was found good for so long.
-const GOOD: Micros = 5 * SECOND;
 /// An avoided first hop is tried again this often.
 const RETRY: Micros = 10 * SECOND;
 /// Complaints that nothing of us is heard: so many, the first so long ago at least (our answer to it may still be under way), and at
 /// most.
-const COMPLAINTS: u8 = 3;
-const COMPLAINT_AGE: Micros = 600 * MILLISECOND;
-const COMPLAINT_LIFE: Micros = 3 * SECOND;
+const COMPLAINTS: u8 = 6;
+const COMPLAINT_AGE: Micros = 2 * SECOND;
+const COMPLAINT_LIFE: Micros = 4 * SECOND;
 /// After a first hop was left, complaints are about the old one for so long.
 const SETTLE: Micros = 1_500 * MILLISECOND;
 /// Destinations kept; those idle go first.
@@ -108,20 +104,9 @@ impl Watch {
     }
 }
 
-/// A next hop of records that others send through this node. What this node itself hears of the destination says nothing about it:
-/// its own records may go another way.
-#[derive(Debug)]
-struct Hop {
-    used_at: Micros,
-    asked: u8,
-    ask_at: Micros,
-    challenge: [u8; 8],
-}
-
 #[derive(Debug)]
 pub struct Reach {
     by_label: LabelMap<Watch>,
-    hops: BTreeMap<(Label, u32), Hop>,
     draw_challenge: fn() -> [u8; 8],
     next_at: Option<Micros>,
     /// Some first hop is avoided: on the way of every record this is asked first.
@@ -132,14 +117,7 @@ pub struct Reach {
 
 impl Reach {
     pub fn new(draw_challenge: fn() -> [u8; 8]) -> Self {
-        Reach {
-            by_label: LabelMap::default(),
-            hops: BTreeMap::new(),
-            draw_challenge,
-            next_at: None,
-            avoiding: false,
-            left: 0,
-        }
+        Reach { by_label: LabelMap::default(), draw_challenge, next_at: None, avoiding: false, left: 0 }
     }
 
     /// How often a first hop was left because nothing got through by it, since this was asked last.
@@ -161,31 +139,6 @@ impl Reach {
             watch.asked = 0;
             watch.ask_at = now + SUSPECT;
             self.wake(now + SUSPECT);
-        }
-    }
-
-    /// A record of somebody else for `label` went on by tunnel `port`, on a detour.
-    pub fn carried(&mut self, label: Label, port: u32, now: Micros) {
-        if self.hops.len() >= KEPT {
-            self.hops.retain(|_, hop| now.saturating_sub(hop.used_at) < IDLE);
-        }
-        if let Some(hop) = self.hops.get_mut(&(label, port)) {
-            hop.used_at = now;
-            if hop.ask_at < now {
-                // It was good, and idle since.
-                hop.ask_at = now;
-                self.wake(now);
-            }
-        } else if self.hops.len() < KEPT {
-            self.hops.insert((label, port), Hop { used_at: now, asked: 0, ask_at: now, challenge: [0; 8] });
-            self.wake(now);
-        }
-    }
-
-    /// What was asked for could not be sent, because there is no session yet: that proves nothing.
-    pub fn unsent(&mut self, label: Label, port: u32) {
-        if let Some(hop) = self.hops.get_mut(&(label, port)) {
-            hop.asked = 0;
         }
     }
 
@@ -219,13 +172,8 @@ impl Reach {
     }
 
     /// A routed response of `label`; one that was asked for by an avoided first hop brings that back.
-    pub fn answered(&mut self, label: Label, challenge: [u8; 8], now: Micros) {
+    pub fn answered(&mut self, label: Label, challenge: [u8; 8]) {
         self.heard(label);
-        for (_, hop) in self.hops.range_mut((label, 0)..=(label, u32::MAX)) {
-            if hop.asked > 0 && hop.challenge == challenge {
-                (hop.asked, hop.ask_at) = (0, now + GOOD);
-            }
-        }
         if let Some(watch) = self.by_label.get_mut(&label) {
             watch.avoided.retain(|avoided| avoided.challenge != challenge || challenge == [0; 8]);
         }
@@ -299,42 +247,8 @@ impl Reach {
                 asks.push(Ask { label, by: Some(avoided.port), challenge: avoided.challenge, heard: true });
             }
         }
-        asks.extend(self.ask_hops(now));
-        self.next_at = self
-            .by_label
-            .values()
-            .filter_map(|watch| watch.deadline(now))
-            .chain(self.hops.values().map(|hop| hop.ask_at))
-            .min();
+        self.next_at = self.by_label.values().filter_map(|watch| watch.deadline(now)).min();
         self.avoiding = self.by_label.values().any(|watch| !watch.avoided.is_empty());
-        asks
-    }
-
-    fn ask_hops(&mut self, now: Micros) -> Vec<Ask> {
-        self.hops.retain(|_, hop| now.saturating_sub(hop.used_at) < IDLE);
-        let (draw, mut asks, mut dead) = (self.draw_challenge, Vec::new(), Vec::new());
-        for (&(label, port), hop) in self.hops.iter_mut().filter(|(_, hop)| hop.ask_at <= now) {
-            if hop.asked >= REQUESTS {
-                dead.push((label, port));
-                continue;
-            }
-            // One challenge for all requests in a row: a late answer is an answer.
-            if hop.asked == 0 {
-                hop.challenge = draw();
-            }
-            asks.push(Ask { label, by: Some(port), challenge: hop.challenge, heard: hop.asked == 0 });
-            hop.asked += 1;
-            hop.ask_at = now + ASK_EVERY;
-        }
-        for (label, port) in dead {
-            self.hops.remove(&(label, port));
-            let Some(watch) = self.watch_of(label, port, now) else { continue };
-            if !watch.avoided.iter().any(|avoided| avoided.port == port) {
-                watch.avoided.push(Avoided { port, retry_at: now + RETRY, challenge: [0; 8] });
-                watch.sent_at = now;
-                self.left += 1;
-            }
-        }
         asks
     }
 

@@ -63,7 +63,7 @@ impl Node {
         }
     }
 
-    /// Our live tunnels, to every neighbour; those that are there to stay.
+    /// Our live tunnels, to every neighbour; those that are there to stay, and forward what is sent through them.
     pub(super) fn tell_adjacency(&mut self, now: Now) {
         self.gossip_at = now.us + GOSSIP;
         self.gossiped = now.us;
@@ -74,7 +74,7 @@ impl Node {
     }
 
     fn tell_adjacency_to(&mut self, port: u32, now: Now) {
-        let live = self.tunnels.iter().filter(|tunnel| tunnel.up && !tunnel.draining);
+        let live = self.tunnels.iter().filter(|t| t.up && !t.draining && !t.forwards.refuses());
         let labels = live.map(|tunnel| tunnel.label).collect();
         let body = Control::Adjacency { sequence: self.adjacency_sequence, labels }.encode();
         self.send_neighbour(port, CONTROL, &body, now);

@@ -90,6 +90,8 @@ pub struct Node {
     route_sizes: LabelMap<(u16, Micros)>,
     /// Which first hops lead to nodes that are not adjacent.
     reach: Reach,
+    /// When neighbours that records are sent through are looked at next.
+    forwards_at: Option<Micros>,
     demand: LabelMap<(u64, u64)>,
     notices: PerSecond<(u8, u64, u64)>,
     limits: Limits,
@@ -181,6 +183,7 @@ impl Node {
             addresses: BTreeSet::new(),
             route_sizes: LabelMap::default(),
             reach: Reach::new(random),
+            forwards_at: None,
             demand: LabelMap::default(),
             notices: PerSecond::new(10),
             limits: Limits::default(),
@@ -294,6 +297,7 @@ impl Node {
             self.switch.deadline(),
             self.stun.deadline(),
             self.reach.deadline(),
+            self.forwards_at,
             self.pings.iter().map(PendingPing::deadline).min(),
             knock,
             Some(self.gossip_at),
@@ -327,6 +331,7 @@ impl Node {
         }
         self.stun_tick(now);
         self.reach_tick(now);
+        self.forwards_tick(now);
         self.ping_tick(now);
         if now.us >= self.gossip_at {
             self.gossip(now);

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::outlet::Way;
 use super::receive::Arrival;
 use super::Node;
+use crate::forwards;
 use crate::log;
 use crate::session::Now;
 use crate::switch::PortKind;
@@ -159,7 +160,10 @@ impl Node {
 
     fn probe_response(&mut self, source: Label, probe: &Probe, arrival: Arrival, now: Now) {
         // What was asked by others comes back bare where the one asked is adjacent.
-        self.reach.answered(source, probe.challenge, now.us);
+        self.reach.answered(source, probe.challenge);
+        for tunnel in self.tunnels.iter_mut() {
+            tunnel.forwards.answered(probe.challenge, now.us);
+        }
         if self.ping_answered(source, probe.challenge, arrival, now) || arrival.routed.is_some() {
             return;
         }
@@ -199,17 +203,52 @@ impl Node {
                 None => {
                     self.send_plain(ask.label, PROBE, &probe.encode(), now);
                 }
-                Some(port) if self.sessions.usable(ask.label, now) => {
-                    self.send_plain_by(port, ask.label, PROBE, &probe.encode(), now);
-                }
-                Some(port) => {
-                    self.reach.unsent(ask.label, port);
-                    let started = self.sessions.start(ask.label, now);
-                    self.act(started, now);
-                }
+                Some(port) => self.ask_by(port, ask.label, &probe, now),
             }
         }
         self.counters.add_many("firstHopLeft", self.reach.take_left());
+    }
+
+    /// Sends a request to `label` by this tunnel and no other, or makes the session that it takes.
+    fn ask_by(&mut self, port: u32, label: Label, probe: &Probe, now: Now) {
+        if self.sessions.usable(label, now) {
+            return self.send_plain_by(port, label, PROBE, &probe.encode(), now);
+        }
+        let started = self.sessions.start(label, now);
+        self.act(started, now);
+    }
+
+    /// Looks at neighbours that records are sent through.
+    pub(super) fn forwards_tick(&mut self, now: Now) {
+        if self.forwards_at.is_none_or(|at| at > now.us) {
+            return;
+        }
+        let (own, mut changed) = (self.label, false);
+        for port in self.tunnels.ports() {
+            let behind = self.switch.neighbours().get(port).filter(|neighbour| neighbour.up);
+            let behind: Vec<Label> = behind
+                .iter()
+                .flat_map(|neighbour| neighbour.adjacent())
+                .copied()
+                .filter(|&label| label != own)
+                .collect();
+            let Some(tunnel) = self.tunnels.get_mut(port) else { continue };
+            let look = tunnel.forwards.look(!behind.is_empty(), super::random, now.us);
+            if look.changed {
+                changed = true;
+                let (peer, forwards) = (tunnel.peer.to_string(), !tunnel.forwards.refuses());
+                self.event("forwards", json!({ "peer": peer, "forwards": forwards }));
+            }
+            let Some((challenge, turn)) = look.ask else { continue };
+            let Some(&label) = behind.get(turn % behind.len()) else { continue };
+            let probe = Probe { response: false, proven: true, size: PROBE_RECORD_MIN, challenge, seen: None };
+            self.ask_by(port, label, &probe, now);
+        }
+        if changed {
+            self.adjacency_changed(now);
+        }
+        let watched = self.tunnels.iter().any(|tunnel| tunnel.forwards.watched(now.us));
+        self.forwards_at = watched.then_some(now.us + forwards::LOOK);
     }
 
     // ---- ping ----

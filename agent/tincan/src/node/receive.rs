@@ -119,9 +119,12 @@ impl Node {
                         return None;
                     }
                 };
-                if arrival.port.is_none() {
+                let Some(tunnel) = arrival.port.and_then(|port| self.tunnels.get_mut(port)) else {
                     self.counters.add("routedByUnprovenPath");
                     return None;
+                };
+                if header.source != tunnel.label {
+                    tunnel.forwards.shown(now.us);
                 }
                 if header.destination != self.label {
                     self.transit(record, header, arrival, now);
@@ -319,7 +322,7 @@ impl Node {
         let flags = u8::from(header.detour) * crate::switch::FLAG_DETOUR;
         match self.switch.transit(arrival.port, header.destination, flags, record.len(), now.us) {
             Transit::Forward { port, detour } => {
-                let (port, detour) = self.next_hop(&header, arrival.port, port, detour, now);
+                let (port, detour) = self.next_hop(&header, arrival.port, port, detour);
                 let Some((way, size)) =
                     self.tunnels.get(port).and_then(|t| Some((t.current()?, t.paths.record_size())))
                 else {
@@ -339,10 +342,7 @@ impl Node {
                 }
                 let probe = record.get(ROUTING_HEADER) == Some(&PROBE);
                 self.outlet.send(way, record, probe, now.us);
-                if let Some(tunnel) = self.tunnels.get_mut(port) {
-                    tunnel.tx_bytes += record.len() as u64;
-                    tunnel.paths.used(now.us);
-                }
+                self.account_hop(port, record.len(), header.destination, now);
                 self.transit_records += 1;
             }
             Transit::Unknown => {
@@ -356,27 +356,15 @@ impl Node {
     }
 
     /// The next hop the flows say, unless nothing gets through to the destination by it.
-    fn next_hop(
-        &mut self,
-        header: &RoutingHeader,
-        came_by: Option<u32>,
-        port: u32,
-        detour: bool,
-        now: Now,
-    ) -> (u32, bool) {
+    fn next_hop(&mut self, header: &RoutingHeader, came_by: Option<u32>, port: u32, detour: bool) -> (u32, bool) {
         let destination = header.destination;
         if self.tunnels.get(port).is_some_and(|tunnel| tunnel.label == destination) {
             return (port, detour);
         }
-        let (port, detour) = if self.reach.avoids(destination, port) {
-            self.another_hop(destination, came_by).map_or((port, detour), |other| (other, true))
-        } else {
-            (port, detour)
-        };
-        if header.detour || detour {
-            self.reach.carried(destination, port, now.us);
+        if !self.avoids(destination, port) {
+            return (port, detour);
         }
-        (port, detour)
+        self.another_hop(destination, came_by).map_or((port, detour), |other| (other, true))
     }
 
     /// Sends a notice back, at most ten a second to one peer (§7).

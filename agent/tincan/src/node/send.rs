@@ -2,6 +2,7 @@
 
 use super::outlet::{Outlet, Way};
 use super::Node;
+use crate::forwards;
 use crate::frame::{segment, TapFrame};
 use crate::io::batch::OWN_BATCH_BYTES;
 use crate::log;
@@ -131,17 +132,23 @@ impl Node {
 
     /// The first hop the flows say, unless nothing gets through by it.
     fn first_hop(&mut self, label: Label, port: u32, detour: bool) -> (u32, bool) {
-        if !self.reach.avoids(label, port) {
+        if !self.avoids(label, port) {
             return (port, detour);
         }
         self.another_hop(label, None).map_or((port, detour), |other| (other, true))
     }
 
+    /// Whether records for `label`, which is not at its other end, should not go by this tunnel.
+    pub(super) fn avoids(&self, label: Label, port: u32) -> bool {
+        self.reach.avoids(label, port) || self.tunnels.get(port).is_some_and(|tunnel| tunnel.forwards.refuses())
+    }
+
     /// A first hop that is not known to lead nowhere.
     pub(super) fn another_hop(&mut self, label: Label, came_by: Option<u32>) -> Option<u32> {
-        let Node { reach, switch, .. } = self;
+        let Node { reach, switch, tunnels, .. } = self;
         let find = |reach: &Reach| {
-            let avoid = |port: u32| Some(port) == came_by || reach.avoids(label, port);
+            let refuses = |port: u32| tunnels.get(port).is_some_and(|t| t.forwards.refuses() && t.label != label);
+            let avoid = |port: u32| Some(port) == came_by || refuses(port) || reach.avoids(label, port);
             switch.neighbours().first_hop_avoiding(label, avoid)
         };
         if let Some(other) = find(reach) {
@@ -257,11 +264,8 @@ impl Node {
         if sent == 0 {
             return;
         }
-        if let Some(tunnel) = self.tunnels.get_mut(route.port) {
-            tunnel.tx_bytes += sent as u64;
-            tunnel.paths.used(now.us);
-        }
         let via = route.header.is_some();
+        self.account_hop(route.port, sent, label, now);
         if frame > 0 {
             self.demand(label, frame, via);
         }
@@ -269,6 +273,17 @@ impl Node {
             self.reach.sent(label, route.port, now.us);
         } else if via {
             self.reach.used(label, route.port, now.us);
+        }
+    }
+
+    /// Bytes that left for `label` by the tunnel `port`.
+    pub(super) fn account_hop(&mut self, port: u32, bytes: usize, label: Label, now: Now) {
+        let Some(tunnel) = self.tunnels.get_mut(port) else { return };
+        tunnel.tx_bytes += bytes as u64;
+        tunnel.paths.used(now.us);
+        if tunnel.label != label {
+            tunnel.forwards.used(now.us);
+            self.forwards_at.get_or_insert(now.us + forwards::LOOK);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::outlet::Way;
+use crate::forwards::Forwards;
 use crate::time::Micros;
 use crate::tunnel::{Paths, Via};
 use crate::wire::{Label, LabelMap, NodeId};
@@ -33,6 +34,8 @@ pub struct Tunnel {
     pub adjacency_sequence: Option<u32>,
     /// When a session was last asked for while none stood.
     pub knocked_at: Option<Micros>,
+    /// Whether it passes on what is sent through it.
+    pub forwards: Forwards,
 }
 
 impl Tunnel {
@@ -119,6 +122,7 @@ impl Tunnels {
             observed: None,
             adjacency_sequence: None,
             knocked_at: None,
+            forwards: Forwards::default(),
         };
         self.by_port.insert(port, tunnel);
         self.by_label.insert(label, port);

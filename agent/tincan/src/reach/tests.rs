@@ -60,7 +60,7 @@ impl World {
                     let back = Self::port(other);
                     other.used(PEER, back, self.now);
                     if through(!from_a, back) {
-                        own.answered(PEER, ask.challenge, self.now);
+                        own.answered(PEER, ask.challenge);
                     }
                 }
             }
@@ -84,10 +84,10 @@ fn one_way_traffic_is_asked_after_about_twice_a_second_and_left_alone() {
 }
 
 #[test]
-fn a_first_hop_that_forwards_nothing_is_left_within_three_seconds_and_not_taken_again_before_it_works() {
+fn a_first_hop_that_forwards_nothing_is_left_within_four_seconds_and_not_taken_again_before_it_works() {
     let mut world = World::new();
     world.run(2 * SECOND, (true, true), |_, _| true);
-    world.run(2_500 * MILLISECOND, (true, true), |from_a, port| !(from_a && port == FIRST));
+    world.run(3_500 * MILLISECOND, (true, true), |from_a, port| !(from_a && port == FIRST));
     assert!(world.a.avoids(PEER, FIRST));
     assert!(!world.b.avoids(PEER, FIRST), "its own way is good");
     world.run(120 * SECOND, (true, true), |from_a, port| !(from_a && port == FIRST));
@@ -108,10 +108,10 @@ fn a_way_back_that_swallows_everything_is_left_by_the_other_end() {
 }
 
 #[test]
-fn both_directions_through_one_dead_node_come_back_within_four_seconds() {
+fn both_directions_through_one_dead_node_come_back_within_six_seconds() {
     let mut world = World::new();
     world.run(2 * SECOND, (true, true), |_, _| true);
-    world.run(4 * SECOND, (true, true), |_, port| port != FIRST);
+    world.run(6 * SECOND, (true, true), |_, port| port != FIRST);
     assert!(world.a.avoids(PEER, FIRST) && world.b.avoids(PEER, FIRST));
     assert!(!world.a.avoids(PEER, SECOND_WAY) && !world.b.avoids(PEER, SECOND_WAY));
 }
@@ -149,39 +149,4 @@ fn destinations_that_are_kept_are_bounded() {
     assert!(reach.by_label.len() <= KEPT);
     reach.sent(Label(10_000), FIRST, 20 * SECOND);
     assert!(reach.by_label.contains_key(&Label(10_000)), "those that are idle make room");
-}
-
-#[test]
-fn a_hop_that_carries_detours_of_others_is_asked_by_itself_and_left_when_nothing_answers() {
-    let mut reach = Reach::new(draw);
-    let (mut now, mut asked) = (SECOND, 0);
-    while now < 4 * SECOND {
-        now += 50 * MILLISECOND;
-        // This node's own traffic with the destination goes another way, and well.
-        reach.sent(PEER, SECOND_WAY, now);
-        reach.heard(PEER);
-        reach.carried(PEER, FIRST, now);
-        for ask in reach.tick(now) {
-            assert_eq!(ask.by, Some(FIRST));
-            asked += 1;
-        }
-    }
-    assert!(reach.avoids(PEER, FIRST) && !reach.avoids(PEER, SECOND_WAY));
-    assert_eq!(asked, usize::from(REQUESTS) * 2, "and once more, since the test goes on using it");
-}
-
-#[test]
-fn a_hop_that_answers_is_asked_every_five_seconds_while_it_carries() {
-    let mut reach = Reach::new(draw);
-    let (mut now, mut asked) = (SECOND, 0);
-    while now < 31 * SECOND {
-        now += 50 * MILLISECOND;
-        reach.carried(PEER, FIRST, now);
-        for ask in reach.tick(now) {
-            asked += 1;
-            reach.answered(PEER, ask.challenge, now);
-        }
-    }
-    assert!((6..=7).contains(&asked), "{asked}");
-    assert!(!reach.avoids(PEER, FIRST));
 }
