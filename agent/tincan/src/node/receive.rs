@@ -364,7 +364,9 @@ impl Node {
         if !self.avoids(destination, port) {
             return (port, detour);
         }
-        self.another_hop(destination, came_by).map_or((port, detour), |other| (other, true))
+        // Back where it came from is safe once: from here it carries DETOUR, and does not turn again (§10.2).
+        let turned = came_by.filter(|&back| !header.detour && self.tunnels.get(back).is_some_and(|t| t.up));
+        self.another_hop(destination, came_by).or(turned).map_or((port, detour), |other| (other, true))
     }
 
     /// Sends a notice back, at most ten a second to one peer (§7).
