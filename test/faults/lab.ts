@@ -5,7 +5,7 @@
  * leaves the overlay whole: `whole` waits for that, and is itself a check.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { byName } from '../demo/internet.ts';
 import { orderedPairs, type Pair, pairName, type Watched } from '../demo/measure.ts';
@@ -165,6 +165,15 @@ export async function withoutXmpp(names: readonly string[], during: () => Promis
 /** Ends a node's agent and tincan the orderly way. */
 export const stop = (one: Joined): Promise<string> => run(one.name, EVIO, 'agent', 'stop', '--run-dir', one.runDir);
 
+/** A zombie is not: its parent may be slow to look. */
+function alive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** An agent that was told to end and did not. */
 export class StuckError extends Error {}
 
@@ -175,7 +184,7 @@ export class StuckError extends Error {}
 export async function endAgent(one: Joined): Promise<void> {
   const pid = await signal(one, 'agent', 'SIGTERM');
   try {
-    await until(`the agent of ${one.name} has ended`, 5_000, async () => !existsSync(`/proc/${pid}`), 20);
+    await until(`the agent of ${one.name} has ended`, 5_000, async () => !alive(pid), 20);
   } catch (error) {
     const threads = readdirSync(`/proc/${pid}/task`).map((thread) => {
       const of = (name: string) => readFileSync(`/proc/${pid}/task/${thread}/${name}`, 'utf8').trim();
