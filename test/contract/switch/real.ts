@@ -9,6 +9,8 @@ import { findTincan } from '../../../agent/src/io/tincan-process.ts';
 import { ALPHA, BETA, DELTA, GAMMA, parameters, SESSION_KEY } from './overlay.ts';
 
 const START_MS = 10_000;
+/** The kernel behind a real tap speaks when it likes (MLD, router solicitations), and flows would count that too: it is silenced. */
+const QUIET = 'add table inet quiet; add chain inet quiet out { type filter hook output priority 0; policy drop; }';
 
 export class RealTincan {
   readonly switchPath: string;
@@ -27,7 +29,8 @@ export class RealTincan {
 
   static async start(): Promise<RealTincan> {
     const dir = mkdtempSync(join(tmpdir(), 'evio-switch-'));
-    const args = ['--net', findTincan(), '--run-dir', dir, '--log-level', 'warn'];
+    const tincan = [findTincan(), '--run-dir', dir, '--log-level', 'warn'];
+    const args = ['--net', 'sh', '-c', 'nft "$1" && shift && exec "$@"', 'sh', QUIET, ...tincan];
     const child = spawn('unshare', args, { stdio: ['ignore', 'inherit', 'inherit'] });
     try {
       const control = await connect(join(dir, 'control.sock'));
