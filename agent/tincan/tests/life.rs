@@ -248,6 +248,8 @@ fn a_node_that_was_away_when_a_list_came_hears_of_it_when_it_is_back() {
     let stranger = overlay.node(3);
     let b64 = support::overlay::b64;
     b.signal(libc::SIGKILL);
+    // At the beginning of the next session there is no path yet to tell it by.
+    wait("end of the path", 10, || (a.tunnel_to(&b.papers)["path"] == "none").then_some(()));
     let list = json!({ "list": b64(&overlay.revoke(2, &stranger)) });
     a.control.call("revocations", list.clone()).unwrap();
     b.kill_and_restart();
