@@ -106,7 +106,9 @@ function failureLines(step: Step, output: string): readonly string[] {
     ...[...output.matchAll(FAILURE)].map(([line]) => line),
     ...(report === null ? [] : [...output.slice(report.index).matchAll(REPORTED)].map(([block]) => block)),
   ];
-  return found
+  // A check says what it has found in its last words.
+  const last = output.trimEnd().split('\n').at(-1) ?? '';
+  return (found.length > 0 ? found : [last])
     .slice(0, FAILURES_OF_A_STEP)
     .map((text) => `${step.name}: ${text.trim().replace(/\s+/g, ' ').slice(0, LINE_MAX)}`);
 }
@@ -136,11 +138,11 @@ async function run(step: Step): Promise<Counts> {
     child.on('close', (status) => resolve(status ?? 1));
   });
   const output = chunks.join('');
-  failures.push(...failureLines(step, output));
   const counts = step.count?.(output) ?? { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
   // A runner that died before it could count has failed all the same, and so has one that ran nothing.
   const silent = (code !== 0 && counts.failed === 0) || counts.passed + counts.failed === 0;
   const result = { passed: counts.passed, failed: counts.failed + (silent ? 1 : 0) };
+  if (result.failed > 0) failures.push(...failureLines(step, output));
   if (result.failed > 0 && !LIVE.test(step.name)) process.stdout.write(tail(output));
   process.stdout.write(
     `   ${result.passed} ok, ${result.failed} not, ${Math.round((Date.now() - started) / 1000)} s\n`,

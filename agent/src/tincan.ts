@@ -44,8 +44,9 @@ export type TincanEvent =
   | { readonly kind: 'adjacency'; readonly peer: NodeId; readonly labels: readonly Label[] }
   /** Somebody had changed this node's links; or has, and they cannot be put right. */
   | { readonly kind: 'links'; readonly text: string }
-  /** A way to the peer, "ip:port" or "relay", carries no datagram with a record of so many bytes. */
+  /** The peer passes nothing on that is sent through it, or does so again. */
   | { readonly kind: 'forwards'; readonly peer: string; readonly forwards: boolean }
+  /** A way to the peer, "ip:port" or "relay", carries no datagram with a record of so many bytes. */
   | { readonly kind: 'narrow'; readonly peer: string; readonly remote: string; readonly recordSize: number };
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,11 +1,11 @@
 /** Stage ring: traffic crosses other nodes. */
-import { keep, lostOf, others, outageOf, remember, report } from './context.ts';
+import { keep, lostOf, noneLost, others, outageOf, remember, report } from './context.ts';
 import { agentKilled, nodeDead } from './faults.ts';
 import { byName } from './internet.ts';
 import { joinAll, settleDirect, showNodes } from './join.ts';
 import { floods, matrix } from './matrix.ts';
 import { orderedPairs, type Pair, pairName } from './measure.ts';
-import { enrol, type Joined, type Server, stopAll } from './overlay.ts';
+import { enrol, type Joined, type Server, status, stopAll } from './overlay.ts';
 import { say } from './report.ts';
 import { sightings } from './secrecy.ts';
 
@@ -45,6 +45,7 @@ export async function ring(server: Server, dir: string): Promise<void> {
 /** In the ring, the first node between a far pair goes: its agent first, then all of it. */
 async function ringFaults(nodes: readonly Joined[], far: Pair): Promise<void> {
   const pairs = orderedPairs(nodes);
+  await viaDirect(nodes, pairs);
   const between =
     nodes.find((node) => node !== far.from && node !== far.to && byName(node.name).attachment !== 'random-port') ??
     far.from;
@@ -63,6 +64,24 @@ async function ringFaults(nodes: readonly Joined[], far: Pair): Promise<void> {
     3,
     's',
   );
+}
+
+/** What crosses a node by direct tunnels never meets its agent: with that killed, no pair loses anything. */
+async function viaDirect(nodes: readonly Joined[], pairs: readonly Pair[]): Promise<void> {
+  const victim = nodes.find((node) => byName(node.name).attachment === 'public');
+  if (victim === undefined) throw new Error('no node has direct tunnels only');
+  const before = await transitOf(victim);
+  say(`fault: the agent of ${victim.name}, whose tunnels are direct, is killed with -9 (ring)`);
+  const watched = await agentKilled(victim, pairs, 1000, keep);
+  remember('agentKilled.ring.direct', watched);
+  const crossed = (await transitOf(victim)) - before;
+  report.holds('records of other pairs crossed it meanwhile', crossed > 0, crossed, '> 0');
+  noneLost('agent killed in the ring: packets lost on direct and via paths', watched);
+}
+
+/** Records of others that its tincan has passed on. */
+async function transitOf(node: Joined): Promise<number> {
+  return (await status(node))?.counters.tincan_transitRecords ?? Number.NaN;
 }
 
 const total = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((a, b) => a + b, 0);

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { TRAFFIC_NICE } from '../../agent/src/io/priority.ts';
+import { alive } from '../alive.ts';
 import {
-  alive,
   copyDist,
   ended,
   environment,

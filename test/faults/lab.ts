@@ -7,6 +7,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { alive } from '../alive.ts';
 import { byName } from '../demo/internet.ts';
 import { orderedPairs, type Pair, pairName, type Watched } from '../demo/measure.ts';
 import { EVIO, enrol, type Joined, pidOf, type Server, startAgent, stopAll } from '../demo/overlay.ts';
@@ -164,15 +165,6 @@ export async function withoutXmpp(names: readonly string[], during: () => Promis
 
 /** Ends a node's agent and tincan the orderly way. */
 export const stop = (one: Joined): Promise<string> => run(one.name, EVIO, 'agent', 'stop', '--run-dir', one.runDir);
-
-/** A zombie is not: its parent may be slow to look. */
-function alive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 /** An agent that was told to end and did not. */
 export class StuckError extends Error {}

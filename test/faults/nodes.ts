@@ -2,6 +2,7 @@
 import { byName } from '../demo/internet.ts';
 import { type Pair, type Watched, watch } from '../demo/measure.ts';
 import { EVIO, type Joined, peers, pidOf } from '../demo/overlay.ts';
+import { say } from '../demo/report.ts';
 import { attempt, feed, run, sleep } from '../demo/shell.ts';
 import {
   breaking,
@@ -173,6 +174,8 @@ async function split(lab: Lab): Promise<void> {
     3,
     's',
   );
+  const apart = watched.filter(({ pair }) => !joined(pair));
+  if (apart.length > 0) say(`  the ${apart.length} others of their half, without a tunnel: ${outageS(apart)} s`);
   await whole(lab, 'split and healed', 10_000);
 }
 

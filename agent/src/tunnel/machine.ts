@@ -18,7 +18,7 @@ import type { AddressSource, TunnelAction, TunnelBody, TunnelEvent, TunnelPath, 
 
 /**
  * One node lets the other one offer first, so long and half as long again as both wait anyway: most edges are wanted by both ends at
- * the same moment. It is the one with the lower id, until attempts have failed: see `Retry.turned`.
+ * the same moment. It is the one with the lower id, until attempts have failed: see `Retry.swapped`.
  */
 export const YIELD_MS = 500;
 /** An open connection over which tincan finds no path for so long is stalled, as a Track is for good after 2^15 lost packets. */
@@ -336,7 +336,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
 
   #offerSoon(now: Instant, delayMs: number): void {
     this.#parked = false;
-    const first = this.#higher !== this.#retry.turned;
+    const first = this.#higher !== this.#retry.swapped;
     this.#offerAt = now + delayMs + (first ? 0 : YIELD_MS + delayMs / 2);
   }
 

@@ -15,7 +15,7 @@ export const MAX_SILENT_RETRY_MS = 48_000;
  * one, because libdatachannel 0.24 can lock up the whole agent for good when that end sends by a relay: ICE's thread then holds the
  * lock that a relayed send takes and waits for the handshake, which waits for that send.
  */
-export const TURN_AFTER_FAILURES = 2;
+export const SWAP_AFTER_FAILURES = 2;
 /** Doublings beyond this change nothing. */
 const MAX_COUNT = 10;
 
@@ -31,8 +31,8 @@ export class Retry {
   }
 
   /** Whether it is for the end that usually waits to offer first. */
-  get turned(): boolean {
-    return Math.floor(this.#failures / TURN_AFTER_FAILURES) % 2 === 1;
+  get swapped(): boolean {
+    return Math.floor(this.#failures / SWAP_AFTER_FAILURES) % 2 === 1;
   }
 
   /** Whether the last offer was not answered. */

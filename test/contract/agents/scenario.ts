@@ -3,7 +3,7 @@
  * out (a stand-in answers for tincan). Prints what happened as one JSON object.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Peer, Status } from '../../../agent/src/api.ts';
 import { LineReader, parseObject } from '../../../agent/src/io/json-lines.ts';
+import { alive } from '../../alive.ts';
 import { startProsody } from '../../servers/prosody.ts';
 import { type EnrolledNode, enrol } from './overlay.ts';
 
@@ -135,12 +136,3 @@ try {
   else result.dir = dir;
 }
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
-
-/** A process that has ended and that nobody has waited for yet is none. */
-function alive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}

@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { alive } from '../../alive.ts';
 import { type Done, program } from '../evio.ts';
-import { alive, environment, until } from '../terminal/lan.ts';
+import { environment, until } from '../terminal/lan.ts';
 
 const SCRIPT = join(import.meta.dirname, 'machine.sh');
 

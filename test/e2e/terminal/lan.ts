@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Peer, Status } from '../../../agent/src/api.ts';
 import { nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
+import { alive } from '../../alive.ts';
 import { type Done, program, scratch } from '../evio.ts';
 
 const DIST = resolve(import.meta.dirname, '../../../dist');
@@ -189,14 +190,6 @@ export async function until<T>(
 export function ended(child: ChildProcess, withinMs = 8_000): Promise<number | string> {
   return until('the process ends', withinMs, () => child.exitCode ?? child.signalCode ?? undefined);
 }
-
-export const alive = (pid: number): boolean => {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
 
 /** Who holds the lock of tincan, by what it wrote there. */
 export const tincanPid = (node: TermNode): number => Number(readFileSync(join(node.runDir, 'tincan.lock'), 'utf8'));

@@ -224,31 +224,30 @@ impl Node {
             return;
         }
         let (own, mut changed) = (self.label, false);
-        for port in self.tunnels.ports() {
-            let behind = self.switch.neighbours().get(port).filter(|neighbour| neighbour.up);
-            let behind: Vec<Label> = behind
-                .iter()
-                .flat_map(|neighbour| neighbour.adjacent())
-                .copied()
-                .filter(|&label| label != own)
-                .collect();
+        let watched = self.tunnels.iter().filter(|tunnel| tunnel.forwards.watched(now.us));
+        let ports: Vec<u32> = watched.map(|tunnel| tunnel.port).collect();
+        self.forwards_at = (!ports.is_empty()).then_some(now.us + forwards::LOOK);
+        for port in ports {
+            let neighbour = self.switch.neighbours().get(port).filter(|neighbour| neighbour.up);
+            let behind = || neighbour.iter().flat_map(|n| n.adjacent()).copied().filter(|&label| label != own);
             let Some(tunnel) = self.tunnels.get_mut(port) else { continue };
-            let look = tunnel.forwards.look(!behind.is_empty(), super::random, now.us);
+            let look = tunnel.forwards.look(behind().next().is_some(), super::random, now.us);
+            let asked = look.ask.and_then(|(challenge, turn)| {
+                let label = behind().nth(turn % behind().count().max(1))?;
+                Some((challenge, label))
+            });
             if look.changed {
                 changed = true;
                 let (peer, forwards) = (tunnel.peer.to_string(), !tunnel.forwards.refuses());
                 self.event("forwards", json!({ "peer": peer, "forwards": forwards }));
             }
-            let Some((challenge, turn)) = look.ask else { continue };
-            let Some(&label) = behind.get(turn % behind.len()) else { continue };
+            let Some((challenge, label)) = asked else { continue };
             let probe = Probe { response: false, proven: true, size: PROBE_RECORD_MIN, challenge, seen: None };
             self.ask_by(port, label, &probe, now);
         }
         if changed {
             self.adjacency_changed(now);
         }
-        let watched = self.tunnels.iter().any(|tunnel| tunnel.forwards.watched(now.us));
-        self.forwards_at = watched.then_some(now.us + forwards::LOOK);
     }
 
     // ---- ping ----

@@ -6,7 +6,6 @@ use crate::forwards;
 use crate::frame::{segment, TapFrame};
 use crate::io::batch::OWN_BATCH_BYTES;
 use crate::log;
-use crate::reach::Reach;
 use crate::session::fragment::split;
 use crate::session::{Now, Origin, Sealer, To};
 use crate::switch::Transit;
@@ -138,24 +137,23 @@ impl Node {
         self.another_hop(label, None).map_or((port, detour), |other| (other, true))
     }
 
-    /// Whether records for `label`, which is not at its other end, should not go by this tunnel.
+    /// Whether records for `label` should not go by this tunnel.
     pub(super) fn avoids(&self, label: Label, port: u32) -> bool {
-        self.reach.avoids(label, port) || self.tunnels.get(port).is_some_and(|tunnel| tunnel.forwards.refuses())
+        self.reach.avoids(label, port)
+            || self.tunnels.get(port).is_some_and(|t| t.forwards.refuses() && t.label != label)
     }
 
     /// A first hop that is not known to lead nowhere.
     pub(super) fn another_hop(&mut self, label: Label, came_by: Option<u32>) -> Option<u32> {
-        let Node { reach, switch, tunnels, .. } = self;
-        let find = |reach: &Reach| {
-            let refuses = |port: u32| tunnels.get(port).is_some_and(|t| t.forwards.refuses() && t.label != label);
-            let avoid = |port: u32| Some(port) == came_by || refuses(port) || reach.avoids(label, port);
-            switch.neighbours().first_hop_avoiding(label, avoid)
+        let find = |node: &Node| {
+            let avoid = |port: u32| Some(port) == came_by || node.avoids(label, port);
+            node.switch.neighbours().first_hop_avoiding(label, avoid)
         };
-        if let Some(other) = find(reach) {
+        if let Some(other) = find(self) {
             return Some(other);
         }
-        reach.pardon(label);
-        find(reach)
+        self.reach.pardon(label);
+        find(self)
     }
 
     /// What the tap gave, for node `label` by tunnel `port`.
