@@ -19,7 +19,8 @@ export class Terminal {
   }
 
   private constructor(node: TermNode) {
-    const shell = 'bash --norc --noprofile --noediting -i';
+    // script(1) has it started by $SHELL, or by sh where there is none, as under a CI: that gives way to it.
+    const shell = 'exec bash --norc --noprofile --noediting -i';
     this.#script = spawn('ip', ['netns', 'exec', node.ns, 'script', '-qefc', shell, '/dev/null'], {
       env: environment(),
     });
