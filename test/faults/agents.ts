@@ -1,6 +1,6 @@
 /** The agent goes: killed, told to end, held. No frame of direct paths ever passes it, so none may be lost there. */
 import { type Watched, watch } from '../demo/measure.ts';
-import { peers } from '../demo/overlay.ts';
+import { type Joined, peers } from '../demo/overlay.ts';
 import { sleep, until } from '../demo/shell.ts';
 import {
   breaking,
@@ -29,6 +29,16 @@ async function relayedByWebrtc(lab: Lab): Promise<void> {
   });
 }
 
+/**
+ * In a ring a node's tunnels may all be WebRTC: those go with its agent by nature, and nothing of it could be reached while that is
+ * held. One with a direct tunnel is taken.
+ */
+async function holdable(lab: Lab): Promise<Joined> {
+  const candidates = [node(lab, VICTIM), ...lab.nodes.filter(({ name }) => name !== VICTIM)];
+  for (const one of candidates) if ((await peers(one)).some(({ path }) => path === 'direct')) return one;
+  throw new Error('no node has a direct tunnel');
+}
+
 /** What a pair's frames crossed before the fault: a WebRTC tunnel at any hop, or only direct ones. */
 async function webrtcHops(lab: Lab): Promise<ReadonlySet<string>> {
   if (lab.shape === 'mesh') await relayedByWebrtc(lab);
@@ -48,9 +58,10 @@ function judge(
   hops: ReadonlySet<string>,
   watched: readonly Watched[],
   webrtcLimitS: number,
+  victim = VICTIM,
 ): void {
   note(lab, name, watched);
-  const ofVictim = [...hops].some((hop) => hop.split(' ').includes(VICTIM));
+  const ofVictim = [...hops].some((hop) => hop.split(' ').includes(victim));
   const crossesWebrtc = ({ pair }: Watched): boolean =>
     lab.shape === 'mesh' ? hops.has(`${pair.from.name} ${pair.to.name}`) : ofVictim;
   const plain = watched.filter((one) => !crossesWebrtc(one));
@@ -92,8 +103,8 @@ async function killed(lab: Lab): Promise<void> {
 /** Keys are renewed every 120 s without the agent. */
 async function held(lab: Lab): Promise<void> {
   const heldMs = lab.short ? 8_000 : Number(process.env.EVIO_HELD_MS ?? 150_000);
-  breaking(lab, `the agent of ${VICTIM} is held (SIGSTOP) for ${heldMs / 1000} s`);
-  const victim = node(lab, VICTIM);
+  const victim = await holdable(lab);
+  breaking(lab, `the agent of ${victim.name} is held (SIGSTOP) for ${heldMs / 1000} s`);
   const hops = await webrtcHops(lab);
   const watched = await watch(lab.pairs, async () => {
     await signal(victim, 'agent', 'SIGSTOP');
@@ -104,7 +115,7 @@ async function held(lab: Lab): Promise<void> {
     }
     await sleep(4_000);
   });
-  judge(lab, 'agent held', hops, watched, 1.5);
+  judge(lab, 'agent held', hops, watched, 1.5, victim.name);
   await whole(lab, 'agent held', 5_000);
 }
 

@@ -309,6 +309,6 @@ export const HAND_FAULTS: readonly Fault[] = [
   { name: 'hands-links', shape: 'mesh', run: links },
   { name: 'hands-tuntap', shape: 'mesh', run: tuntapDel },
   { name: 'hands-foreign', shape: 'mesh', run: foreign },
-  { name: 'hands-flows', shape: 'mesh', run: flowsHarmed },
+  { name: 'hands-flows', shape: 'mesh', short: true, run: flowsHarmed },
   { name: 'hands-flows', shape: 'ring', run: flowsInTheRing },
 ];

@@ -286,7 +286,7 @@ const tincanUpgraded = (lab: Lab): Promise<void> =>
 export const NODE_FAULTS: readonly Fault[] = [
   { name: 'tincan-killed', shape: 'mesh', short: true, run: tincanKilled },
   { name: 'tincan-killed', shape: 'ring', run: tincanKilled },
-  { name: 'tincan-upgraded', shape: 'mesh', run: tincanUpgraded },
+  { name: 'tincan-upgraded', shape: 'mesh', short: true, run: tincanUpgraded },
   { name: 'tincan-upgraded', shape: 'ring', run: tincanUpgraded },
   { name: 'power-cut', shape: 'mesh', run: powerCut },
   { name: 'power-cut', shape: 'ring', run: powerCut },
@@ -294,5 +294,5 @@ export const NODE_FAULTS: readonly Fault[] = [
   { name: 'two-dead', shape: 'ring', run: twoDeadInTheRing },
   { name: 'split', shape: 'mesh', run: split },
   { name: 'split', shape: 'ring', run: split },
-  { name: 'black-hole', shape: 'ring', run: blackHole },
+  { name: 'black-hole', shape: 'ring', short: true, run: blackHole },
 ];

@@ -285,7 +285,7 @@ const pairsOf = (lab: Lab, but: string): readonly Pair[] =>
   lab.pairs.filter(({ from, to }) => from.name !== but && to.name !== but);
 
 export const TRUST_FAULTS: readonly Fault[] = [
-  { name: 'revoked', shape: 'mesh', run: revoked },
+  { name: 'revoked', shape: 'mesh', short: true, run: revoked },
   { name: 'expired', shape: 'mesh', run: expired },
   { name: 'address-twice', shape: 'mesh', run: addressTwice },
 ];

@@ -205,7 +205,8 @@ impl Striker {
                 say(node, to, &Control::Agent(body.to_string().as_bytes()).encode(), self.draw() as u16, now)
             }
             Attack::Adjacency => {
-                self.sequence = self.sequence.wrapping_add(1);
+                // In leaps: the garbage before this has left a sequence behind that counts as newer than half of all (RFC 1982).
+                self.sequence = self.sequence.wrapping_add(1 << 27);
                 let labels = (0..2_000).map(|_| Label(self.draw())).collect();
                 let lie = Control::Adjacency { sequence: self.sequence, labels }.encode();
                 say(node, to, &lie, self.draw() as u16, now)
