@@ -151,6 +151,8 @@ function actionText(action: Action): string {
       return PORT_NAMES.get(action.port) ?? `output:${action.port}`;
     case 'group':
       return `group:${action.group}`;
+    case 'other':
+      return `action_${action.number}(${action.body.toString('hex')})`;
     case 'set-field':
       return `set_field:${valueText(action.field.name, action.field.value)}->${action.field.name}`;
   }
