@@ -144,7 +144,7 @@ const PORT_NAMES = new Map<number, string>([
   [PORT.local, 'LOCAL'],
 ]);
 
-function actionText(action: Action): string {
+export function actionText(action: Action): string {
   switch (action.type) {
     case 'output':
       if (action.port === PORT.controller) return `CONTROLLER:${action.maxBytes ?? 0}`;

@@ -19,6 +19,7 @@ export {
   FLOW_MOD_DEFAULTS,
   type FlowCommand,
   type FlowMod,
+  type FlowSelection,
   type FlowStats,
   SEND_FLOW_REMOVED,
 } from './flow.ts';
