@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { desiredFlows, type SwitchMember } from '../agent/src/sdn/desired.ts';
+import { desiredFlows, type SwitchMember } from '../agent/src/sdn/index.ts';
 import { encode, FLOW_MOD_DEFAULTS, type Message, WHOLE_FRAME } from '../agent/src/sdn/openflow/index.ts';
 
 const VECTORS = join(import.meta.dirname, '../test/vectors');

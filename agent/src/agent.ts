@@ -21,7 +21,7 @@ import {
   type OverlayNeighbour,
   type Topology,
 } from './overlay/index.ts';
-import { Controller, type ControllerEvent } from './sdn/index.ts';
+import { Controller, type ControllerEvent, tincanProgram } from './sdn/index.ts';
 import { Share } from './share.ts';
 import { Lan, type LanEvent } from './signal/lan.ts';
 import type { OwnBoot } from './signal/own-boot.ts';
@@ -110,7 +110,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#overlay = new Overlay(own.nodeId, { ...options.topology, static: [] }, random);
     this.#tunnels = new Tunnels({ self: own.nodeId, random, act: (peer, action) => this.#fromTunnel(peer, action) });
     this.#lan = new Lan(own, random);
-    this.#controller = new Controller(options.generation);
+    this.#controller = new Controller(options.generation, tincanProgram);
     const subnets = [parameters.subnet4, parameters.subnet6].filter((prefix) => prefix !== undefined);
     this.#underlay = new Underlay([...subnets, ...own.certificate.routes].map(formatPrefix));
   }

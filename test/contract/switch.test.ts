@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { Controller, desiredFlows, type Flow, flowText } from '../../agent/src/sdn/index.ts';
+import { Controller, desiredFlows, type Flow, flowText, tincanProgram } from '../../agent/src/sdn/index.ts';
 import { FLOW_MOD_DEFAULTS, type Message, PORT } from '../../agent/src/sdn/openflow/index.ts';
 import { FakeSwitch } from '../sim/fake-switch.ts';
 import { barrier, type Connection, dump, heard, toFake, toReal } from './switch/connection.ts';
@@ -142,7 +142,7 @@ for (const { name, start } of KINDS) {
 
     it('is filled by the controller once, and left alone by the next one', async () => {
       for (const expected of [desired().length, 0]) {
-        const controller = new Controller(BigInt(Date.now()));
+        const controller = new Controller(BigInt(Date.now()), tincanProgram);
         const other = await sw.connect();
         let at = 0;
         let changes = 0;

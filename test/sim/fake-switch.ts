@@ -1,12 +1,13 @@
 /**
- * An OpenFlow switch that forwards, as thin as one can be: flow-mods, dumps, packet-out, and the path of a frame through the tables.
- * It is held against tincan by the suite in test/contract.
+ * An OpenFlow switch that forwards, as thin as one can be: flow-mods, group-mods, dumps, packet-out, and the path of a frame through
+ * the tables. It is held against tincan and Open vSwitch by the suites in test/contract.
  */
 
 import {
   type Action,
   entries,
   type FieldName,
+  type Group,
   type Instruction,
   type Match,
   type Message,
@@ -46,7 +47,10 @@ export class FakeSwitch {
   /** As they are looked up, until something changes. */
   readonly #tables = new Map<number, readonly CountedEntry[]>();
   readonly datapathId: bigint;
-  /** Flow-mods taken since the switch began. */
+  readonly #groups = new Map<number, Group>();
+  /** Ports whose link is down: what a fast-failover group watches. */
+  readonly down = new Set<number>();
+  /** Flow-mods and group-mods taken since the switch began. */
   changes = 0;
 
   constructor(datapathId: bigint) {
@@ -57,7 +61,12 @@ export class FakeSwitch {
     return [...this.#flows.values()];
   }
 
+  get groups(): readonly Group[] {
+    return [...this.#groups.values()];
+  }
+
   clear(): void {
+    this.#groups.clear();
     this.#flows.clear();
     this.#tables.clear();
   }
@@ -79,6 +88,8 @@ export class FakeSwitch {
         return this.#dump(message.xid, message.body.of);
       case 'flow-mod':
         return this.#change(message);
+      case 'group-mod':
+        return this.#changeGroup(message);
       case 'packet-out':
         return this.#send(message);
       default:
@@ -87,6 +98,9 @@ export class FakeSwitch {
   }
 
   #dump(xid: number, of: string): readonly Message[] {
+    if (of === 'groups') {
+      return [{ type: 'multipart-reply', xid, more: false, body: { of, groups: this.groups } }];
+    }
     if (of !== 'flows') return [];
     const stats = { durationS: 0, idleTimeoutS: 0, hardTimeoutS: 0, bytes: 0n };
     const flows = [...this.#flows.values()].map((flow) => ({ ...flow, ...stats }));
@@ -104,21 +118,39 @@ export class FakeSwitch {
     const { table, priority, cookie, flags, match, instructions } = message;
     const key = `${table}/${priority}/${JSON.stringify(entries(normal(match)), (_, v) => (typeof v === 'bigint' ? String(v) : v))}`;
     this.changes++;
+    const lost = groupsOf(instructions).find((group) => !this.#groups.has(group));
+    if (message.command === 'add' && lost !== undefined) return [error(message.xid, BAD_OUT_GROUP)];
     this.#tables.delete(table);
     if (message.command === 'add')
       this.#flows.set(key, { table, priority, cookie, flags, match, instructions, packets: 0n });
     const gone = message.command === 'delete-strict' ? this.#flows.get(key) : undefined;
     if (gone === undefined) return [];
     this.#flows.delete(key);
-    return (gone.flags & SEND_FLOW_REMOVED) === 0 ? [] : [removed(gone)];
+    return (gone.flags & SEND_FLOW_REMOVED) === 0 ? [] : [removed(gone, 'delete')];
+  }
+
+  #changeGroup({ xid, command, group, groupType, buckets }: Message & { type: 'group-mod' }): readonly Message[] {
+    this.changes++;
+    if (command === 'delete') return this.deleteGroupByHand(group);
+    if (this.#groups.has(group) !== (command === 'modify')) {
+      return [error(xid, command === 'add' ? GROUP_EXISTS : UNKNOWN_GROUP)];
+    }
+    this.#groups.set(group, { group, type: groupType, buckets });
+    return [];
+  }
+
+  /** Flows that lead to a group go with it. */
+  deleteGroupByHand(group: number): readonly Message[] {
+    this.#groups.delete(group);
+    return this.deleteByHand((flow) => groupsOf(flow.instructions).includes(group), 'group-delete');
   }
 
   /** Somebody else deletes all flows that `which` names; what the switch tells its controller of it. */
-  deleteByHand(which: (flow: Entry) => boolean): readonly Message[] {
+  deleteByHand(which: (flow: Entry) => boolean, reason: Reason = 'delete'): readonly Message[] {
     const gone = [...this.#flows].filter(([, flow]) => which(flow));
     for (const [key] of gone) this.#flows.delete(key);
     this.#tables.clear();
-    return gone.filter(([, flow]) => (flow.flags & SEND_FLOW_REMOVED) !== 0).map(([, flow]) => removed(flow));
+    return gone.filter(([, flow]) => (flow.flags & SEND_FLOW_REMOVED) !== 0).map(([, flow]) => removed(flow, reason));
   }
 
   /** A frame that is to pass the tables comes back if they send it to the controller. */
@@ -151,10 +183,39 @@ export class FakeSwitch {
       for (const instruction of entry.instructions) {
         if (instruction.type === 'goto') next = instruction.table;
         if (instruction.type !== 'apply') continue;
-        for (const action of instruction.actions) frame = apply(action, frame, entry, outputs);
+        for (const action of instruction.actions) frame = this.#apply(action, frame, entry, outputs);
       }
     }
     return outputs;
+  }
+
+  #apply(action: Action, frame: Fields, entry: Entry, outputs: Output[]): Fields {
+    switch (action.type) {
+      case 'set-field':
+        return { ...frame, [action.field.name]: action.field.value };
+      case 'group':
+        for (const bucket of this.#chosen(action.group)) {
+          let copy = frame;
+          for (const each of bucket.actions) copy = this.#apply(each, copy, entry, outputs);
+        }
+        return frame;
+      case 'output': {
+        // Back by the port it came in goes a frame only by that port's reserved name (OpenFlow 1.3.5 §7.2.5).
+        if (frame.in_port === BigInt(action.port)) return frame;
+        const port = action.port === PORT.inPort ? Number(frame.in_port ?? 0n) : action.port;
+        outputs.push({ port, tunnelId: frame.tunnel_id, table: entry.table, cookie: entry.cookie });
+        return frame;
+      }
+      case 'other':
+        return frame;
+    }
+  }
+
+  #chosen(id: number): Group['buckets'] {
+    const group = this.#groups.get(id);
+    if (group === undefined) return [];
+    const live = group.buckets.filter((bucket) => bucket.watchPort === PORT.any || !this.down.has(bucket.watchPort));
+    return group.type === 'all' ? group.buckets : live.slice(0, 1);
   }
 
   #lookup(table: number, frame: Fields): CountedEntry | undefined {
@@ -172,8 +233,25 @@ export class FakeSwitch {
   }
 }
 
-function removed({ table, priority, cookie, match, packets }: CountedEntry): Message {
-  return { type: 'flow-removed', xid: 0, cookie, priority, reason: 'delete', table, packets, bytes: 0n, match };
+type Reason = (Message & { type: 'flow-removed' })['reason'];
+
+function removed({ table, priority, cookie, match, packets }: CountedEntry, reason: Reason): Message {
+  return { type: 'flow-removed', xid: 0, cookie, priority, reason, table, packets, bytes: 0n, match };
+}
+
+/** Error types and codes of OpenFlow 1.3.5 §7.5.4. */
+const BAD_OUT_GROUP = { errorType: 2, code: 9 };
+const GROUP_EXISTS = { errorType: 6, code: 0 };
+const UNKNOWN_GROUP = { errorType: 6, code: 8 };
+
+function error(xid: number, what: typeof GROUP_EXISTS): Message {
+  return { type: 'error', xid, ...what, data: Buffer.alloc(0) };
+}
+
+function groupsOf(instructions: readonly Instruction[]): readonly number[] {
+  return instructions.flatMap((instruction) =>
+    instruction.type === 'apply' ? instruction.actions.flatMap((a) => (a.type === 'group' ? [a.group] : [])) : [],
+  );
 }
 
 function fits(match: Match, frame: Fields): boolean {
@@ -181,13 +259,4 @@ function fits(match: Match, frame: Fields): boolean {
     const actual = frame[name];
     return actual !== undefined && (mask === undefined ? actual === value : (actual & mask) === value);
   });
-}
-
-function apply(action: Action, frame: Fields, entry: Entry, outputs: Output[]): Fields {
-  if (action.type === 'set-field') return { ...frame, [action.field.name]: action.field.value };
-  if (action.type === 'output') {
-    const port = action.port === PORT.inPort ? Number(frame.in_port ?? 0n) : action.port;
-    outputs.push({ port, tunnelId: frame.tunnel_id, table: entry.table, cookie: entry.cookie });
-  }
-  return frame;
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { compareLabels, type Label, labelHex, RING_SIZE } from './label.ts';
-import { coreFlows, lookup, type Neighbour, routes } from './routing.ts';
+import { coreFlows, firstHops, lookup, type Neighbour, routes } from './routing.ts';
 
 type Graph = ReadonlyMap<Label, ReadonlySet<Label>>;
 
@@ -210,3 +210,33 @@ function naive(
     );
   return ranked[0]?.port;
 }
+
+describe('first hops', () => {
+  it('begin with the one the core flows name, and have every neighbour once', () => {
+    const further = fc.array(fc.tuple(fc.nat(63), fc.nat(63)), { maxLength: 20 });
+    fc.assert(
+      fc.property(arbitraryRing(2, 20), further, fc.nat(7), (ring, edges, down) => {
+        const self = ring[0]!;
+        const neighbours = neighboursOf(graph(ring, edges), self).map((n, i) => ({ ...n, up: i !== down }));
+        const chosen = routes(self, neighbours, ring);
+        const hops = firstHops(self, neighbours, ring);
+        expect([...hops.keys()]).to.have.members(ring.slice(1));
+        for (const [target, order] of hops) {
+          expect(order).to.have.members(neighbours.map((n) => n.label));
+          const first = neighbours.find((n) => n.label === order[0]);
+          expect(first?.port).to.equal(chosen.get(target));
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('name a neighbour without a way of its own last, and one whose tunnel is down behind others like it', () => {
+    const [self, a, b, c] = [0n, 1n << 62n, 2n << 62n, 3n << 62n];
+    const to = (label: Label, adjacent: readonly Label[], up = true) => ({ label, port: 16, adjacent, up });
+    const ring = [self, a, b, c];
+    const hops = (...neighbours: readonly Neighbour[]) => firstHops(self, neighbours, ring).get(b);
+    expect(hops(to(a, [self, b]), to(c, [self]))).to.deep.equal([a, c]);
+    expect(hops(to(a, [self, b], false), to(c, [self, b]))).to.deep.equal([c, a]);
+  });
+});

@@ -43,19 +43,47 @@ export function routes(
   neighbours: readonly Neighbour[],
   members: Iterable<Label>,
 ): ReadonlyMap<Label, number | undefined> {
+  const { ring, candidates, allowed } = survey(self, neighbours, members);
+  return new Map(
+    ring.map((target, i) => {
+      if (target === self) return [target, undefined];
+      const fit = candidates.filter((candidate) => allowed(candidate, target, i));
+      return [target, cheapest(fit, target, i)?.neighbour.port];
+    }),
+  );
+}
+
+/**
+ * Where each other label is sent, by neighbour: the one `routes` chooses, then who would be chosen without it, and so on; last those
+ * by whom no better way than round the ring is known, since the next node may still know one.
+ */
+export function firstHops(
+  self: Label,
+  neighbours: readonly Neighbour[],
+  members: Iterable<Label>,
+): ReadonlyMap<Label, readonly Label[]> {
+  const { ring, candidates, allowed } = survey(self, neighbours, members);
+  return new Map(
+    ring.flatMap((target, i) => {
+      if (target === self) return [];
+      const rank = (c: Candidate) => Number(!allowed(c, target, i));
+      const order = candidates.toSorted((a, b) => rank(a) - rank(b) || compare(a, b, target, i));
+      return [[target, order.map(({ neighbour }) => neighbour.label)] as const];
+    }),
+  );
+}
+
+/** What all routes from here are chosen from. */
+function survey(self: Label, neighbours: readonly Neighbour[], members: Iterable<Label>) {
   const ring = knownRing(self, neighbours, members);
   const place = new Map(ring.map((label, i) => [label, i]));
   const candidates = neighbours
     .filter((n) => n.label !== self)
     .map((neighbour) => new Candidate(neighbour, self, place, ring.length));
   const walk = placesFrom([place.get(self) ?? 0], ring.length);
-  return new Map(
-    ring.map((target, i) => {
-      if (target === self) return [target, undefined];
-      const allowed = candidates.filter((c) => c.exact(target) || (c.cost[i] ?? Infinity) <= (walk[i] ?? 0));
-      return [target, cheapest(allowed, target, i)?.neighbour.port];
-    }),
-  );
+  const allowed = (candidate: Candidate, target: Label, at: number) =>
+    candidate.exact(target) || (candidate.cost[at] ?? Infinity) <= (walk[at] ?? 0);
+  return { ring, candidates, allowed };
 }
 
 /** Every label that is a member, a neighbour, or adjacent to one, in order. */

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { FakeSwitch } from '../../../test/sim/fake-switch.ts';
 import { Controller, type ControllerAction, ECHO_AFTER_MS, RESYNC_MS, SILENT_AFTER_MS } from './controller.ts';
-import { desiredFlows, type SwitchMember, type SwitchState } from './desired.ts';
+import { desiredFlows, type SwitchState, tincanProgram } from './desired.ts';
 import { flowText } from './flow.ts';
 import { FLOW_MOD_DEFAULTS, type Message, PORT } from './openflow/index.ts';
+import type { SwitchMember } from './parts.ts';
 
 function member(n: number): SwitchMember {
   const mac = `02:45:0a:00:00:0${n}`;
@@ -27,7 +28,7 @@ function stateWith(...others: readonly number[]): SwitchState {
 
 /** A controller and a switch with a wire between them that can be cut. */
 class Pair {
-  readonly controller = new Controller(1n);
+  readonly controller = new Controller(1n, tincanProgram);
   readonly sw = new FakeSwitch(1n);
   readonly others: ControllerAction[] = [];
   readonly sent: Message[] = [];
@@ -302,7 +303,7 @@ describe('the controller', () => {
   });
 
   it('does not speak with a switch that lacks OpenFlow 1.3', () => {
-    const controller = new Controller(1n);
+    const controller = new Controller(1n, tincanProgram);
     controller.handle({ kind: 'connected' }, 0);
     const hello: Message = { type: 'hello', xid: 1, versions: [1, 6] };
     expect(controller.handle({ kind: 'message', message: hello }, 0)).to.deep.equal([

@@ -1,29 +1,31 @@
 /**
- * The controller machine: keeps the switch's flow table equal to the one computed from the state.
+ * The controller machine: keeps the switch's flows and groups equal to those a program computes from the state.
  *
- * After every connect the table is read from the switch, compared and only the difference sent, so that a restart of the agent
- * disturbs nothing. It is read again now and then, after an error, and when the switch tells that somebody else deleted a flow: drift
- * is the same case as a restart. Flows with another cookie are not ours and stay.
+ * After every connect they are read from the switch, compared and only the difference sent, so that a restart of the agent
+ * disturbs nothing. They are read again now and then, after an error, and when the switch tells that somebody else deleted a flow:
+ * drift is the same case as a restart. Flows with another cookie are not ours and stay. Groups come before the flows that lead to
+ * them and go after those.
  */
 
 import { earliest, type Instant, type Machine } from '../machine.ts';
-import { DecodeError } from '../wire/reader.ts';
-import { addressesOf, COOKIE, desiredFlows, type SwitchState, TAP_PORT } from './desired.ts';
+import { Answerer } from './answerer.ts';
+import type { SwitchState } from './desired.ts';
 import { Drift } from './drift.ts';
-import { type Flow, type FlowEdit, flowKey, flowText, leadsTo, planFlows, sameFlow } from './flow.ts';
-import { answer } from './neighbours.ts';
+import { type Edit, Known, messageOf, textOf, Unconfirmed } from './edit.ts';
+import { type Flow, flowKey, flowText, leadsTo, planFlows, sameFlow } from './flow.ts';
+import { groupText, missingGroups, unusedGroups } from './group.ts';
 import {
-  ALL_FLOWS,
-  FLOW_MOD_DEFAULTS,
   type Message,
   normal,
   type PacketIn,
-  PORT,
   type Port,
   type PortStats,
   VERSION,
   WHOLE_FRAME,
 } from './openflow/index.ts';
+import { COOKIE } from './parts.ts';
+import type { Program, ProgramState, Tables } from './program.ts';
+import { Reading } from './reading.ts';
 
 /** A connection without a word for this long is asked for an echo... */
 export const ECHO_AFTER_MS = 5_000;
@@ -38,7 +40,7 @@ const MEND_AFTER_MS = 50;
 /** After an error the table is read again, ever later while errors go on. */
 const ERROR_RESYNC_MS = 1_000;
 
-export type ControllerEvent =
+export type ControllerEvent<State extends ProgramState = SwitchState> =
   | { readonly kind: 'connected' }
   | { readonly kind: 'disconnected' }
   | { readonly kind: 'message'; readonly message: Message }
@@ -48,7 +50,7 @@ export type ControllerEvent =
    * The state changed. Unless `settled`, flows are only added, since we may want once the picture is whole what we do not want yet;
    * but those that lead by a drained port go.
    */
-  | { readonly kind: 'state'; readonly state: SwitchState; readonly settled: boolean }
+  | { readonly kind: 'state'; readonly state: State; readonly settled: boolean }
   /** Port statistics are wanted. */
   | { readonly kind: 'poll' }
   | { readonly kind: 'deadline' };
@@ -71,22 +73,21 @@ export interface ControllerCounters {
   undecodable: number;
 }
 
-export class Controller implements Machine<ControllerEvent, ControllerAction> {
+export class Controller<State extends ProgramState = SwitchState>
+  implements Machine<ControllerEvent<State>, ControllerAction>
+{
   readonly counters: ControllerCounters = { asked: 0, answered: 0, added: 0, deleted: 0, errors: 0, undecodable: 0 };
   readonly #generation: bigint;
-  #state: SwitchState | undefined;
-  #desired: readonly Flow[] = [];
-  #owners: ReadonlyMap<string, string> = new Map();
+  readonly #program: Program<State>;
+  readonly #answerer = new Answerer();
+  #state: State | undefined;
+  #wanted: Tables = { flows: [], groups: [] };
   #settled = false;
   #phase: 'away' | 'hello' | 'up' = 'away';
-  /** The switch's table, once it was read. */
-  #known: Map<string, Flow> | undefined;
-  /** The read under way: nothing is changed meanwhile, or we would not know whether the answer has the change. */
-  #reading: { readonly xid: number; readonly flows: Flow[] } | undefined;
-  /** Edits the switch has not confirmed by a barrier, by their transaction. */
-  readonly #sent = new Map<number, FlowEdit>();
-  /** Our own deletions among them, by the flow's key: the switch tells of those too. */
-  readonly #deleted = new Map<string, number>();
+  /** What the switch holds, once it was read. */
+  #known: Known | undefined;
+  #reading: Reading | undefined;
+  readonly #unconfirmed = new Unconfirmed();
   readonly #drift = new Drift();
   #mendAt: Instant | undefined;
   /** Flows of others as last told. */
@@ -104,8 +105,9 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
    * @param generation ascends from one run of the agent to the next: an agent that is still dying cannot take the switch back
    * (OpenFlow 1.3.5 §6.3.6)
    */
-  constructor(generation: bigint) {
+  constructor(generation: bigint, program: Program<State>) {
     this.#generation = generation;
+    this.#program = program;
   }
 
   get connected(): boolean {
@@ -113,7 +115,7 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
   }
 
   get flows(): number {
-    return this.#known?.size ?? 0;
+    return this.#known?.flows.size ?? 0;
   }
 
   deadline(): Instant | undefined {
@@ -121,7 +123,7 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
     return earliest(this.#echoAt, this.#heardAt + SILENT_AFTER_MS, this.#resyncAt, this.#mendAt);
   }
 
-  handle(event: ControllerEvent, now: Instant): readonly ControllerAction[] {
+  handle(event: ControllerEvent<State>, now: Instant): readonly ControllerAction[] {
     switch (event.kind) {
       case 'connected':
         return this.#begin(now);
@@ -145,14 +147,11 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
     }
   }
 
-  #setState(state: SwitchState, settled: boolean): void {
+  #setState(state: State, settled: boolean): void {
     this.#state = state;
     this.#settled ||= settled;
-    this.#desired = desiredFlows(state);
-    const others = state.members.filter((m) => m.label !== state.self.label);
-    this.#owners = new Map(
-      others.flatMap((m) => [...addressesOf(m, 4), ...addressesOf(m, 6)].map((address) => [address, m.mac] as const)),
-    );
+    this.#wanted = this.#program.wanted(state);
+    this.#answerer.setState(state);
   }
 
   #begin(now: Instant): readonly ControllerAction[] {
@@ -170,8 +169,7 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
     this.#barrier = undefined;
     this.#resyncAt = undefined;
     this.#mendAt = undefined;
-    this.#sent.clear();
-    this.#deleted.clear();
+    this.#unconfirmed.clear();
     this.#drift.clear();
   }
 
@@ -187,7 +185,7 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
       actions.push(this.#send({ type: 'echo-request', xid: this.#next(), data: Buffer.alloc(0) }));
     }
     if (this.#mendAt !== undefined && now >= this.#mendAt) actions.push(...this.#reconcile(now));
-    if (this.#resyncAt !== undefined && now >= this.#resyncAt && this.#phase === 'up') actions.push(this.#read());
+    if (this.#resyncAt !== undefined && now >= this.#resyncAt && this.#phase === 'up') actions.push(...this.#read());
     return actions;
   }
 
@@ -201,14 +199,14 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
         return this.#error(message, now);
       case 'multipart-reply':
         if (message.body.of === 'port-stats') return [{ kind: 'port-stats', stats: message.body.stats }];
-        if (message.body.of === 'flows') return this.#table(message.xid, message.body.flows, message.more, now);
-        return [];
+        this.#reading?.take(message);
+        return this.#taken(now);
       case 'packet-in':
         return this.#packetIn(message);
       case 'port-status':
         return [{ kind: 'port', reason: message.reason, port: message.port }];
       case 'flow-removed':
-        this.#removed(flowKey({ ...message, match: normal(message.match) }), now);
+        this.#removed(message, now);
         return [];
       case 'barrier-reply':
         return this.#confirmed(message.xid);
@@ -228,45 +226,50 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
       this.#send({ type: 'features-request', xid: this.#next() }),
       this.#send({ type: 'set-config', xid: this.#next(), missSendBytes: WHOLE_FRAME }),
       this.#send({ type: 'role-request', xid: this.#next(), role: 'master', generation: this.#generation }),
-      this.#read(),
+      ...this.#read(),
     ];
   }
 
-  #read(): ControllerAction {
-    const action = this.#request({ of: 'flows', selection: ALL_FLOWS });
-    this.#reading = { xid: this.#xid, flows: [] };
+  #read(): readonly ControllerAction[] {
+    const flows = this.#request({ of: 'flows', selection: this.#program.selection });
+    const flowsXid = this.#xid;
+    const groups = this.#program.ownGroup === undefined ? [] : [this.#request({ of: 'groups' })];
+    this.#reading = new Reading(flowsXid, groups.length === 0 ? undefined : this.#xid);
     this.#resyncAt = undefined;
-    return action;
+    return [flows, ...groups];
   }
 
-  #table(xid: number, stats: readonly Flow[], more: boolean, now: Instant): readonly ControllerAction[] {
-    if (this.#reading?.xid !== xid) return [];
-    this.#reading.flows.push(
-      ...stats.map(({ table, priority, cookie, flags, match, instructions }) => ({
-        table,
-        priority,
-        cookie,
-        flags,
-        match: normal(match),
-        instructions,
-      })),
-    );
-    if (more) return [];
-    const foreign = this.#reading.flows.filter((flow) => flow.cookie !== COOKIE);
-    const ours = this.#reading.flows.filter((flow) => flow.cookie === COOKIE);
+  /** Something was read: with the last of it the switch is compared with what is wanted. */
+  #taken(now: Instant): readonly ControllerAction[] {
+    if (this.#reading === undefined || !this.#reading.done) return [];
+    const { flows, groups } = this.#reading;
+    const foreign = flows.filter((flow) => flow.cookie !== COOKIE);
+    const ours = flows.filter((flow) => flow.cookie === COOKIE);
     const before = this.#failed ? undefined : this.#known;
-    this.#known = new Map(ours.map((flow) => [flowKey(flow), flow]));
-    // Somebody's flow in the place of ours has replaced it.
-    const replaced = new Set(before === undefined ? [] : foreign.map(flowKey));
-    for (const [key, flow] of before ?? []) {
-      const is = this.#known.get(key);
-      if (is === undefined) this.#drift.harmed(flow, replaced.has(key) ? 'changed' : 'deleted');
-      else if (!sameFlow(is, flow)) this.#drift.harmed(flow, 'changed');
-    }
+    this.#known = new Known(
+      ours,
+      groups.filter(({ group }) => this.#program.ownGroup?.(group)),
+    );
+    if (before !== undefined) this.#compare(before, this.#known, foreign);
     this.#reading = undefined;
     this.#failed = false;
     this.#resyncAt = now + Math.min(Math.max(RESYNC_MIN_MS, ours.length * RESYNC_MS_PER_FLOW), RESYNC_MS);
     return [...this.#foreigners(foreign), ...this.#reconcile(now)];
+  }
+
+  #compare(before: Known, is: Known, foreign: readonly Flow[]): void {
+    // Somebody's flow in the place of ours has replaced it.
+    const replaced = new Set(foreign.map(flowKey));
+    for (const [key, flow] of before.flows) {
+      const now = is.flows.get(key);
+      if (now === undefined) this.#drift.harmed(flow, replaced.has(key) ? 'changed' : 'deleted');
+      else if (!sameFlow(now, flow)) this.#drift.harmed(flow, 'changed');
+    }
+    for (const [id, group] of before.groups) {
+      const now = is.groups.get(id);
+      if (now === undefined) this.#drift.harmed(group, 'deleted');
+      else if (groupText(now) !== groupText(group)) this.#drift.harmed(group, 'changed');
+    }
   }
 
   /** Somebody looking for a fault should know that there are flows beside ours. */
@@ -280,12 +283,15 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
     return [{ kind: 'log', level: 'info', text: `${count} in the table (the first: ${flowText(first)})` }];
   }
 
-  #removed(key: string, now: Instant): void {
-    const flow = this.#known?.get(key);
-    if (flow === undefined || this.#deleted.has(key)) return;
-    this.#known?.delete(key);
+  #removed(message: Message & { type: 'flow-removed' }, now: Instant): void {
+    const key = flowKey({ ...message, match: normal(message.match) });
+    const flow = this.#known?.flows.get(key);
+    if (flow === undefined || this.#unconfirmed.deletes(key)) return;
+    this.#known?.flows.delete(key);
     this.#drift.harmed(flow, 'deleted');
-    this.#mendAt ??= now + MEND_AFTER_MS;
+    // A group that went is told of by nothing but the flows that went with it: which one it was has to be read.
+    if (message.reason === 'group-delete') this.#resyncAt = earliest(this.#resyncAt, now + MEND_AFTER_MS);
+    else this.#mendAt ??= now + MEND_AFTER_MS;
   }
 
   #reconcile(now: Instant): readonly ControllerAction[] {
@@ -293,42 +299,35 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
     this.#mendAt = undefined;
     const drained = new Set(this.#state.drained);
     const obsolete = this.#settled ? () => true : (flow: Flow) => leadsTo(flow, drained);
-    const edits = planFlows(this.#known.values(), this.#desired, obsolete);
+    const { flows, groups } = this.#wanted;
+    const known = this.#known;
+    const first = missingGroups(known.groups, groups);
+    const then = planFlows(known.flows.values(), flows, obsolete);
+    const mended = this.#drift.mended([...first, ...then], now);
+    const sends = [...this.#edits(known, first), ...this.#edits(known, then)];
+    sends.push(...this.#edits(known, unusedGroups(known.groups, groups, known.flows.values())));
     // With nothing to send the table is as wanted, unless a barrier will say so.
-    if (edits.length === 0) return this.#barrier === undefined ? [{ kind: 'synced', flows: this.flows }] : [];
-    const mended = this.#drift.mended(edits, now);
-    const sends = edits.map((edit) => this.#edit(edit));
-    const barrier = this.#send({ type: 'barrier-request', xid: this.#next() });
+    if (sends.length === 0) return this.#barrier === undefined ? [{ kind: 'synced', flows: this.flows }] : [];
     this.#barrier = this.#xid;
-    return [...(mended === undefined ? [] : [warning(mended)]), ...sends, barrier];
+    return [...(mended === undefined ? [] : [warning(mended)]), ...sends];
   }
 
-  #edit(edit: FlowEdit): ControllerAction {
-    const xid = this.#next();
-    this.#sent.set(xid, edit);
-    if (edit.command === 'add') {
-      this.counters.added++;
-      this.#known?.set(flowKey(edit.flow), edit.flow);
-    } else {
-      this.counters.deleted++;
-      this.#known?.delete(flowKey(edit.flow));
-      this.#deleted.set(flowKey(edit.flow), xid);
-    }
-    const instructions = edit.command === 'add' ? edit.flow.instructions : [];
-    return this.#send({
-      type: 'flow-mod',
-      ...FLOW_MOD_DEFAULTS,
-      ...edit.flow,
-      xid,
-      command: edit.command,
-      instructions,
+  /** With a barrier behind them: a switch may otherwise carry out what follows before (OpenFlow 1.3.5 §6.2). */
+  #edits(known: Known, edits: readonly Edit[]): readonly ControllerAction[] {
+    if (edits.length === 0) return [];
+    const sends = edits.map((edit) => {
+      const xid = this.#next();
+      this.#unconfirmed.sent(xid, edit);
+      known.apply(edit);
+      if (edit.command === 'delete' || edit.command === 'delete-strict') this.counters.deleted++;
+      else this.counters.added++;
+      return this.#send(messageOf(edit, xid));
     });
+    return [...sends, this.#send({ type: 'barrier-request', xid: this.#next() })];
   }
 
   #confirmed(xid: number): readonly ControllerAction[] {
-    // Edits sent after that barrier await their own.
-    for (const sent of this.#sent.keys()) if (sent < xid) this.#sent.delete(sent);
-    for (const [key, sent] of this.#deleted) if (sent < xid) this.#deleted.delete(key);
+    this.#unconfirmed.confirmed(xid);
     if (xid !== this.#barrier) return [];
     this.#barrier = undefined;
     if (this.#failed) return [];
@@ -338,10 +337,12 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
 
   #error(message: Message & { type: 'error' }, now: Instant): readonly ControllerAction[] {
     this.counters.errors++;
-    const edit = this.#sent.get(message.xid);
-    const what = edit === undefined ? `message ${message.xid}` : `${edit.command} ${flowText(edit.flow)}`;
+    const edit = this.#unconfirmed.get(message.xid);
+    const what = edit === undefined ? `message ${message.xid}` : `${edit.command} ${textOf(edit)}`;
     const log = warning(`the switch refused ${what}: error type ${message.errorType} code ${message.code}`);
-    if (message.xid === this.#reading?.xid) this.#reading = undefined;
+    const read = this.#reading?.refused(message.xid);
+    if (read === 'groups') return [log, ...this.#taken(now)];
+    if (read === 'flows') this.#reading = undefined;
     else if (edit === undefined) return [log];
     // What the switch has now is no longer known for sure.
     if (!this.#failed) this.#failures = Math.min(this.#failures + 1, 6);
@@ -352,21 +353,10 @@ export class Controller implements Machine<ControllerEvent, ControllerAction> {
 
   #packetIn(message: PacketIn): readonly ControllerAction[] {
     this.counters.asked++;
-    const inPort = Number(message.match.in_port?.value ?? TAP_PORT);
-    const frame = this.#answer(message.frame);
-    if (frame === undefined) return [];
+    const answer = this.#answerer.answer(message);
+    if (answer === undefined) return [];
     this.counters.answered++;
-    const actions = [{ type: 'output', port: inPort }] as const;
-    return [this.#send({ type: 'packet-out', xid: this.#next(), inPort: PORT.controller, actions, frame })];
-  }
-
-  #answer(frame: Buffer): Buffer | undefined {
-    try {
-      return answer(frame, (address) => this.#owners.get(address));
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      return undefined;
-    }
+    return [this.#send({ ...answer, xid: this.#next() })];
   }
 
   #request(body: (Message & { type: 'multipart-request' })['body']): ControllerAction {

@@ -1,20 +1,24 @@
 /**
- * What somebody else did to our flows: remembered until they are put back, and said in one line; the same again at most once a
- * minute, however long it goes on.
+ * What somebody else did to our flows and groups: remembered until they are put back, and said in one line; the same again at most
+ * once a minute, however long it goes on.
  */
 import type { Instant } from '../machine.ts';
-import { type Flow, type FlowEdit, flowKey, flowText } from './flow.ts';
+import { type Edit, itemOf, keyOf, textOf } from './edit.ts';
+import type { Flow } from './flow.ts';
+import type { Group } from './openflow/index.ts';
 
 const QUIET_MS = 60_000;
 /** Different lines that are remembered; with more of them all are forgotten. */
 const LINES_MAX = 64;
 
+type Harm = 'deleted' | 'changed';
+
 export class Drift {
-  readonly #harmed = new Map<string, 'deleted' | 'changed'>();
+  readonly #harmed = new Map<string, Harm>();
   readonly #said = new Map<string, { readonly at: Instant; again: number }>();
 
-  harmed(flow: Flow, how: 'deleted' | 'changed'): void {
-    this.#harmed.set(flowKey(flow), how);
+  harmed(item: Flow | Group, how: Harm): void {
+    this.#harmed.set(keyOf(item), how);
   }
 
   clear(): void {
@@ -22,22 +26,27 @@ export class Drift {
   }
 
   /** These edits are about to be sent: the line to say, if one is due. */
-  mended(edits: readonly FlowEdit[], now: Instant): string | undefined {
+  mended(edits: readonly Edit[], now: Instant): string | undefined {
     if (this.#harmed.size === 0) return undefined;
-    const count = { deleted: 0, changed: 0 };
-    let first: Flow | undefined;
-    for (const { command, flow } of edits) {
-      const how = command === 'add' ? this.#harmed.get(flowKey(flow)) : undefined;
+    const count = new Map<string, number>();
+    let first: Edit | undefined;
+    for (const edit of edits) {
+      const deletes = edit.command === 'delete' || edit.command === 'delete-strict';
+      const how = deletes ? undefined : this.#harmed.get(keyOf(itemOf(edit)));
       if (how === undefined) continue;
-      count[how]++;
-      first ??= flow;
+      const kind = `${how} ${'flow' in edit ? 'flow' : 'group'}`;
+      count.set(kind, (count.get(kind) ?? 0) + 1);
+      first ??= edit;
     }
     this.#harmed.clear();
     if (first === undefined) return undefined;
     const parts = (['deleted', 'changed'] as const).flatMap((how) =>
-      count[how] === 0 ? [] : [`${how} ${count[how]} ${count[how] === 1 ? 'flow' : 'flows'}`],
+      (['flow', 'group'] as const).flatMap((what) => {
+        const n = count.get(`${how} ${what}`);
+        return n === undefined ? [] : [`${how} ${n} ${n === 1 ? what : `${what}s`}`];
+      }),
     );
-    return this.#seldom(`somebody ${parts.join(' and ')}; put back (the first: ${flowText(first)})`, now);
+    return this.#seldom(`somebody ${parts.join(' and ')}; put back (the first: ${textOf(first)})`, now);
   }
 
   #seldom(line: string, now: Instant): string | undefined {

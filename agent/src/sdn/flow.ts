@@ -144,13 +144,15 @@ const PORT_NAMES = new Map<number, string>([
   [PORT.local, 'LOCAL'],
 ]);
 
-function actionText(action: Action): string {
+export function actionText(action: Action): string {
   switch (action.type) {
     case 'output':
       if (action.port === PORT.controller) return `CONTROLLER:${action.maxBytes ?? 0}`;
       return PORT_NAMES.get(action.port) ?? `output:${action.port}`;
     case 'group':
       return `group:${action.group}`;
+    case 'other':
+      return `action_${action.number}(${action.body.toString('hex')})`;
     case 'set-field':
       return `set_field:${valueText(action.field.name, action.field.value)}->${action.field.name}`;
   }

@@ -2,9 +2,10 @@ import { expect } from 'chai';
 import { FakeSwitch, type Fields } from '../../../test/sim/fake-switch.ts';
 import { parseAddress } from '../wire/address.ts';
 import { parseMac } from '../wire/mac.ts';
-import { desiredFlows, type SwitchMember, type SwitchState } from './desired.ts';
+import { desiredFlows, type SwitchState } from './desired.ts';
 import { type Flow, flowKey, flowText, planFlows } from './flow.ts';
 import { encode, entries, FLOW_MOD_DEFAULTS, PORT, toNumber } from './openflow/index.ts';
+import type { SwitchMember } from './parts.ts';
 import { PIPELINE, TABLE_NAMES } from './pipeline.ts';
 
 const SELF = member(1);

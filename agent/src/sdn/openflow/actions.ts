@@ -10,7 +10,9 @@ export type Action =
   /** `maxBytes` is how much of a frame a packet-in carries; it means nothing for other ports. */
   | { readonly type: 'output'; readonly port: number; readonly maxBytes?: number }
   | { readonly type: 'group'; readonly group: number }
-  | { readonly type: 'set-field'; readonly field: NamedField };
+  | { readonly type: 'set-field'; readonly field: NamedField }
+  /** An action this codec has no words for, kept as it is: a switch that is not ours alone has flows and groups of others. */
+  | { readonly type: 'other'; readonly number: number; readonly body: Buffer };
 
 export type Instruction =
   | { readonly type: 'goto'; readonly table: number }
@@ -54,6 +56,8 @@ function writeAction(action: Action): Buffer {
       return tlv(ACTION.group, u32(action.group));
     case 'set-field':
       return tlv(ACTION.setField, writeField(action.field));
+    case 'other':
+      return tlv(action.number, action.body);
   }
 }
 
@@ -74,7 +78,7 @@ export function readActions(bytes: Buffer): readonly Action[] {
         return { type: 'set-field', field };
       }
       default:
-        throw new DecodeError(`action ${type} is not known`);
+        return { type: 'other', number: type, body: body.rest() };
     }
   });
 }

@@ -288,6 +288,12 @@ describe('the OpenFlow codec', () => {
     expect(() => decode(bytes('01050008 00000003'))).to.throw(DecodeError, 'version 1');
   });
 
+  it('passes over what a packet-in tells beside the fields it knows', () => {
+    const wire = `040a0035 00000001 ffffffff 0003 01 02 0000000000000001
+      0001 0014 80000004 fffffffe 00014204 00000007 00000000 0000 aabbcc`;
+    expect(decode(bytes(wire))).to.deep.include({ match: { in_port: { value: 0xfffffffen } }, frame: bytes('aabbcc') });
+  });
+
   it('throws nothing but a DecodeError, whatever bytes come', () => {
     const body = fc.uint8Array({ maxLength: 120 });
     fc.assert(

@@ -76,11 +76,21 @@ export function writeField({ name, value, mask }: NamedField): Buffer {
 }
 
 export function readField(reader: Reader): NamedField {
+  const field = readAnyField(reader);
+  if ('unknown' in field) throw new DecodeError(`OXM ${field.unknown} is not known`);
+  return field;
+}
+
+/** A field, or the name of one that is not among ours, with its value skipped. */
+export function readAnyField(reader: Reader): NamedField | { readonly unknown: string } {
   const oxmClass = reader.u16();
   const selector = reader.u8();
   const length = reader.u8();
   const name = oxmClass === OXM_CLASS_BASIC ? BY_ID.get(selector >> 1) : undefined;
-  if (name === undefined) throw new DecodeError(`OXM class ${oxmClass} field ${selector >> 1} is not known`);
+  if (name === undefined) {
+    reader.take(length);
+    return { unknown: `class ${oxmClass} field ${selector >> 1}` };
+  }
   const hasMask = (selector & 1) === 1;
   const bytes = FIELDS[name].bits / 8;
   if (hasMask && !FIELDS[name].maskable) throw new DecodeError(`${name} takes no mask`);

@@ -19,9 +19,20 @@ export {
   FLOW_MOD_DEFAULTS,
   type FlowCommand,
   type FlowMod,
+  type FlowSelection,
   type FlowStats,
   SEND_FLOW_REMOVED,
 } from './flow.ts';
+export {
+  ALL_GROUPS,
+  BUCKET_DEFAULTS,
+  type Bucket,
+  GROUP_TYPES,
+  type Group,
+  type GroupCommand,
+  type GroupMod,
+  type GroupType,
+} from './group.ts';
 export { entries, type Match, normal } from './match.ts';
 export { decode, encode, HEADER_BYTES, type Message, type Role, VERSION } from './message.ts';
 export type { MultipartReply, MultipartRequest } from './multipart.ts';

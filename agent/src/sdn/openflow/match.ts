@@ -5,7 +5,15 @@
  */
 
 import { DecodeError, Reader, u16 } from '../../wire/reader.ts';
-import { FIELDS, type FieldName, type FieldValue, fullMask, type NamedField, readField, writeField } from './fields.ts';
+import {
+  FIELDS,
+  type FieldName,
+  type FieldValue,
+  fullMask,
+  type NamedField,
+  readAnyField,
+  writeField,
+} from './fields.ts';
 
 /** Which frames: every named field has to fit. A value with a full mask is the same as one without. */
 export type Match = { readonly [name in FieldName]?: FieldValue };
@@ -19,7 +27,8 @@ export function writeMatch(match: Match): Buffer {
   return Buffer.concat([u16(OXM), u16(length), ...fields, Buffer.alloc(padding(length))]);
 }
 
-export function readMatch(reader: Reader): Match {
+/** @param unknown what becomes of fields that are not among ours */
+export function readMatch(reader: Reader, unknown: 'refuse' | 'skip' = 'refuse'): Match {
   const type = reader.u16();
   const length = reader.u16();
   if (type !== OXM) throw new DecodeError(`match type ${type}`);
@@ -27,7 +36,12 @@ export function readMatch(reader: Reader): Match {
   const fields = new Reader(reader.take(length - HEADER_BYTES));
   const match: { [name in FieldName]?: FieldValue } = {};
   while (fields.remaining > 0) {
-    const { name, ...field } = readField(fields);
+    const any = readAnyField(fields);
+    if ('unknown' in any) {
+      if (unknown === 'skip') continue;
+      throw new DecodeError(`OXM ${any.unknown} is not known`);
+    }
+    const { name, ...field } = any;
     if (match[name] !== undefined) throw new DecodeError(`${name} stands twice in a match`);
     match[name] = field;
   }

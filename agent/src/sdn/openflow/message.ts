@@ -13,6 +13,7 @@ import {
   writeFlowMod,
   writeFlowRemoved,
 } from './flow.ts';
+import { type GroupMod, readGroupMod, writeGroupMod } from './group.ts';
 import {
   type MultipartReply,
   type MultipartRequest,
@@ -40,6 +41,7 @@ const TYPE = {
   'port-status': 12,
   'packet-out': 13,
   'flow-mod': 14,
+  'group-mod': 15,
   'multipart-request': 18,
   'multipart-reply': 19,
   'barrier-request': 20,
@@ -75,6 +77,7 @@ export type Message =
   | PortStatus
   | PacketOut
   | FlowMod
+  | GroupMod
   | MultipartRequest
   | MultipartReply
   | Plain<'barrier-request'>
@@ -117,6 +120,8 @@ function writeBody(m: Message): Buffer {
       return writePacketOut(m);
     case 'flow-mod':
       return writeFlowMod(m);
+    case 'group-mod':
+      return writeGroupMod(m);
     case 'multipart-request':
       return writeMultipartRequest(m);
     case 'multipart-reply':
@@ -168,6 +173,8 @@ function readBody(type: number, version: number, xid: number, r: Reader): Messag
       return readPacketOut(r, xid);
     case TYPE['flow-mod']:
       return readFlowMod(r, xid);
+    case TYPE['group-mod']:
+      return readGroupMod(r, xid);
     case TYPE['multipart-request']:
       return readMultipartRequest(r, xid);
     case TYPE['multipart-reply']:

@@ -14,9 +14,30 @@ import {
   writeFlowSelection,
   writeFlowStats,
 } from './flow.ts';
+import {
+  ALL_GROUPS,
+  type Group,
+  type GroupFeatures,
+  type GroupStats,
+  readGroupDescription,
+  readGroupFeatures,
+  readGroupStats,
+  writeGroupDescription,
+  writeGroupFeatures,
+  writeGroupStats,
+} from './group.ts';
 import { type Port, type PortStats, readPort, readPortStats, writePort, writePortStats } from './port.ts';
 
-const PART = { description: 0, flows: 1, aggregate: 2, portStats: 4, ports: 13 } as const;
+const PART = {
+  description: 0,
+  flows: 1,
+  aggregate: 2,
+  portStats: 4,
+  groupStats: 6,
+  groups: 7,
+  groupFeatures: 8,
+  ports: 13,
+} as const;
 const MORE = 1;
 
 export type RequestBody =
@@ -24,6 +45,10 @@ export type RequestBody =
   | { readonly of: 'flows'; readonly selection: FlowSelection }
   | { readonly of: 'aggregate'; readonly selection: FlowSelection }
   | { readonly of: 'port-stats' }
+  | { readonly of: 'group-stats' }
+  /** OFPMP_GROUP_DESC. */
+  | { readonly of: 'groups' }
+  | { readonly of: 'group-features' }
   | { readonly of: 'ports' }
   | { readonly of: 'other'; readonly part: number; readonly body: Buffer };
 
@@ -45,6 +70,12 @@ export function writeMultipartRequest({ more, body }: MultipartRequest): Buffer 
       return Buffer.concat([head(PART.aggregate), writeFlowSelection(body.selection)]);
     case 'port-stats':
       return Buffer.concat([head(PART.portStats), u32(PORT.any), u32(0)]);
+    case 'group-stats':
+      return Buffer.concat([head(PART.groupStats), u32(ALL_GROUPS), u32(0)]);
+    case 'groups':
+      return head(PART.groups);
+    case 'group-features':
+      return head(PART.groupFeatures);
     case 'ports':
       return head(PART.ports);
     case 'other':
@@ -70,6 +101,13 @@ function readRequestBody(part: number, r: Reader): RequestBody {
     case PART.portStats:
       r.take(8);
       return { of: 'port-stats' };
+    case PART.groupStats:
+      r.take(8);
+      return { of: 'group-stats' };
+    case PART.groups:
+      return { of: 'groups' };
+    case PART.groupFeatures:
+      return { of: 'group-features' };
     case PART.ports:
       return { of: 'ports' };
     default:
@@ -90,6 +128,9 @@ export type ReplyBody =
   | { readonly of: 'flows'; readonly flows: readonly FlowStats[] }
   | { readonly of: 'aggregate'; readonly packets: bigint; readonly bytes: bigint; readonly flows: number }
   | { readonly of: 'port-stats'; readonly stats: readonly PortStats[] }
+  | { readonly of: 'group-stats'; readonly stats: readonly GroupStats[] }
+  | { readonly of: 'groups'; readonly groups: readonly Group[] }
+  | { readonly of: 'group-features'; readonly features: GroupFeatures }
   | { readonly of: 'ports'; readonly ports: readonly Port[] }
   | { readonly of: 'other'; readonly part: number; readonly body: Buffer };
 
@@ -118,6 +159,12 @@ export function writeMultipartReply({ more, body }: MultipartReply): Buffer {
       return Buffer.concat([head(PART.aggregate), u64(body.packets), u64(body.bytes), u32(body.flows), u32(0)]);
     case 'port-stats':
       return Buffer.concat([head(PART.portStats), ...body.stats.map(writePortStats)]);
+    case 'group-stats':
+      return Buffer.concat([head(PART.groupStats), ...body.stats.map(writeGroupStats)]);
+    case 'groups':
+      return Buffer.concat([head(PART.groups), ...body.groups.map(writeGroupDescription)]);
+    case 'group-features':
+      return Buffer.concat([head(PART.groupFeatures), writeGroupFeatures(body.features)]);
     case 'ports':
       return Buffer.concat([head(PART.ports), ...body.ports.map(writePort)]);
     case 'other':
@@ -148,6 +195,12 @@ function readReplyBody(part: number, r: Reader): ReplyBody {
     }
     case PART.portStats:
       return { of: 'port-stats', stats: all(r, readPortStats) };
+    case PART.groupStats:
+      return { of: 'group-stats', stats: all(r, readGroupStats) };
+    case PART.groups:
+      return { of: 'groups', groups: all(r, readGroupDescription) };
+    case PART.groupFeatures:
+      return { of: 'group-features', features: readGroupFeatures(r) };
     case PART.ports:
       return { of: 'ports', ports: all(r, readPort) };
     default:

@@ -28,7 +28,8 @@ export function readPacketIn(r: Reader, xid: number): PacketIn {
   const reason = IN_REASONS[r.u8()];
   if (reason === undefined) throw new DecodeError('a packet-in for an unknown reason');
   const [table, cookie] = [r.u8(), r.u64()];
-  const match = readMatch(r);
+  // A switch tells whatever it knows of the frame: Open vSwitch has many more words than the standard.
+  const match = readMatch(r, 'skip');
   r.u16();
   return { type: 'packet-in', xid, reason, table, cookie, match, frame: r.rest() };
 }
