@@ -2,7 +2,7 @@
 import { DecodeError } from '../wire/reader.ts';
 import { isRecord, type Json } from './json-rpc.ts';
 import { columnsOf, type TableName, tableNames } from './schema.ts';
-import { applyDifference, type Datum, decodeDatum, isMap } from './value.ts';
+import { applyDifference, type Datum, decodeDatum, defaultOf, isMap } from './value.ts';
 
 export interface Row {
   readonly uuid: string;
@@ -48,7 +48,7 @@ export class Replica {
   update2(updates: Json): void {
     this.#each(updates, (table, uuid, change) => {
       const whole = change.initial ?? change.insert;
-      if (whole !== undefined) this.set(table, { uuid, columns: decodeRow(table, whole) });
+      if (whole !== undefined) this.set(table, { uuid, columns: { ...defaults(table), ...decodeRow(table, whole) } });
       else if (change.modify !== undefined) this.#modify(table, uuid, change.modify);
       else this.delete(table, uuid);
     });
@@ -82,6 +82,10 @@ export class Replica {
     if (rows === undefined) throw new Error(`no table ${table}`);
     return rows;
   }
+}
+
+function defaults(table: TableName): Record<string, Datum> {
+  return Object.fromEntries(Object.entries(columnsOf(table)).map(([name, type]) => [name, defaultOf(type)]));
 }
 
 /** Columns that nobody asked for are passed over. */

@@ -4,36 +4,37 @@ import type { AtomicType, ColumnType } from './value.ts';
 
 export const DATABASE = 'Open_vSwitch';
 
-const one = (key: AtomicType): ColumnType => ({ key, many: false });
-const set = (key: AtomicType): ColumnType => ({ key, many: true });
-const MAP: ColumnType = { key: 'string', value: 'string', many: true };
+const one = (key: AtomicType): ColumnType => ({ key, count: 'one' });
+const optional = (key: AtomicType): ColumnType => ({ key, count: 'optional' });
+const set = (key: AtomicType): ColumnType => ({ key, count: 'many' });
+const MAP: ColumnType = { key: 'string', value: 'string', count: 'many' };
 
 export const TABLES = {
   Open_vSwitch: {
     bridges: set('uuid'),
     next_cfg: one('integer'),
     cur_cfg: one('integer'),
-    ovs_version: one('string'),
+    ovs_version: optional('string'),
     other_config: MAP,
   },
   Bridge: {
     name: one('string'),
     datapath_type: one('string'),
-    fail_mode: one('string'),
+    fail_mode: optional('string'),
     protocols: set('string'),
     controller: set('uuid'),
     ports: set('uuid'),
     other_config: MAP,
     external_ids: MAP,
   },
-  Port: { name: one('string'), interfaces: set('uuid'), tag: one('integer'), external_ids: MAP },
+  Port: { name: one('string'), interfaces: set('uuid'), tag: optional('integer'), external_ids: MAP },
   Interface: {
     name: one('string'),
     type: one('string'),
-    ofport: one('integer'),
-    ofport_request: one('integer'),
-    mtu_request: one('integer'),
-    error: one('string'),
+    ofport: optional('integer'),
+    ofport_request: optional('integer'),
+    mtu_request: optional('integer'),
+    error: optional('string'),
     external_ids: MAP,
   },
   Controller: { target: one('string') },
@@ -70,10 +71,11 @@ function lacks(name: TableName, table: Json | undefined): readonly string[] {
 /** RFC 7047 §3.2: a type is an atomic type's name, or an object of key, value, min, max. */
 function fits(wanted: ColumnType, type: Json | undefined): boolean {
   if (type === undefined || isList(type)) return false;
-  if (!isRecord(type)) return type === wanted.key && wanted.value === undefined && !wanted.many;
-  const { key, value, max = 1 } = type;
+  if (!isRecord(type)) return type === wanted.key && wanted.value === undefined && wanted.count === 'one';
+  const { key, value, min = 1, max = 1 } = type;
   const many = max === 'unlimited' || (typeof max === 'number' && max > 1);
-  return atomic(key) === wanted.key && atomic(value) === wanted.value && many === wanted.many;
+  const count = many ? 'many' : min === 0 ? 'optional' : 'one';
+  return atomic(key) === wanted.key && atomic(value) === wanted.value && count === wanted.count;
 }
 
 function atomic(base: Json | undefined): Json | undefined {

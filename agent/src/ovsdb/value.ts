@@ -14,8 +14,8 @@ export interface ColumnType {
   readonly key: AtomicType;
   /** Of maps. */
   readonly value?: AtomicType;
-  /** Whether there can be more than one: their differences have another form. */
-  readonly many: boolean;
+  /** Of a map or set with `many` any number. */
+  readonly count: 'one' | 'optional' | 'many';
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -49,7 +49,7 @@ export function applyDifference(type: ColumnType, old: Datum, difference: Datum)
     }
     return map;
   }
-  if (!type.many || isMap(old)) return difference;
+  if (type.count !== 'many' || isMap(old)) return difference;
   const [before, change] = [new Set(old), new Set(difference)];
   return [...old.filter((atom) => !change.has(atom)), ...difference.filter((atom) => !before.has(atom))].sort(
     ascending,
@@ -62,6 +62,20 @@ export function sameDatum(a: Datum, b: Datum): boolean {
   const sorted = b.toSorted(ascending);
   return a.length === b.length && a.toSorted(ascending).every((atom, i) => atom === sorted[i]);
 }
+
+/** What a column holds of which nothing was said (RFC 7047 §5.2.1). */
+export function defaultOf(type: ColumnType): Datum {
+  if (type.value !== undefined) return new Map();
+  return type.count === 'one' ? [DEFAULTS[type.key]] : [];
+}
+
+const DEFAULTS: Readonly<Record<AtomicType, Atom>> = {
+  string: '',
+  integer: 0,
+  real: 0,
+  boolean: false,
+  uuid: '00000000-0000-0000-0000-000000000000',
+};
 
 export function isMap(datum: Datum): datum is ReadonlyMap<Atom, Atom> {
   return datum instanceof Map;
