@@ -39,10 +39,26 @@ export type ReconnectAction =
   /** Drop the connection without a farewell: the server does not answer. */
   | { readonly kind: 'abort'; readonly reason: string };
 
+/** How patient to be with a server: what is far away and shared by many is not asked as often as what runs on this machine. */
+export interface Patience {
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  readonly pingIdleMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+const FAR: Patience = {
+  backoffMinMs: BACKOFF_MIN_MS,
+  backoffMaxMs: BACKOFF_MAX_MS,
+  pingIdleMs: PING_IDLE_MS,
+  pingTimeoutMs: PING_TIMEOUT_MS,
+};
+
 type State = 'stopped' | 'waiting' | 'connecting' | 'online';
 
 export class Reconnect implements Machine<ReconnectEvent, ReconnectAction> {
   readonly #random: Random;
+  readonly #patience: Patience;
   #state: State = 'stopped';
   #failures = 0;
   #deadline: Instant | undefined;
@@ -50,8 +66,9 @@ export class Reconnect implements Machine<ReconnectEvent, ReconnectAction> {
   /** When the ping that waits for its answer was sent. */
   #pingedAt: Instant | undefined;
 
-  constructor(random: Random) {
+  constructor(random: Random, patience: Patience = FAR) {
     this.#random = random;
+    this.#patience = patience;
   }
 
   get state(): State {
@@ -100,12 +117,13 @@ export class Reconnect implements Machine<ReconnectEvent, ReconnectAction> {
 
   #listen(now: Instant): void {
     this.#pingedAt = undefined;
-    this.#deadline = now + PING_IDLE_MS;
+    this.#deadline = now + this.#patience.pingIdleMs;
   }
 
   /** Jitter over the upper half, so that a restarted server is not met by all nodes in one moment. */
   #wait(now: Instant, lasting: boolean): readonly ReconnectAction[] {
-    const ceiling = lasting ? BACKOFF_MAX_MS : Math.min(BACKOFF_MAX_MS, 2 * BACKOFF_MIN_MS * 2 ** this.#failures);
+    const { backoffMinMs, backoffMaxMs } = this.#patience;
+    const ceiling = lasting ? backoffMaxMs : Math.min(backoffMaxMs, 2 * backoffMinMs * 2 ** this.#failures);
     // Capped, because 2^1075 is no number any more.
     this.#failures = Math.min(this.#failures + 1, 16);
     this.#state = 'waiting';
@@ -131,11 +149,11 @@ export class Reconnect implements Machine<ReconnectEvent, ReconnectAction> {
       case 'online':
         if (this.#pingedAt === undefined) {
           this.#pingedAt = now;
-          this.#deadline = now + PING_TIMEOUT_MS;
+          this.#deadline = now + this.#patience.pingTimeoutMs;
           return [{ kind: 'ping' }];
         }
         this.#onClosed(now);
-        return [{ kind: 'abort', reason: `the server did not answer for ${PING_TIMEOUT_MS / 1000} s` }];
+        return [{ kind: 'abort', reason: `the server did not answer for ${this.#patience.pingTimeoutMs / 1000} s` }];
     }
   }
 }

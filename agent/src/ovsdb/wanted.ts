@@ -1,0 +1,26 @@
+/** What Open vSwitch is to have for us. */
+
+export type DatapathType = 'netdev' | 'system';
+
+export interface WantedPort {
+  readonly name: string;
+  /** The OpenFlow number it asks for (ofport_request). */
+  readonly number: number;
+}
+
+export interface Wanted {
+  /** Marks what is ours, in external_ids. */
+  readonly overlay: string;
+  readonly bridge: string;
+  /** For a bridge that is made; one that exists keeps its own. */
+  readonly datapath: DatapathType;
+  readonly mac: string;
+  /** Of the bridge's internal port; taps have theirs from tincan. */
+  readonly mtu: number;
+  readonly ports: readonly WantedPort[];
+}
+
+/** The key in external_ids. On a bridge: we made it. */
+export const MARK = 'evio-overlay';
+/** ovs-vswitchd reads it when it starts, and never again. */
+export const TSO = 'userspace-tso-enable';
