@@ -1,5 +1,6 @@
 /** What goes into and comes out of the agent as a whole: the adapters of io/ make the events and carry the actions out. */
 
+import type { BridgePorts, EdgeEvent, Tap } from './edge-switch.ts';
 import type { ControllerAction, ControllerEvent } from './sdn/index.ts';
 import type { SignalEvent } from './signal/signal.ts';
 import type { TincanTunnel } from './tincan.ts';
@@ -26,11 +27,14 @@ export type AgentEvent =
   | { readonly kind: 'tincan-ready'; readonly bootId: string; readonly tunnels: readonly TincanTunnel[] }
   | { readonly kind: 'tincan-away' }
   | { readonly kind: 'tincan-event'; readonly name: string; readonly data: unknown }
-  | { readonly kind: 'tunnel-port'; readonly peer: NodeId; readonly port: number }
+  | { readonly kind: 'tunnel-port'; readonly peer: NodeId; readonly port: number; readonly tap: string | null }
   /** The answer of `demand`. */
   | { readonly kind: 'demand'; readonly bytes: ReadonlyMap<string, number> }
   | { readonly kind: 'rtc'; readonly peer: NodeId; readonly event: RtcEvent }
   | { readonly kind: 'switch'; readonly event: ControllerEvent }
+  /** From Open vSwitch at the edge. */
+  | { readonly kind: 'edge'; readonly event: EdgeEvent }
+  | { readonly kind: 'bridge-ports'; readonly ports: BridgePorts }
   /** The agent ends and tincan goes on: relayed tunnels move to other routes first. */
   | { readonly kind: 'leave' }
   | { readonly kind: 'deadline' };
@@ -55,6 +59,9 @@ export type AgentAction =
   /** Whether the relay carries the port's records by the peer's open connection. */
   | { readonly kind: 'relay'; readonly peer: NodeId; readonly tunnel: string | undefined }
   | { readonly kind: 'switch'; readonly action: ControllerAction }
+  | { readonly kind: 'edge'; readonly action: ControllerAction }
+  /** These are to be ports of Open vSwitch's bridge; answered by `bridge-ports` events. */
+  | { readonly kind: 'bridge-taps'; readonly taps: readonly Tap[] }
   /** What is worth remembering over a restart has changed. */
   | { readonly kind: 'remember' }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'debug'; readonly message: string };

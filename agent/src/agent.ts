@@ -9,11 +9,13 @@
  */
 import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { EdgeKind } from './api.ts';
+import { type EdgeEvent, EdgeSwitch } from './edge-switch.ts';
 import { earliest, type Instant, type Machine, type Random } from './machine.ts';
 import type { LocalCandidate } from './nat.ts';
 import {
   type CoreFlow,
   coreFlows,
+  firstHops,
   lookup,
   Overlay,
   type OverlayAction,
@@ -21,7 +23,7 @@ import {
   type OverlayNeighbour,
   type Topology,
 } from './overlay/index.ts';
-import { Controller, type ControllerEvent, tincanProgram } from './sdn/index.ts';
+import { Controller, type ControllerAction, type ControllerEvent, tincanProgram } from './sdn/index.ts';
 import { Share } from './share.ts';
 import { Lan, type LanEvent } from './signal/lan.ts';
 import type { OwnBoot } from './signal/own-boot.ts';
@@ -64,6 +66,8 @@ export interface AgentOptions {
   /** With `static` as names or node ids. */
   readonly topology: Omit<Topology, 'static'> & { readonly static: readonly string[] };
   readonly lan: boolean;
+  /** Open vSwitch is the switch at the edge. */
+  readonly ovs: boolean;
   /** Ascends from one run of the agent to the next. */
   readonly generation: bigint;
   readonly random: Random;
@@ -77,6 +81,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   readonly #overlay: Overlay;
   readonly #lan: Lan;
   readonly #controller: Controller;
+  readonly #edge: EdgeSwitch | undefined;
   readonly #underlay: Underlay;
   readonly #tunnels: Tunnels;
   readonly #offers = new Share(OFFERS);
@@ -91,6 +96,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   readonly #narrowTold = new Told();
   #staticTold = '';
   #picture = false;
+  /** The bridge of Open vSwitch is to have other ports. */
+  #taps = false;
   #routed: readonly CoreFlow[] = [];
   #neighboursTold = '';
   #now: Instant = 0;
@@ -111,6 +118,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#tunnels = new Tunnels({ self: own.nodeId, random, act: (peer, action) => this.#fromTunnel(peer, action) });
     this.#lan = new Lan(own, random);
     this.#controller = new Controller(options.generation, tincanProgram);
+    if (options.ovs) this.#edge = new EdgeSwitch(options.generation);
     const subnets = [parameters.subnet4, parameters.subnet6].filter((prefix) => prefix !== undefined);
     this.#underlay = new Underlay([...subnets, ...own.certificate.routes].map(formatPrefix));
   }
@@ -137,6 +145,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   get controller(): Controller {
     return this.#controller;
+  }
+
+  /** Open vSwitch, where that is the switch at the edge. */
+  get edge(): EdgeSwitch | undefined {
+    return this.#edge;
   }
 
   /** Whether the flows send records for a member somewhere. */
@@ -191,6 +204,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       this.#overlay.deadline(),
       this.#options.lan ? this.#lan.deadline() : undefined,
       this.#controller.deadline(),
+      this.#edge?.controller.deadline(),
       this.#settleAt,
       this.#demandAt,
       this.#recheckAt,
@@ -202,6 +216,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#now = now;
     this.#out = [];
     this.#step(event);
+    this.#tellTaps();
     this.#tellPicture();
     return this.#out;
   }
@@ -238,6 +253,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'tunnel-port':
         this.#picture = this.#tunnels.setPort(event.peer, event.port) || this.#picture;
+        this.#tapIs(event.peer, event.port, event.tap);
         return;
       case 'demand':
         this.#demanded(event.bytes);
@@ -247,6 +263,13 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'switch':
         this.#toSwitch(event.event);
+        return;
+      case 'edge':
+        this.#toEdge(event.event);
+        return;
+      case 'bridge-ports':
+        this.#edge?.usePorts(event.ports);
+        this.#picture = true;
         return;
       case 'leave':
         this.#tunnels.giveAll({ kind: 'leave' }, this.#now);
@@ -262,6 +285,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     if (due(this.#signal.deadline())) this.#toSignal({ kind: 'deadline' });
     if (due(this.#overlay.deadline())) this.#toOverlay({ kind: 'deadline' });
     if (due(this.#controller.deadline())) this.#toSwitch({ kind: 'deadline' });
+    if (due(this.#edge?.controller.deadline())) this.#toEdge({ kind: 'deadline' });
     if (this.#options.lan && due(this.#lan.deadline())) this.#toLan({ kind: 'deadline' });
     this.#tunnels.due(this.#now);
     if (due(this.#settleAt)) {
@@ -505,6 +529,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toTincan('tunnel-drain', { peer });
         return;
       case 'tincan-remove':
+        this.#tapIs(peer, 0, null);
         this.#toTincan('tunnel-remove', { peer });
         this.#do({ kind: 'tunnel-removed', peer });
         return;
@@ -585,6 +610,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     const before = this.#tunnels.status(peer);
     this.#tunnels.setStatus(peer, status);
     this.#picture = this.#tunnels.setPort(peer, status.port) || this.#picture;
+    this.#tapIs(peer, status.port, status.tap);
     if (before?.path !== path || before.remote !== status.remote)
       this.#log('info', `tunnel to ${this.#nameOf(peer)}: ${path}${status.remote === null ? '' : ` ${status.remote}`}`);
     this.#toTunnel(peer, { kind: 'path', path });
@@ -599,6 +625,21 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #pathLost(peer: NodeId): void {
     const status = this.#tunnels.status(peer);
     if (status !== undefined) this.#tunnels.setStatus(peer, { ...status, path: 'none' });
+  }
+
+  #tapIs(peer: NodeId, number: number, name: string | null): void {
+    if (this.#edge?.setTap(peer, name === null ? undefined : { name, number }) !== true) return;
+    this.#taps = true;
+    this.#picture = true;
+    // Off the bridge before tincan removes it: a port whose link is gone is an error there.
+    if (name === null) this.#tellTaps();
+  }
+
+  /** Once an event: of the tunnels that are adopted one after the other none is to lose its port. */
+  #tellTaps(): void {
+    if (!this.#taps || this.#edge === undefined) return;
+    this.#taps = false;
+    this.#do({ kind: 'bridge-taps', taps: this.#edge.taps });
   }
 
   #fromTincan(event: TincanEvent | undefined): void {
@@ -683,29 +724,36 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       const port = this.#tunnels.port(neighbour.peer);
       return port === undefined ? [] : [{ ...neighbour, port }];
     });
-    const core = coreFlows(
-      label,
-      adjacent,
-      members.map((member) => member.label),
-    );
+    const labels = members.map((member) => member.label);
+    const core = coreFlows(label, adjacent, labels);
     this.#routed = core;
-    this.#toSwitch({
-      kind: 'state',
-      state: { self: this.#options.own.certificate, members, core, drained: this.#drained(neighbours) },
-      settled: this.#settled,
-    });
+    const self = this.#options.own.certificate;
+    const drained = this.#drained(neighbours);
+    const ports = drained.flatMap((peer) => this.#tunnels.port(peer) ?? []);
+    this.#toSwitch({ kind: 'state', state: { self, members, core, drained: ports }, settled: this.#settled });
+    if (this.#edge === undefined) return;
+    const picture = { self, members, hops: firstHops(label, adjacent, labels), drained };
+    this.#fromEdge(this.#edge.draw(picture, this.#settled, this.#now));
   }
 
-  /** Ports of tunnels that are there although the overlay counts their ends as neighbours no more. */
-  #drained(neighbours: readonly OverlayNeighbour[]): readonly number[] {
+  /** Ends of tunnels that are there although the overlay counts them as neighbours no more. */
+  #drained(neighbours: readonly OverlayNeighbour[]): readonly NodeId[] {
     const staying = new Set(neighbours.map((neighbour) => neighbour.peer));
-    return this.#tunnels.peers.flatMap((peer) => (staying.has(peer) ? [] : (this.#tunnels.port(peer) ?? [])));
+    return this.#tunnels.peers.filter((peer) => !staying.has(peer));
   }
 
   // The switch.
 
   #toSwitch(event: ControllerEvent): void {
     for (const action of this.#controller.handle(event, this.#now)) this.#do({ kind: 'switch', action });
+  }
+
+  #toEdge(event: EdgeEvent): void {
+    this.#fromEdge(this.#edge?.handle(event, this.#now) ?? []);
+  }
+
+  #fromEdge(actions: readonly ControllerAction[]): void {
+    for (const action of actions) this.#do({ kind: 'edge', action });
   }
 
   #nameOf(peer: NodeId): string {

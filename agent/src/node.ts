@@ -12,6 +12,7 @@ import { type Control, ControlError } from './io/control.ts';
 import { LanSockets } from './io/lan.ts';
 import type { Log } from './io/log.ts';
 import { Memory } from './io/memory.ts';
+import { OpenVSwitch } from './io/open-vswitch.ts';
 import { OpenFlowSocket } from './io/openflow.ts';
 import { Relay } from './io/relay.ts';
 import type { IceServers } from './io/rtc.ts';
@@ -24,7 +25,7 @@ import { NodeApi } from './node-api.ts';
 import { StartError } from './obstacle.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
-import { readDemand, type TincanHello } from './tincan.ts';
+import { readDemand, readPort, type TincanHello } from './tincan.ts';
 import { bringUp, configuration, resolveEndpoints, UnableError, UnusableTincanError } from './tincan-link.ts';
 import { ConnectionTold, Told } from './told.ts';
 import { VERSION } from './version.ts';
@@ -56,6 +57,7 @@ export class Node {
   readonly #turn: TurnCheck;
   readonly #room: XmppRoom;
   readonly #switch: OpenFlowSocket;
+  readonly #ovs: OpenVSwitch | undefined;
   readonly #process: TincanProcess;
   #control: Control | undefined;
   #hello: TincanHello | undefined;
@@ -90,6 +92,7 @@ export class Node {
       parameters,
       topology: config.topology,
       lan: config.network.lan,
+      ovs: config.switch === 'ovs',
       // Since the machine started: the wall clock may be set back, and tincan lives no longer than the machine runs.
       generation: process.hrtime.bigint(),
       random: Math.random,
@@ -141,6 +144,11 @@ export class Node {
       undecodable: (reason) => this.#give({ kind: 'switch', event: { kind: 'undecodable', reason } }),
       disconnected: () => this.#give({ kind: 'switch', event: { kind: 'disconnected' } }),
     });
+    if (config.switch === 'ovs')
+      this.#ovs = new OpenVSwitch(config, log, {
+        event: (event) => this.#give({ kind: 'edge', event }),
+        ports: (ports) => this.#give({ kind: 'bridge-ports', ports }),
+      });
     this.#process = new TincanProcess(
       { runDir: config.runDir, binary: findTincan() },
       {
@@ -163,6 +171,7 @@ export class Node {
     const rtc = this.#rtc.start();
     // Before anybody is heard or told.
     this.#give({ kind: 'clock', wallSeconds: Date.now() / 1000 });
+    this.#ovs?.start();
     this.#process.start();
     // A node that cannot carry frames is not seen in the room.
     setTimeout(() => this.#tincanFirst.resolve(), TINCAN_FIRST_MS).unref();
@@ -197,6 +206,7 @@ export class Node {
     this.#give({ kind: 'leave' });
     await this.#close(0);
     const gone = await this.#process.shutdown();
+    await this.#ovs?.remove();
     const { bridge, tap } = this.#config.network;
     if (!gone)
       this.#log.error(
@@ -211,6 +221,7 @@ export class Node {
     this.#room.stop();
     this.#stopParts();
     await this.#process.abandon();
+    await this.#ovs?.remove();
     this.#api?.abandon();
     this.#memory.abandon();
   }
@@ -221,6 +232,7 @@ export class Node {
     // Records of relayed tunnels go by other nodes from here on; peers hear that this end is gone.
     this.#give({ kind: 'leave' });
     await this.#close(DRAIN_MS);
+    this.#ovs?.stop();
     this.#process.detach();
     return true;
   }
@@ -289,10 +301,10 @@ export class Node {
       case 'tunnel-add': {
         const { peer, note } = action;
         this.#ask('tunnel-add', { peer, note }, (result) => {
-          const port = (result as { port?: unknown } | null)?.port;
-          if (typeof port !== 'number') return;
+          const { port, tap } = readPort(result);
+          if (port === undefined) return;
           this.#rtc.setPort(peer, port);
-          this.#give({ kind: 'tunnel-port', peer, port });
+          this.#give({ kind: 'tunnel-port', peer, port, tap });
         });
         return;
       }
@@ -320,6 +332,12 @@ export class Node {
         return;
       case 'switch':
         this.#toSwitch(action.action);
+        return;
+      case 'edge':
+        this.#ovs?.carryOut(action.action);
+        return;
+      case 'bridge-taps':
+        this.#ovs?.useTaps(action.taps);
         return;
       case 'remember':
         this.#memory.changed(() => ({
@@ -374,7 +392,9 @@ export class Node {
 
   async #tincanUp(control: Control, started: boolean): Promise<void> {
     try {
-      const { hello, tunnels } = await bringUp(control, this.#config, this.#stun, started);
+      const { hello, tunnels } = await bringUp(control, this.#config, this.#stun, started, async () => {
+        await this.#ovs?.ready();
+      });
       this.#control = control;
       this.#hello = hello;
       this.#tincanTold.well();
@@ -393,6 +413,7 @@ export class Node {
         );
       tellSystemd('--ready');
       this.#give({ kind: 'tincan-ready', bootId: hello.bootId, tunnels });
+      this.#ovs?.want();
     } catch (error) {
       if (this.#ended) return;
       const message = error instanceof Error ? error.message : String(error);

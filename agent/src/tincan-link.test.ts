@@ -17,6 +17,7 @@ function refusing(version: string): Control {
   return { request } as unknown as Control;
 }
 
+const nothing = async (): Promise<void> => {};
 const failure = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => undefined,
@@ -32,7 +33,7 @@ describe('a tincan that refuses its configuration', () => {
   });
 
   it('is exchanged when it is of another version and ran before this agent', async () => {
-    const error = await failure(bringUp(refusing('0.0.9'), config, [], false));
+    const error = await failure(bringUp(refusing('0.0.9'), config, [], false, nothing));
     expect(error).to.be.instanceOf(UnusableTincanError);
     expect((error as Error).message).to.equal(
       `tincan 0.0.9 does not understand agent ${VERSION} (unknown key "newer"); it is exchanged`,
@@ -40,7 +41,7 @@ describe('a tincan that refuses its configuration', () => {
   });
 
   it('is kept when this agent has just started it, or is of this version: another would be no better', async () => {
-    for (const work of [bringUp(refusing('0.0.9'), config, [], true), bringUp(refusing(VERSION), config, [], false)])
+    for (const work of [bringUp(refusing('0.0.9'), config, [], true, nothing), bringUp(refusing(VERSION), config, [], false, nothing)])
       expect(await failure(work)).to.be.instanceOf(UnableError);
   });
 });

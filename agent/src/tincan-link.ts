@@ -32,18 +32,20 @@ export class UnusableTincanError extends Error {
 /** A tincan that is nobody's yet cannot become this node: an interface's name is taken, a port, an address. */
 export class UnableError extends Error {}
 
-/** `started`: by this agent, just now. */
+/** `started`: by this agent, just now. `before` a tincan that is new gets its configuration, what that takes for granted is made. */
 export async function bringUp(
   control: Control,
   config: NodeConfig,
   stun: readonly string[],
   started: boolean,
+  before: () => Promise<void>,
 ): Promise<Link> {
   const hello = readHello(await control.request('hello', { client: 'evio agent' }), performance.now());
   const own = config.identity.certificate;
   const { configured } = hello;
   if (configured !== null && (configured.nodeId !== own.nodeId || configured.overlayId !== own.overlayId))
     throw new UnusableTincanError(`the tincan in ${config.runDir} runs for node ${configured.nodeId}`, false);
+  if (configured === null) await before();
   try {
     await control.request('configure', configuration(config, stun), CONFIGURE_TIMEOUT_MS);
   } catch (error) {
@@ -70,7 +72,11 @@ export function configuration(config: NodeConfig, stun: readonly string[]): obje
     sessionKey: Buffer.from(config.identity.sessionKey.reveal()).toString('base64'),
     certificate: config.identity.certificate.bytes.toString('base64'),
     parameters: config.overlay.parameters.bytes.toString('base64'),
-    bridge: { name: config.network.bridge, tap: config.network.tap },
+    bridge: {
+      name: config.network.bridge,
+      tap: config.network.tap,
+      ...(config.switch === 'ovs' ? { perTunnel: { prefix: config.ovs.tapPrefix } } : {}),
+    },
     udp: { port: config.network.udpPort },
     stun,
   };

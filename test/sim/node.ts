@@ -105,6 +105,7 @@ export class SimNode implements RtcEnd, Occupant {
       parameters,
       topology: { ...topology, static: topology.static ?? [] },
       lan: true,
+      ovs: false,
       generation,
       random,
     });

@@ -107,6 +107,8 @@ function resolveNodeFile(path: string, data: NodeFile, exposed: string | undefin
     },
     ice: data.ice,
     network: data.network,
+    switch: data.switch,
+    ovs: data.ovs,
     topology: {
       successors: data.topology.successors ?? parameters.topology.successors,
       longDistance: data.topology.longDistance ?? parameters.topology.longDistance,

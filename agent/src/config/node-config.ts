@@ -47,6 +47,11 @@ export interface NodeConfig {
     readonly lan: boolean;
     readonly excludeInterfaces: readonly string[];
   };
+  readonly switch: 'tincan' | 'ovs';
+  readonly ovs: {
+    readonly runDir: string;
+    readonly tapPrefix: string;
+  };
   /** The overlay's signed topology with this node's own overrides. */
   readonly topology: Topology & {
     /** Node names or node ids. */

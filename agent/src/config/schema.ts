@@ -162,11 +162,11 @@ const network = leaf(
   z
     .strictObject({
       bridge: leaf(z.string().refine(isInterface).default('evio0'), {
-        description: "The Linux bridge that carries the node's overlay address.",
+        description: "The bridge that carries the node's overlay address: Linux's, or Open vSwitch's.",
         allowed: 'an interface name of 1 to 15 characters',
       }),
       tap: leaf(z.string().refine(isInterface).default('evio0-tap'), {
-        description: "tincan's own port on the bridge.",
+        description: "tincan's own port on the bridge. With Open vSwitch each tunnel has one, named by `ovs.tapPrefix`.",
         allowed: "an interface name of 1 to 15 characters, not the bridge's",
       }),
       udpPort: leaf(count(65535).default(0), {
@@ -185,6 +185,30 @@ const network = leaf(
     .refine((n) => n.bridge !== n.tap, { path: ['tap'] })
     .prefault({}),
   { description: "The node's interfaces.", allowed: 'an object' },
+);
+
+const openVSwitch = leaf(
+  z
+    .strictObject({
+      runDir: leaf(
+        z
+          .string()
+          .refine((t) => t.startsWith('/') && !t.includes('\0'))
+          // sun_path of a unix socket has 108 bytes (unix(7)); BRIDGE.mgmt is one in it.
+          .max(80)
+          .default('/run/openvswitch'),
+        {
+          description: "Open vSwitch's run directory, with `db.sock` and the bridges' sockets.",
+          allowed: 'an absolute path of at most 80 characters',
+        },
+      ),
+      tapPrefix: leaf(z.string().regex(/^[A-Za-z][-_A-Za-z0-9]{0,6}$/).default('evio0-'), {
+        description: "How the names of the tunnels' taps begin, the bridge's ports. Digits of the peer's label follow.",
+        allowed: 'a letter and at most 6 letters, digits, "-" and "_"',
+      }),
+    })
+    .prefault({}),
+  { description: 'Where Open vSwitch is, for `switch: "ovs"`.', allowed: 'an object' },
 );
 
 const topology = leaf(
@@ -253,25 +277,32 @@ const log = leaf(
 );
 
 export const nodeFile = leaf(
-  z.strictObject({
-    apiVersion: leaf(z.literal(NODE_FILE_VERSION), {
-      description: 'The version of this format.',
-      allowed: `"${NODE_FILE_VERSION}"`,
-    }),
-    name: leaf(z.string().regex(NAME), {
-      description: "The node's name, the same as in its certificate.",
-      allowed: 'a DNS label: 1 to 63 lower-case letters, digits and "-", no "-" at either end',
-    }),
-    overlay,
-    identity,
-    signalling,
-    ice,
-    network,
-    topology,
-    runDir: directory('Sockets of the running node.', '/run/evio/OVERLAY'),
-    stateDir: directory('What the node remembers over a restart.', '/var/lib/evio/OVERLAY'),
-    log,
-  }),
+  z
+    .strictObject({
+      apiVersion: leaf(z.literal(NODE_FILE_VERSION), {
+        description: 'The version of this format.',
+        allowed: `"${NODE_FILE_VERSION}"`,
+      }),
+      name: leaf(z.string().regex(NAME), {
+        description: "The node's name, the same as in its certificate.",
+        allowed: 'a DNS label: 1 to 63 lower-case letters, digits and "-", no "-" at either end',
+      }),
+      overlay,
+      identity,
+      signalling,
+      ice,
+      network,
+      switch: leaf(z.enum(['tincan', 'ovs']).default('tincan'), {
+        description: 'The switch that the bridge hangs on: the one in tincan, or Open vSwitch.',
+        allowed: '"tincan" or "ovs"',
+      }),
+      ovs: openVSwitch,
+      topology,
+      runDir: directory('Sockets of the running node.', '/run/evio/OVERLAY'),
+      stateDir: directory('What the node remembers over a restart.', '/var/lib/evio/OVERLAY'),
+      log,
+    })
+,
   { description: 'A node of an Evio overlay.', allowed: 'a JSON object' },
 );
 

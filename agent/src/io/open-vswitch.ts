@@ -1,0 +1,112 @@
+/**
+ * Open vSwitch at the edge: its database, by which it gets bridge and ports, and the bridge's OpenFlow socket. Neither is ever ended
+ * or started by us.
+ */
+import { join } from 'node:path';
+import type { NodeConfig } from '../config/node-config.ts';
+import type { BridgePorts, EdgeEvent, Tap } from '../edge-switch.ts';
+import type { Wanted } from '../ovsdb/wanted.ts';
+import type { ControllerAction } from '../sdn/index.ts';
+import type { Log } from './log.ts';
+import { OpenFlowSocket } from './openflow.ts';
+import { datapathType, managementSocket, Ovsdb } from './ovsdb.ts';
+
+export interface OpenVSwitchHandlers {
+  event(event: EdgeEvent): void;
+  ports(ports: BridgePorts): void;
+}
+
+export class OpenVSwitch {
+  readonly #log: Log;
+  readonly #ovsdb: Ovsdb;
+  readonly #switch: OpenFlowSocket;
+  readonly #bridge: Omit<Wanted, 'ports'>;
+  #wanted = false;
+
+  constructor(config: NodeConfig, log: Log, handlers: OpenVSwitchHandlers) {
+    this.#log = log;
+    const { parameters } = config.overlay;
+    this.#bridge = {
+      overlay: parameters.overlayId,
+      bridge: config.network.bridge,
+      datapath: datapathType(),
+      mac: config.identity.certificate.mac,
+      mtu: parameters.mtu,
+    };
+    this.#ovsdb = new Ovsdb(
+      { socket: join(config.ovs.runDir, 'db.sock') },
+      {
+        state: ({ ports, others }) => handlers.ports({ taps: ports, others }),
+        say: (level, text) => log[level](`ovs: ${text}`),
+      },
+    );
+    this.#switch = new OpenFlowSocket(managementSocket(config.ovs.runDir, config.network.bridge), {
+      connected: () => handlers.event({ kind: 'connected' }),
+      message: (message) => handlers.event({ kind: 'message', message }),
+      undecodable: (reason) => handlers.event({ kind: 'undecodable', reason }),
+      disconnected: () => handlers.event({ kind: 'disconnected' }),
+    });
+  }
+
+  start(): void {
+    this.#ovsdb.start();
+    this.#switch.start();
+  }
+
+  /** The bridge is there afterwards, with whatever ports it has been given so far. Throws with what keeps Open vSwitch from that. */
+  async ready(): Promise<void> {
+    this.want();
+    await this.#ovsdb.confirm();
+  }
+
+  /** From here on the bridge is kept, with no port of ours unless it was given one. */
+  want(): void {
+    if (!this.#wanted) this.useTaps([]);
+  }
+
+  useTaps(ports: readonly Tap[]): void {
+    this.#wanted = true;
+    this.#ovsdb.want({ ...this.#bridge, ports });
+  }
+
+  carryOut(action: ControllerAction): void {
+    switch (action.kind) {
+      case 'send':
+        this.#switch.send([action.message]);
+        return;
+      case 'close':
+        this.#log.warn(`ovs: ${action.reason}`);
+        this.#switch.close();
+        return;
+      case 'log':
+        this.#log[action.level](`ovs: ${action.text}`);
+        return;
+      case 'synced':
+        this.#log.debug(`ovs: ${action.flows} flows as wanted`);
+        return;
+      case 'port':
+      case 'port-stats':
+        return;
+    }
+  }
+
+  /** Open vSwitch goes on as it is. */
+  stop(): void {
+    this.#switch.stop();
+    this.#ovsdb.stop();
+  }
+
+  /** Takes away what is ours, and stops. */
+  async remove(): Promise<void> {
+    this.#switch.stop();
+    try {
+      await this.#ovsdb.remove(this.#bridge.overlay);
+    } catch (error) {
+      const { bridge } = this.#bridge;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.error(`ovs: ${reason}; take it away by: ovs-vsctl del-br ${bridge}`);
+    } finally {
+      this.#ovsdb.stop();
+    }
+  }
+}
