@@ -3,15 +3,12 @@
  * minute, however long it goes on.
  */
 import type { Instant } from '../machine.ts';
+import { Seldom } from '../seldom.ts';
 import { type Flow, type FlowEdit, flowKey, flowText } from './flow.ts';
-
-const QUIET_MS = 60_000;
-/** Different lines that are remembered; with more of them all are forgotten. */
-const LINES_MAX = 64;
 
 export class Drift {
   readonly #harmed = new Map<string, 'deleted' | 'changed'>();
-  readonly #said = new Map<string, { readonly at: Instant; again: number }>();
+  readonly #said = new Seldom();
 
   harmed(flow: Flow, how: 'deleted' | 'changed'): void {
     this.#harmed.set(flowKey(flow), how);
@@ -37,19 +34,6 @@ export class Drift {
     const parts = (['deleted', 'changed'] as const).flatMap((how) =>
       count[how] === 0 ? [] : [`${how} ${count[how]} ${count[how] === 1 ? 'flow' : 'flows'}`],
     );
-    return this.#seldom(`somebody ${parts.join(' and ')}; put back (the first: ${flowText(first)})`, now);
-  }
-
-  #seldom(line: string, now: Instant): string | undefined {
-    const known = this.#said.get(line);
-    if (known !== undefined && now < known.at + QUIET_MS) {
-      known.again++;
-      return undefined;
-    }
-    if (this.#said.size >= LINES_MAX) this.#said.clear();
-    this.#said.set(line, { at: now, again: 0 });
-    return known === undefined || known.again === 0
-      ? line
-      : `${line}; ${known.again} times more since this was last said`;
+    return this.#said.line(`somebody ${parts.join(' and ')}; put back (the first: ${flowText(first)})`, now);
   }
 }
