@@ -41,7 +41,10 @@ describe('a tincan that refuses its configuration', () => {
   });
 
   it('is kept when this agent has just started it, or is of this version: another would be no better', async () => {
-    for (const work of [bringUp(refusing('0.0.9'), config, [], true, nothing), bringUp(refusing(VERSION), config, [], false, nothing)])
+    for (const work of [
+      bringUp(refusing('0.0.9'), config, [], true, nothing),
+      bringUp(refusing(VERSION), config, [], false, nothing),
+    ])
       expect(await failure(work)).to.be.instanceOf(UnableError);
   });
 });

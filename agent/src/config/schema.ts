@@ -166,7 +166,8 @@ const network = leaf(
         allowed: 'an interface name of 1 to 15 characters',
       }),
       tap: leaf(z.string().refine(isInterface).default('evio0-tap'), {
-        description: "tincan's own port on the bridge. With Open vSwitch each tunnel has one, named by `ovs.tapPrefix`.",
+        description:
+          "tincan's own port on the bridge. With Open vSwitch each tunnel has one, named by `ovs.tapPrefix`.",
         allowed: "an interface name of 1 to 15 characters, not the bridge's",
       }),
       udpPort: leaf(count(65535).default(0), {
@@ -202,10 +203,17 @@ const openVSwitch = leaf(
           allowed: 'an absolute path of at most 80 characters',
         },
       ),
-      tapPrefix: leaf(z.string().regex(/^[A-Za-z][-_A-Za-z0-9]{0,6}$/).default('evio0-'), {
-        description: "How the names of the tunnels' taps begin, the bridge's ports. Digits of the peer's label follow.",
-        allowed: 'a letter and at most 6 letters, digits, "-" and "_"',
-      }),
+      tapPrefix: leaf(
+        z
+          .string()
+          .regex(/^[A-Za-z][-_A-Za-z0-9]{0,6}$/)
+          .default('evio0-'),
+        {
+          description:
+            "How the names of the tunnels' taps begin, the bridge's ports. Digits of the peer's label follow.",
+          allowed: 'a letter and at most 6 letters, digits, "-" and "_"',
+        },
+      ),
     })
     .prefault({}),
   { description: 'Where Open vSwitch is, for `switch: "ovs"`.', allowed: 'an object' },
@@ -277,32 +285,30 @@ const log = leaf(
 );
 
 export const nodeFile = leaf(
-  z
-    .strictObject({
-      apiVersion: leaf(z.literal(NODE_FILE_VERSION), {
-        description: 'The version of this format.',
-        allowed: `"${NODE_FILE_VERSION}"`,
-      }),
-      name: leaf(z.string().regex(NAME), {
-        description: "The node's name, the same as in its certificate.",
-        allowed: 'a DNS label: 1 to 63 lower-case letters, digits and "-", no "-" at either end',
-      }),
-      overlay,
-      identity,
-      signalling,
-      ice,
-      network,
-      switch: leaf(z.enum(['tincan', 'ovs']).default('tincan'), {
-        description: 'The switch that the bridge hangs on: the one in tincan, or Open vSwitch.',
-        allowed: '"tincan" or "ovs"',
-      }),
-      ovs: openVSwitch,
-      topology,
-      runDir: directory('Sockets of the running node.', '/run/evio/OVERLAY'),
-      stateDir: directory('What the node remembers over a restart.', '/var/lib/evio/OVERLAY'),
-      log,
-    })
-,
+  z.strictObject({
+    apiVersion: leaf(z.literal(NODE_FILE_VERSION), {
+      description: 'The version of this format.',
+      allowed: `"${NODE_FILE_VERSION}"`,
+    }),
+    name: leaf(z.string().regex(NAME), {
+      description: "The node's name, the same as in its certificate.",
+      allowed: 'a DNS label: 1 to 63 lower-case letters, digits and "-", no "-" at either end',
+    }),
+    overlay,
+    identity,
+    signalling,
+    ice,
+    network,
+    switch: leaf(z.enum(['tincan', 'ovs']).default('tincan'), {
+      description: 'The switch that the bridge hangs on: the one in tincan, or Open vSwitch.',
+      allowed: '"tincan" or "ovs"',
+    }),
+    ovs: openVSwitch,
+    topology,
+    runDir: directory('Sockets of the running node.', '/run/evio/OVERLAY'),
+    stateDir: directory('What the node remembers over a restart.', '/var/lib/evio/OVERLAY'),
+    log,
+  }),
   { description: 'A node of an Evio overlay.', allowed: 'a JSON object' },
 );
 

@@ -78,7 +78,7 @@ class Planner {
     const [own, ...taps] = this.#specs();
     if (own === undefined || !this.#claim(own.name, undefined)) return;
     const specs = [own, ...taps.filter((tap) => this.#claim(tap.name, undefined))];
-    this.#differences.push(root === undefined ? 'emptied the database' : `deleted bridge ${name}`);
+    this.#differences.push(`deleted bridge ${name}`);
     const bridge = this.#draft.insert('Bridge', {
       name: [name],
       datapath_type: [datapath],

@@ -30,8 +30,8 @@ export type SessionAction =
   /** The replica is whole: it is kept so from now on. */
   | { readonly kind: 'up' }
   | { readonly kind: 'changed' }
-  /** There is no connection, or none that is of use, for this reason. Told after each attempt. */
-  | { readonly kind: 'down'; readonly reason: string }
+  /** There is no connection, or none that is of use (`lasting`), for this reason. Told after each attempt. */
+  | { readonly kind: 'down'; readonly reason: string; readonly lasting: boolean }
   /** `error` is undefined when the transaction was committed. */
   | { readonly kind: 'outcome'; readonly tag: string; readonly error: string | undefined };
 
@@ -100,7 +100,7 @@ export class Session implements Machine<SessionEvent, SessionAction> {
     }
   }
 
-  #down(reason: string): readonly SessionAction[] {
+  #down(reason: string, lasting = false): readonly SessionAction[] {
     this.#up = false;
     const lost = [...this.#pending.values()].flatMap((pending) =>
       pending.what === 'transact'
@@ -108,13 +108,13 @@ export class Session implements Machine<SessionEvent, SessionAction> {
         : [],
     );
     this.#pending.clear();
-    return [...lost, { kind: 'down', reason }];
+    return [...lost, { kind: 'down', reason, lasting }];
   }
 
   /** What goes on there cannot be followed: begin anew. `lasting` as in Reconnect. */
   #giveUp(reason: string, lasting: boolean, now: Instant): readonly SessionAction[] {
     const event = this.#up ? ({ kind: 'closed' } as const) : ({ kind: 'failed', lasting } as const);
-    return [...this.#step(event, now), ...this.#down(reason), { kind: 'close' }];
+    return [...this.#step(event, now), ...this.#down(reason, lasting), { kind: 'close' }];
   }
 
   #bytes(bytes: Buffer, now: Instant): readonly SessionAction[] {
@@ -126,7 +126,7 @@ export class Session implements Machine<SessionEvent, SessionAction> {
       actions.push(...this.#guarded(message, now));
       if (actions.at(-1)?.kind === 'close') return actions;
     }
-    if (error !== undefined) actions.push(...this.#giveUp(`ovsdb-server cannot be understood: ${error}`, true, now));
+    if (error !== undefined) actions.push(...this.#giveUp(`it cannot be understood: ${error}`, true, now));
     return actions;
   }
 
@@ -135,7 +135,7 @@ export class Session implements Machine<SessionEvent, SessionAction> {
       return this.#message(message, now);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      return this.#giveUp(`ovsdb-server cannot be understood: ${error.message}`, true, now);
+      return this.#giveUp(`it cannot be understood: ${error.message}`, true, now);
     }
   }
 

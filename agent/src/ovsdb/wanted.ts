@@ -24,3 +24,9 @@ export interface Wanted {
 export const MARK = 'evio-overlay';
 /** ovs-vswitchd reads it when it starts, and never again. */
 export const TSO = 'userspace-tso-enable';
+
+export function sameWanted(a: Wanted, b: Wanted): boolean {
+  const text = ({ overlay, bridge, datapath, mac, mtu, ports }: Wanted) =>
+    JSON.stringify([overlay, bridge, datapath, mac, mtu, ports.map(({ name, number }) => [name, number])]);
+  return text(a) === text(b);
+}

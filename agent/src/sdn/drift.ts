@@ -3,19 +3,16 @@
  * once a minute, however long it goes on.
  */
 import type { Instant } from '../machine.ts';
+import { Seldom } from '../seldom.ts';
 import { type Edit, itemOf, keyOf, textOf } from './edit.ts';
 import type { Flow } from './flow.ts';
 import type { Group } from './openflow/index.ts';
-
-const QUIET_MS = 60_000;
-/** Different lines that are remembered; with more of them all are forgotten. */
-const LINES_MAX = 64;
 
 type Harm = 'deleted' | 'changed';
 
 export class Drift {
   readonly #harmed = new Map<string, Harm>();
-  readonly #said = new Map<string, { readonly at: Instant; again: number }>();
+  readonly #said = new Seldom();
 
   harmed(item: Flow | Group, how: Harm): void {
     this.#harmed.set(keyOf(item), how);
@@ -46,19 +43,6 @@ export class Drift {
         return n === undefined ? [] : [`${how} ${n} ${n === 1 ? what : `${what}s`}`];
       }),
     );
-    return this.#seldom(`somebody ${parts.join(' and ')}; put back (the first: ${textOf(first)})`, now);
-  }
-
-  #seldom(line: string, now: Instant): string | undefined {
-    const known = this.#said.get(line);
-    if (known !== undefined && now < known.at + QUIET_MS) {
-      known.again++;
-      return undefined;
-    }
-    if (this.#said.size >= LINES_MAX) this.#said.clear();
-    this.#said.set(line, { at: now, again: 0 });
-    return known === undefined || known.again === 0
-      ? line
-      : `${line}; ${known.again} times more since this was last said`;
+    return this.#said.line(`somebody ${parts.join(' and ')}; put back (the first: ${textOf(first)})`, now);
   }
 }
