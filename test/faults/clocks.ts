@@ -73,7 +73,9 @@ function offsetOf(clock: string): number {
 /** A check that the test tests something: the clocks are as wrong as they should be, give or take a minute of age of the lines. */
 async function wrong(lab: Lab, name: string, one: Joined, clock: string): Promise<void> {
   // A tincan that nothing has happened to has said nothing since its clock changed: a visitor is worth a line.
-  (await Control.open(join(one.runDir, 'control.sock'), { event: () => {}, closed: () => {} })).close();
+  const visit = await Control.open(join(one.runDir, 'control.sock'), { event: () => {}, closed: () => {} });
+  await visit.request('hello', { client: 'faults' });
+  visit.close();
   const { agent, tincan } = offsets(one);
   const off = offsetOf(clock);
   const ok = [agent, tincan].every((found) => Math.abs(found - off) < 90 + Math.abs(off) / 500);

@@ -276,7 +276,7 @@ export class SimNode implements RtcEnd, Occupant {
     const answer = tincan?.request('tunnel-add', { peer, note }) as { readonly port: number } | undefined;
     if (answer === undefined) return;
     this.#later(() => {
-      if (this.tincan === tincan) this.#give({ kind: 'tunnel-port', peer, port: answer.port });
+      if (this.tincan === tincan) this.#give({ kind: 'tunnel-port', peer, port: answer.port, tap: null });
     });
   }
 
