@@ -54,7 +54,7 @@ export type KeeperAction =
 
 type Tag = 'mend' | 'remove' | 'confirm';
 
-const NO_PLAN: Plan = { operations: [], differences: [], problems: [] };
+const NO_PLAN: Plan = { operations: [], differences: [], problems: [], taken: [] };
 const NO_STATUS: Status = { ports: new Map(), complete: false, behind: false, problems: [] };
 
 export class Keeper implements Machine<KeeperEvent, KeeperAction> {
@@ -188,13 +188,17 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
 
   #compare(now: Instant): void {
     const { replica } = this.#session;
+    const taken = this.#planned.taken.join();
     this.#planned = this.#wanted === undefined ? NO_PLAN : plan(replica, this.#wanted);
-    this.#status = this.#wanted === undefined ? NO_STATUS : statusOf(replica, this.#wanted);
+    const mending = this.#planned.operations.length > 0;
+    this.#status = this.#wanted === undefined ? NO_STATUS : statusOf(replica, this.#wanted, mending);
+    // Who lets go of a name has deleted nothing of ours.
+    if (taken !== this.#planned.taken.join()) this.#settled = false;
     if (!this.#status.behind) {
       this.#lateAt = undefined;
       this.#late = false;
     } else if (!this.#late) this.#lateAt ??= now + VSWITCHD_MS;
-    if (this.#wanted === undefined || this.#planned.operations.length > 0) return;
+    if (this.#wanted === undefined || mending) return;
     this.#settled = true;
     this.#root = this.#rootNow();
     this.#mendAt = undefined;

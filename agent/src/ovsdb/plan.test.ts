@@ -92,7 +92,7 @@ describe('the plan for Open vSwitch', () => {
     expect(textsOf(bridge, 'protocols')).to.deep.equal(['OpenFlow13']);
     expect(mapOf(bridge, 'other_config').get('disable-in-band')).to.equal('true');
     expect(mapOf(db.rows('Open_vSwitch')[0] ?? bridge, 'other_config').get(TSO)).to.equal('true');
-    expect(plan(db, WANTED)).to.deep.equal({ operations: [], differences: [], problems: [] });
+    expect(plan(db, WANTED)).to.deep.equal({ operations: [], differences: [], problems: [], taken: [] });
   });
 
   it('makes the one row of all rows where the database has none', () => {
@@ -175,7 +175,7 @@ describe('the plan for Open vSwitch', () => {
       'set tag of port t2 to 5',
       'added port t9 in our name',
     ]);
-    apply(db, { operations, differences, problems: [] });
+    apply(db, { operations, differences, problems: [], taken: [] });
     expect(plan(db.replica(), WANTED).operations).to.deep.equal([]);
   });
 

@@ -6,7 +6,9 @@
  * is served like one that the switch connects to: tried with 3.1, it gets packet-ins, flow-removed and port-status as soon as it sets
  * a miss_send_len (a service connection hears nothing before, connmgr.c ofconn_receives_async_msg), and a role request is honoured. So
  * the agent is a client of Open vSwitch as it is of tincan, the socket is root's, and nothing is left in the database that would have
- * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)).
+ * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)). With either kind
+ * of socket ovs-vswitchd answers no OpenFlow while ovsdb-server is away (it has lost its lock there, bridge.c bridge_run): flows stay
+ * and frames pass.
  */
 import { Draft } from './draft.ts';
 import type { Json } from './json-rpc.ts';
@@ -20,6 +22,8 @@ export interface Plan {
   readonly differences: readonly string[];
   /** What is not as wanted and stays so. */
   readonly problems: readonly string[];
+  /** Wanted ports whose names others have. */
+  readonly taken: readonly string[];
 }
 
 const PROTOCOLS = ['OpenFlow13'];
@@ -41,6 +45,7 @@ class Planner {
   readonly #draft = new Draft();
   readonly #differences: string[] = [];
   readonly #problems: string[] = [];
+  readonly #taken: string[] = [];
   readonly #mark: ReadonlyMap<string, string>;
 
   constructor(db: Replica, wanted: Wanted) {
@@ -63,7 +68,8 @@ class Planner {
     } else this.#make(root);
     if (root !== undefined) this.#offload(root, bridge);
     if (this.#draft.operations.length > 0) this.#finish(root, bridge);
-    return { operations: this.#draft.operations, differences: this.#differences, problems: this.#problems };
+    const { operations } = this.#draft;
+    return { operations, differences: this.#differences, problems: this.#problems, taken: this.#taken };
   }
 
   /** ovs-vswitchd shows by cur_cfg that it has done what was wanted by this next_cfg. */
@@ -173,6 +179,7 @@ class Planner {
       this.#draft.mutate('Bridge', other, 'ports', 'delete', [holder.uuid]);
       return true;
     }
+    this.#taken.push(name);
     const [port, place] = [textOf(holder, 'name'), textOf(other ?? bridge ?? holder, 'name')];
     this.#problems.push(
       `the name ${name} is taken by port ${port} of bridge ${place}; remove it there: ovs-vsctl del-port ${place} ${port}`,
@@ -288,7 +295,7 @@ export function planRemoval(db: Replica, overlay: string): Plan {
     );
   }
   if (root !== undefined && draft.operations.length > 0) draft.add('Open_vSwitch', root, 'next_cfg', 1);
-  return { operations: draft.operations, differences, problems };
+  return { operations: draft.operations, differences, problems, taken: [] };
 }
 
 function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
