@@ -6,9 +6,8 @@
 import { earliest, type Instant, type Machine, type Random } from '../machine.ts';
 import { Seldom } from '../seldom.ts';
 import { Draft } from './draft.ts';
-import type { Json } from './json-rpc.ts';
 import { Pace } from './pace.ts';
-import { type Plan, plan, planRemoval } from './plan.ts';
+import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
 import { numberOf, textOf } from './replica.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type Status, statusOf } from './status.ts';
@@ -56,7 +55,6 @@ export type KeeperAction =
 
 type Tag = 'mend' | 'remove' | 'confirm';
 
-const NO_PLAN: Plan = { operations: [], differences: [], problems: [] };
 const NO_STATUS: Status = { ports: new Map(), others: new Map(), complete: false, behind: false, problems: [] };
 
 export class Keeper implements Machine<KeeperEvent, KeeperAction> {
@@ -70,7 +68,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   /** The database's one row of all rows: another one is another database. */
   #root: string | undefined;
   /** The transaction whose outcome is awaited. */
-  #sent: { readonly tag: Tag; readonly operations: readonly Json[] } | undefined;
+  #sent: { readonly tag: Tag; readonly plan: Pick<Plan, 'operations' | 'notices'> } | undefined;
   /** Nothing is sent before. */
   #notBefore: Instant = 0;
   /** What somebody changed is mended then. */
@@ -185,18 +183,22 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     if (this.#settled) this.#mendAt ??= this.#pace.afterChange(now);
     if (this.#early(now)) return [];
     this.#mendAt = undefined;
-    return [...(this.#settled ? this.#blame(differences, now) : []), ...this.#transact('mend', operations, now)];
+    return [...(this.#settled ? this.#blame(differences, now) : []), ...this.#transact('mend', this.#planned, now)];
   }
 
   #compare(now: Instant): void {
     const { replica } = this.#session;
+    const taken = this.#planned.taken.join();
     this.#planned = this.#wanted === undefined ? NO_PLAN : plan(replica, this.#wanted);
-    this.#status = this.#wanted === undefined ? NO_STATUS : statusOf(replica, this.#wanted);
+    const mending = this.#planned.operations.length > 0;
+    this.#status = this.#wanted === undefined ? NO_STATUS : statusOf(replica, this.#wanted, mending);
+    // Who lets go of a name has deleted nothing of ours.
+    if (taken !== this.#planned.taken.join()) this.#settled = false;
     if (!this.#status.behind) {
       this.#lateAt = undefined;
       this.#late = false;
     } else if (!this.#late) this.#lateAt ??= now + VSWITCHD_MS;
-    if (this.#wanted === undefined || this.#planned.operations.length > 0) return;
+    if (this.#wanted === undefined || mending) return;
     this.#settled = true;
     this.#root = this.#rootNow();
     this.#mendAt = undefined;
@@ -206,11 +208,13 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   }
 
   #remove(overlay: string, now: Instant): readonly KeeperAction[] {
-    const { operations, problems } = planRemoval(this.#session.replica, overlay);
-    if (operations.length > 0)
-      return this.#early(now) ? [] : [...problems.map(warning), ...this.#transact('remove', operations, now)];
-    this.#removing = undefined;
-    return [{ kind: 'removed' }];
+    const removal = planRemoval(this.#session.replica, overlay);
+    if (removal.operations.length === 0) {
+      this.#removing = undefined;
+      return [{ kind: 'removed' }];
+    }
+    if (this.#early(now)) return [];
+    return [...removal.problems.map(warning), ...this.#transact('remove', removal, now)];
   }
 
   #early(now: Instant): boolean {
@@ -226,13 +230,12 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     const what = this.#root === this.#rootNow() ? some : 'emptied the database of Open vSwitch';
     if (what === this.#blamed) return [];
     this.#blamed = what;
-    const line = this.#seldom.line(`somebody ${what}; put back`, now);
-    return line === undefined ? [] : [warning(line)];
+    return this.#seldomly([`somebody ${what}; put back`], now);
   }
 
-  #transact(tag: Tag, operations: readonly Json[], now: Instant): readonly KeeperAction[] {
-    this.#sent = { tag, operations };
-    return this.#steps(this.#session.handle({ kind: 'transact', operations, tag }, now), now);
+  #transact(tag: Tag, plan: Pick<Plan, 'operations' | 'notices'>, now: Instant): readonly KeeperAction[] {
+    this.#sent = { tag, plan };
+    return this.#steps(this.#session.handle({ kind: 'transact', operations: plan.operations, tag }, now), now);
   }
 
   #outcome(error: string | undefined, now: Instant): readonly KeeperAction[] {
@@ -244,13 +247,17 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
       this.#refused = refusal(error);
       this.#notBefore = this.#pace.afterError(now);
       if (sent?.tag === 'confirm' && this.#confirm !== undefined) this.#confirm.generation = undefined;
-    } else {
-      this.#refused = undefined;
-      // What was done and still is to be done would be done without end.
-      if (sent?.tag === 'mend' && JSON.stringify(sent.operations) === JSON.stringify(this.#planned.operations))
-        this.#notBefore = this.#pace.afterError(now);
+      return this.#look(now);
     }
-    return this.#look(now);
+    this.#refused = undefined;
+    // What was done and still is to be done would be done without end.
+    const same = JSON.stringify(sent?.plan.operations) === JSON.stringify(this.#planned.operations);
+    if (sent?.tag === 'mend' && same) this.#notBefore = this.#pace.afterError(now);
+    return [...this.#seldomly(sent?.plan.notices ?? [], now), ...this.#look(now)];
+  }
+
+  #seldomly(lines: readonly string[], now: Instant): readonly KeeperAction[] {
+    return lines.flatMap((text) => this.#seldom.line(text, now) ?? []).map(warning);
   }
 
   /** It is asked to look at everything once more: cur_cfg follows only when it has. */
@@ -262,7 +269,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
       this.#confirm.generation = (numberOf(root, 'next_cfg') ?? 0) + 1;
       const draft = new Draft();
       draft.add('Open_vSwitch', root, 'next_cfg', 1);
-      return this.#transact('confirm', draft.operations, now);
+      return this.#transact('confirm', { operations: draft.operations, notices: [] }, now);
     }
     return (numberOf(root, 'cur_cfg') ?? 0) >= this.#confirm.generation ? [this.#confirmed(undefined)] : [];
   }
@@ -300,9 +307,8 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     const fresh = problems.filter((problem) => !this.#known.includes(problem));
     const over = this.#known.length > 0 && problems.length === 0 && inPlace;
     if (over || fresh.length > 0) this.#known = problems;
-    const lines = fresh.flatMap((problem) => this.#seldom.line(problem, now) ?? []).map(warning);
     const well: KeeperAction = { kind: 'say', level: 'info', text: 'Open vSwitch is as wanted again' };
-    return [...lines, ...(over ? [well] : []), { kind: 'state', state }];
+    return [...this.#seldomly(fresh, now), ...(over ? [well] : []), { kind: 'state', state }];
   }
 }
 

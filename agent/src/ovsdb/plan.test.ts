@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { FakeOvsdb, portsOf } from '../../../test/sim/fake-ovsdb.ts';
 import type { Json } from './json-rpc.ts';
 import { isRecord } from './json-rpc.ts';
-import { type Plan, plan, planRemoval } from './plan.ts';
+import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
 import { mapOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
 import { MARK, TSO, type Wanted } from './wanted.ts';
 
@@ -92,7 +92,7 @@ describe('the plan for Open vSwitch', () => {
     expect(textsOf(bridge, 'protocols')).to.deep.equal(['OpenFlow13']);
     expect(mapOf(bridge, 'other_config').get('disable-in-band')).to.equal('true');
     expect(mapOf(db.rows('Open_vSwitch')[0] ?? bridge, 'other_config').get(TSO)).to.equal('true');
-    expect(plan(db, WANTED)).to.deep.equal({ operations: [], differences: [], problems: [] });
+    expect(plan(db, WANTED)).to.deep.equal(NO_PLAN);
   });
 
   it('makes the one row of all rows where the database has none', () => {
@@ -103,10 +103,10 @@ describe('the plan for Open vSwitch', () => {
   });
 
   it('says that ovs-vswitchd must be restarted when TCP offload was not set', () => {
-    const { problems } = plan(new FakeOvsdb().replica(), WANTED);
-    expect(problems).to.have.length(1);
-    expect(problems[0]).to.include('restart ovs-vswitchd');
-    expect(plan(new FakeOvsdb().replica(), { ...WANTED, datapath: 'system' }).problems).to.deep.equal([]);
+    const { notices, problems } = plan(new FakeOvsdb().replica(), WANTED);
+    expect([notices.length, problems.length]).to.deep.equal([1, 0]);
+    expect(notices[0]).to.include('restart ovs-vswitchd');
+    expect(plan(new FakeOvsdb().replica(), { ...WANTED, datapath: 'system' }).notices).to.deep.equal([]);
   });
 
   it('sends only what differs when a port more and a port less are wanted', () => {
@@ -175,7 +175,7 @@ describe('the plan for Open vSwitch', () => {
       'set tag of port t2 to 5',
       'added port t9 in our name',
     ]);
-    apply(db, { operations, differences, problems: [] });
+    apply(db, { ...NO_PLAN, operations, differences });
     expect(plan(db.replica(), WANTED).operations).to.deep.equal([]);
   });
 

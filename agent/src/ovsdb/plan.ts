@@ -6,7 +6,9 @@
  * is served like one that the switch connects to: tried with 3.1, it gets packet-ins, flow-removed and port-status as soon as it sets
  * a miss_send_len (a service connection hears nothing before, connmgr.c ofconn_receives_async_msg), and a role request is honoured. So
  * the agent is a client of Open vSwitch as it is of tincan, the socket is root's, and nothing is left in the database that would have
- * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)).
+ * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)). With either kind
+ * of socket ovs-vswitchd answers no OpenFlow while ovsdb-server is away (it has lost its lock there, bridge.c bridge_run): flows stay
+ * and frames pass.
  */
 import { Draft } from './draft.ts';
 import type { Json } from './json-rpc.ts';
@@ -20,8 +22,15 @@ export interface Plan {
   readonly differences: readonly string[];
   /** What is not as wanted and stays so. */
   readonly problems: readonly string[];
+  /** What people have to know when it has been carried out. */
+  readonly notices: readonly string[];
+  /** Wanted ports whose names others have. */
+  readonly taken: readonly string[];
 }
 
+export const NO_PLAN: Plan = { operations: [], differences: [], problems: [], notices: [], taken: [] };
+
+const RESTART = `other_config:${TSO} of Open vSwitch was not set and is now: restart ovs-vswitchd once, until then TCP of interfaces with offload is dropped`;
 const PROTOCOLS = ['OpenFlow13'];
 
 interface PortSpec {
@@ -41,6 +50,8 @@ class Planner {
   readonly #draft = new Draft();
   readonly #differences: string[] = [];
   readonly #problems: string[] = [];
+  readonly #notices: string[] = [];
+  readonly #taken: string[] = [];
   readonly #mark: ReadonlyMap<string, string>;
 
   constructor(db: Replica, wanted: Wanted) {
@@ -63,7 +74,13 @@ class Planner {
     } else this.#make(root);
     if (root !== undefined) this.#offload(root, bridge);
     if (this.#draft.operations.length > 0) this.#finish(root, bridge);
-    return { operations: this.#draft.operations, differences: this.#differences, problems: this.#problems };
+    return {
+      operations: this.#draft.operations,
+      differences: this.#differences,
+      problems: this.#problems,
+      notices: this.#notices,
+      taken: this.#taken,
+    };
   }
 
   /** ovs-vswitchd shows by cur_cfg that it has done what was wanted by this next_cfg. */
@@ -91,7 +108,7 @@ class Planner {
     if (root === undefined) {
       const tso: Datum = datapath === 'netdev' ? new Map([[TSO, 'true']]) : new Map();
       this.#draft.insert('Open_vSwitch', { bridges: [bridge], next_cfg: [1], other_config: tso });
-      if (datapath === 'netdev') this.#problems.push(restartFor());
+      if (datapath === 'netdev') this.#notices.push(RESTART);
     } else this.#draft.mutate('Open_vSwitch', root, 'bridges', 'insert', [bridge]);
   }
 
@@ -173,6 +190,7 @@ class Planner {
       this.#draft.mutate('Bridge', other, 'ports', 'delete', [holder.uuid]);
       return true;
     }
+    this.#taken.push(name);
     const [port, place] = [textOf(holder, 'name'), textOf(other ?? bridge ?? holder, 'name')];
     this.#problems.push(
       `the name ${name} is taken by port ${port} of bridge ${place}; remove it there: ovs-vsctl del-port ${place} ${port}`,
@@ -189,7 +207,7 @@ class Planner {
     if ((bridge === undefined ? this.#wanted.datapath : datapathOf(bridge)) !== 'netdev') return;
     const is = mapOf(root, 'other_config').get(TSO);
     if (is === undefined) {
-      this.#problems.push(restartFor());
+      this.#notices.push(RESTART);
       this.#differences.push(`unset ${TSO}`);
       this.#draft.putKeys('Open_vSwitch', root, 'other_config', new Map([[TSO, 'true']]));
     } else if (is !== 'true')
@@ -288,7 +306,7 @@ export function planRemoval(db: Replica, overlay: string): Plan {
     );
   }
   if (root !== undefined && draft.operations.length > 0) draft.add('Open_vSwitch', root, 'next_cfg', 1);
-  return { operations: draft.operations, differences, problems };
+  return { ...NO_PLAN, operations: draft.operations, differences, problems };
 }
 
 function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
@@ -301,8 +319,4 @@ function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
 /** "" is "system" (ovs-vswitchd.conf.db(5)). */
 function datapathOf(bridge: Row): string {
   return textOf(bridge, 'datapath_type') || 'system';
-}
-
-function restartFor(): string {
-  return `other_config:${TSO} of Open vSwitch was not set and is now: restart ovs-vswitchd once, until then TCP of interfaces with offload is dropped`;
 }

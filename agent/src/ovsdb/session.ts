@@ -228,8 +228,11 @@ function failure(result: Json): string | undefined {
 
 function errorText(error: Json): string {
   if (!isRecord(error)) return typeof error === 'string' ? error : JSON.stringify(error);
+  // ovsdb-server adds the system's words under a name of its own.
   const { error: name, details } = error;
-  return [name, details].filter((part) => typeof part === 'string').join(': ') || JSON.stringify(error);
+  return (
+    [name, details, error['io-error']].filter((part) => typeof part === 'string').join(': ') || JSON.stringify(error)
+  );
 }
 
 function send(message: Json): SessionAction {
