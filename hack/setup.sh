@@ -12,7 +12,8 @@ rust=$(cargo --version | awk '{print $2}')
 
 # command, and the Debian package it comes in
 needs="prosody:prosody turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping
-  openssl:openssl ovs-ofctl:openvswitch-common conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
+  openssl:openssl ovs-ofctl:openvswitch-common ovs-vswitchd:openvswitch-switch
+  conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
   /lib/systemd/systemd:systemd"
 missing=()
 for pair in $needs; do

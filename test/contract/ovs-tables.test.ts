@@ -1,5 +1,7 @@
 /** The tables of the edge in a real Open vSwitch: they are taken and given back as they are, and forward as the fake switch says. */
 
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { messageOf } from '../../agent/src/sdn/edit.ts';
 import { flowText, groupText, type OvsState, ovsProgram } from '../../agent/src/sdn/index.ts';
@@ -9,7 +11,10 @@ import { fieldsOf } from '../sim/frame.ts';
 import { barrier, type Connection, dump, dumpGroups, portStats, toReal } from './switch/connection.ts';
 import { Driver } from './switch/driver.ts';
 import { ALPHA, BETA, DELTA, GAMMA, ovsStateOf, POD_MAC } from './switch/overlay.ts';
+import { ovsPipelinePage } from './switch/ovs-page.ts';
 import { RealOvs } from './switch/real-ovs.ts';
+
+const PAGE = fileURLToPath(new URL('../../docs/pipeline-ovs.md', import.meta.url));
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/[\s:]/g, ''), 'hex');
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
@@ -109,6 +114,12 @@ describe('the tables of Open vSwitch', function () {
     expect(await texts()).to.deep.equal(wanted(state));
     expect(driver.controller.counters.errors).to.equal(0);
     expect(driver.logs).to.deep.equal([]);
+  });
+
+  it('are those of docs/pipeline-ovs.md', async () => {
+    const page = await ovsPipelinePage(ovs);
+    if (process.env.EVIO_UPDATE === '1') writeFileSync(PAGE, page);
+    expect(readFileSync(PAGE, 'utf8')).to.equal(page);
   });
 
   it('are left alone by the controller of the next connection', async () => {
