@@ -56,13 +56,15 @@ export class RealOvs {
     await appears(this.switchPath);
   }
 
-  /** Adds a port and answers its OpenFlow number. */
-  async addPort(name: string): Promise<number> {
+  /** Adds a port and answers its OpenFlow number: the one that is wished for, or any. */
+  async addPort(name: string, wished?: number): Promise<number> {
     await this.ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-far`);
     for (const end of [name, `${name}-far`]) await this.ip('link', 'set', end, 'up');
-    await this.#vsctl('add-port', BRIDGE, name);
+    const request = wished === undefined ? [] : ['--', 'set', 'interface', name, `ofport_request=${wished}`];
+    await this.#vsctl('add-port', BRIDGE, name, ...request);
     const number = Number(await this.#vsctl('get', 'interface', name, 'ofport'));
-    if (!(number > 0)) throw new Error(`Open vSwitch does not take ${name} for a port: ${number}`);
+    if (!(number > 0) || number !== (wished ?? number))
+      throw new Error(`Open vSwitch does not take ${name} for a port: ${number}`);
     return number;
   }
 
