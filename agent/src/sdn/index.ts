@@ -10,6 +10,7 @@ export { Controller, type ControllerAction, type ControllerCounters, type Contro
 export { desiredFlows, type SwitchState, TAP_PORT, tincanProgram } from './desired.ts';
 export { type Flow, type FlowEdit, flowKey, flowText, planFlows } from './flow.ts';
 export { groupText } from './group.ts';
+export { OVS_PIPELINE, OVS_TABLE_NAMES, type OvsTableName } from './ovs/pipeline.ts';
 export { type Leaf, type OvsState, ovsProgram, tapsFor } from './ovs/program.ts';
 export type { SwitchMember } from './parts.ts';
 export { PIPELINE, TABLE_NAMES, type TableName } from './pipeline.ts';

@@ -1,7 +1,13 @@
 /** A controller's connection to a switch under test: messages out, messages in, and waiting for one. */
 
 import { OpenFlowSocket } from '../../../agent/src/io/openflow.ts';
-import { ALL_FLOWS, type FlowStats, type Message } from '../../../agent/src/sdn/openflow/index.ts';
+import {
+  ALL_FLOWS,
+  type FlowStats,
+  type Group,
+  type Message,
+  type PortStats,
+} from '../../../agent/src/sdn/openflow/index.ts';
 import type { FakeSwitch } from '../../sim/fake-switch.ts';
 
 const WAIT_MS = 5_000;
@@ -24,7 +30,8 @@ export function toFake(sw: FakeSwitch): Connection {
   };
 }
 
-export async function toReal(path: string): Promise<Connection> {
+/** @param hello not where a controller will say it: Open vSwitch takes one only */
+export async function toReal(path: string, hello = true): Promise<Connection> {
   const received: Message[] = [];
   const socket = await new Promise<OpenFlowSocket>((resolve) => {
     const opened: OpenFlowSocket = new OpenFlowSocket(path, {
@@ -37,7 +44,7 @@ export async function toReal(path: string): Promise<Connection> {
     });
     opened.start();
   });
-  socket.send([{ type: 'hello', xid: 0, versions: [4] }]);
+  if (hello) socket.send([{ type: 'hello', xid: 0, versions: [4] }]);
   return { received, send: (...messages) => socket.send(messages), close: () => socket.stop() };
 }
 
@@ -64,10 +71,30 @@ export async function barrier(connection: Connection): Promise<void> {
 }
 
 export async function dump(connection: Connection): Promise<readonly FlowStats[]> {
+  const replies = await ask(connection, { of: 'flows', selection: ALL_FLOWS });
+  return replies.flatMap((body) => (body.of === 'flows' ? body.flows : []));
+}
+
+export async function dumpGroups(connection: Connection): Promise<readonly Group[]> {
+  const replies = await ask(connection, { of: 'groups' });
+  return replies.flatMap((body) => (body.of === 'groups' ? body.groups : []));
+}
+
+export async function portStats(connection: Connection): Promise<readonly PortStats[]> {
+  const replies = await ask(connection, { of: 'port-stats' });
+  return replies.flatMap((body) => (body.of === 'port-stats' ? body.stats : []));
+}
+
+type Multipart<T extends 'multipart-request' | 'multipart-reply'> = (Message & { type: T })['body'];
+
+async function ask(
+  connection: Connection,
+  body: Multipart<'multipart-request'>,
+): Promise<readonly Multipart<'multipart-reply'>[]> {
   const xid = ++transaction;
-  connection.send({ type: 'multipart-request', xid, more: false, body: { of: 'flows', selection: ALL_FLOWS } });
+  connection.send({ type: 'multipart-request', xid, more: false, body });
   const ours = (m: Message): m is Message & { type: 'multipart-reply' } =>
     m.type === 'multipart-reply' && m.xid === xid;
   await heard(connection, (m): m is Message => ours(m) && !m.more);
-  return connection.received.filter(ours).flatMap((m) => (m.body.of === 'flows' ? m.body.flows : []));
+  return connection.received.filter(ours).map((m) => m.body);
 }

@@ -1,7 +1,7 @@
 /** Four members whose keys are always the same, so that their labels are, and what the node of the first has to do. */
 
-import { coreFlows } from '../../../agent/src/overlay/index.ts';
-import type { SwitchState } from '../../../agent/src/sdn/index.ts';
+import { coreFlows, firstHops } from '../../../agent/src/overlay/index.ts';
+import type { OvsState, SwitchState } from '../../../agent/src/sdn/index.ts';
 import { parsePrefix } from '../../../agent/src/wire/address.ts';
 import { type Certificate, encodeCertificate, verifyCertificate } from '../../../agent/src/wire/certificate.ts';
 import { overlayIdOf } from '../../../agent/src/wire/ids.ts';
@@ -65,11 +65,41 @@ export function stateOf(ports: { readonly beta: number; readonly gamma: number }
   const members = [ALPHA, BETA, GAMMA, DELTA];
   const core = coreFlows(
     ALPHA.label,
-    [
-      { label: BETA.label, port: ports.beta, adjacent: [ALPHA.label] },
-      { label: GAMMA.label, port: ports.gamma, adjacent: [ALPHA.label, DELTA.label] },
-    ],
+    neighboursAt(ports),
     members.map((m) => m.label),
   );
   return { self: ALPHA, members, core, drained: [] };
+}
+
+function neighboursAt(ports: { readonly beta: number; readonly gamma: number }) {
+  return [
+    { label: BETA.label, port: ports.beta, adjacent: [ALPHA.label] },
+    { label: GAMMA.label, port: ports.gamma, adjacent: [ALPHA.label, DELTA.label] },
+  ];
+}
+
+/** A pod of alpha. */
+export const POD_MAC = '02:46:0a:64:01:05';
+
+/** The same with Open vSwitch at alpha's edge: the taps of its tunnels, the port of a pod, and one nothing is known of. */
+export function ovsStateOf(ports: Readonly<Record<'beta' | 'gamma' | 'pod' | 'host', number>>): OvsState {
+  const members = [ALPHA, BETA, GAMMA, DELTA];
+  return {
+    self: ALPHA,
+    members,
+    taps: new Map([
+      [BETA.label, ports.beta],
+      [GAMMA.label, ports.gamma],
+    ]),
+    hops: firstHops(
+      ALPHA.label,
+      neighboursAt(ports),
+      members.map((m) => m.label),
+    ),
+    leaves: [
+      { port: ports.pod, macs: [POD_MAC] },
+      { port: ports.host, macs: [] },
+    ],
+    drained: [],
+  };
 }

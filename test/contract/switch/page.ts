@@ -5,6 +5,8 @@ import { promisify } from 'node:util';
 import { PIPELINE, TABLE_NAMES, type TableName } from '../../../agent/src/sdn/index.ts';
 import { ALPHA, BETA, DELTA, GAMMA } from './overlay.ts';
 
+const hex = (label: bigint) => label.toString(16).padStart(16, '0');
+
 const WORDS: Readonly<Record<TableName, string>> = {
   classify: `Tells by the port where a frame comes from: port 1 is the tap of this node, every other one a tunnel.
 Frames from tunnels are what other members sent to us; tincan has checked their source against the sender's certificate.`,
@@ -25,13 +27,16 @@ itself (docs/wire.md §10.2).`,
   deliver: 'What came by a tunnel for this node leaves by the tap.',
 };
 
-const hex = (label: bigint) => label.toString(16).padStart(16, '0');
+/** Of a dump, without what is the same in every line. */
+export function flowLines(dump: string): readonly string[] {
+  return dump.split('\n').map((line) => line.trim().replace(/^cookie=0x[0-9a-f]+, /, ''));
+}
 
 /** The page, with the dump of a switch in the state of `stateOf`. */
 export async function pipelinePage(switchPath: string): Promise<string> {
   const command = ['-O', 'OpenFlow13', '--no-stats', 'dump-flows', `unix:${switchPath}`];
   const { stdout } = await promisify(execFile)('ovs-ofctl', command);
-  const lines = stdout.split('\n').map((line) => line.trim().replace(/^cookie=0x[0-9a-f]+, /, ''));
+  const lines = flowLines(stdout);
   return [
     '# The pipeline of the switch',
     '',
@@ -50,28 +55,42 @@ export async function pipelinePage(switchPath: string): Promise<string> {
     '',
     'The dumps are those of `alpha`, which has tunnels to `beta` (port 16) and `gamma` (port 17); `delta` is reached over `gamma`:',
     '',
-    '| node | label | MAC | addresses | pods |',
-    '|---|---|---|---|---|',
-    ...[ALPHA, BETA, GAMMA, DELTA].map(
-      (m) =>
-        `| ${m.name} | ${hex(m.label)} | ${m.mac} | ${m.addresses.map((a) => a.address).join(', ')} | ${m.routes.map((r) => `${r.address}/${r.length}`).join(', ')} |`,
-    ),
-    ...TABLE_NAMES.flatMap((name) => section(name, lines)),
+    ...NODES,
+    ...TABLE_NAMES.flatMap((name) => section(name, PIPELINE[name], WORDS[name], lines)),
     '',
   ].join('\n');
 }
 
-function section(name: TableName, lines: readonly string[]): readonly string[] {
-  const { id, matches, next, miss } = PIPELINE[name];
+export const NODES: readonly string[] = [
+  '| node | label | MAC | addresses | pods |',
+  '|---|---|---|---|---|',
+  ...[ALPHA, BETA, GAMMA, DELTA].map(
+    (m) =>
+      `| ${m.name} | ${hex(m.label)} | ${m.mac} | ${m.addresses.map((a) => a.address).join(', ')} | ${m.routes.map((r) => `${r.address}/${r.length}`).join(', ')} |`,
+  ),
+];
+
+interface Table {
+  readonly id: number;
+  readonly matches: readonly string[];
+  readonly next: readonly string[];
+  readonly miss: string;
+}
+
+/** One table as declared and as dumped. */
+export function section(name: string, table: Table, words: string, lines: readonly string[]): readonly string[] {
+  const { id, matches, next, miss } = table;
   // ovs-ofctl leaves table=0 out.
-  const own = lines.filter((line) => (id === 0 ? /^(priority|in_port)/.test(line) : line.startsWith(`table=${id}, `)));
+  const own = lines.filter((line) =>
+    id === 0 ? /^(send_flow_rem )?(priority|in_port)/.test(line) : line.startsWith(`table=${id}, `),
+  );
   const may = [
     matches.length === 0 ? 'Matches nothing' : `Matches ${matches.map((m) => `\`${m}\``).join(', ')}`,
     next.length === 0 ? 'ends here' : `goes on to ${next.map((n) => `\`${n}\``).join(', ')}`,
     `without a match: ${miss}`,
   ];
   const flows = own.map((line) => `    ${line.replace(/^table=\d+, /, '')}`).sort(byPriority);
-  return ['', `## ${id} \`${name}\``, '', WORDS[name], '', `${may.join('; ')}.`, '', ...flows];
+  return ['', `## ${id} \`${name}\``, '', words, '', `${may.join('; ')}.`, '', ...flows];
 }
 
 /** As the switch looks them up, and the same every time. */

@@ -1,6 +1,6 @@
 /**
  * The tables of Open vSwitch at the edge. They are those of tincan's switch (`../pipeline.ts`) with the same numbers, without `core`:
- * transit records never enter Open vSwitch.
+ * transit records never enter Open vSwitch. docs/pipeline-ovs.md shows each with a real dump.
  *
  *     from a leaf port    classify ─► source ─► local ─► edge ─► a tap, or other leaf ports
  *                                                 └► the agent: ARP, ND
