@@ -151,18 +151,18 @@ modules:
 const MODULE = `%% Written by "evio server init".
 -module(mod_evio).
 -behaviour(gen_mod).
--export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0, put_admin/0, services/1]).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0, started/0, services/1]).
 -include("scram.hrl").
 
 -define(NS_EXTDISCO, <<"urn:xmpp:extdisco:2">>).
 
 start(Host, _Opts) ->
     %% Accounts come after the modules, and connections after this hook.
-    ejabberd_hooks:add(ejabberd_started, ?MODULE, put_admin, 50),
+    ejabberd_hooks:add(ejabberd_started, ?MODULE, started, 50),
     gen_iq_handler:add_iq_handler(ejabberd_local, Host, ?NS_EXTDISCO, ?MODULE, services).
 
 stop(Host) ->
-    ejabberd_hooks:delete(ejabberd_started, ?MODULE, put_admin, 50),
+    ejabberd_hooks:delete(ejabberd_started, ?MODULE, started, 50),
     gen_iq_handler:remove_iq_handler(ejabberd_local, Host, ?NS_EXTDISCO).
 
 reload(_Host, _New, _Old) ->
@@ -171,6 +171,26 @@ reload(_Host, _New, _Old) ->
 %% It stands before mod_stun_disco's own handler, which must be there by then.
 depends(_Host, _Opts) ->
     [{mod_stun_disco, hard}].
+
+started() ->
+    put_admin(),
+    write_out(),
+    spawn(fun() ->
+        [{ok, _} = mnesia:subscribe({table, Table, simple}) || Table <- [passwd, muc_room]],
+        keep()
+    end).
+
+%% Mnesia would keep accounts and rooms to itself for some seconds: a server that was killed had forgotten them.
+keep() ->
+    receive
+        {mnesia_table_event, _} ->
+            write_out(),
+            keep()
+    end.
+
+write_out() ->
+    ok = dets:sync(passwd),
+    ok = mnesia:sync_log().
 
 put_admin() ->
     [put_admin(Host, gen_mod:get_module_opts(Host, ?MODULE)) || Host <- ejabberd_option:hosts()].
