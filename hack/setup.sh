@@ -11,7 +11,7 @@ rust=$(cargo --version | awk '{print $2}')
 [ "$(printf '%s\n1.85\n' "$rust" | sort -V | head -1)" = 1.85 ] || die "Rust 1.85 or later is needed, cargo is $rust"
 
 # command, and the Debian package it comes in
-needs="prosody:prosody turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping
+needs="prosody:prosody ejabberdctl:ejabberd turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping
   openssl:openssl ovs-ofctl:openvswitch-common conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
   /lib/systemd/systemd:systemd"
 missing=()
@@ -21,7 +21,8 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || die "these are missing and there is no apt-get to install them: ${missing[*]}"
   echo "evio: installing ${missing[*]}"
-  # invoke-rc.d asks this file before it starts a service: 101 means "may not".
+  # invoke-rc.d and deb-systemd-invoke ask this file before they start a service: 101 means "may not". Nothing else of these
+  # packages starts one: ejabberd's makes an account, and epmd with it, only when debconf was given a password.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
