@@ -178,34 +178,37 @@ describe('under systemd', function () {
       ['prosody', 'Prosody', /Activated service 's2s'|c2s|Hello and welcome/],
       ['ejabberd', 'ejabberd', /is started in the node nonode@nohost/],
     ] as const) {
-      const services = [`evio-${xmpp}.service`, COTURN] as const;
+      describe(`with ${title},`, () => {
+        const services = [`evio-${xmpp}.service`, COTURN] as const;
 
-      it(`runs ${title} and coturn as services that come back when they are killed, and set up again keep running`, async () => {
-        expect(await init('--xmpp', xmpp)).to.contain(
-          `${title} and coturn run as evio-${xmpp}.service and evio-coturn.service`,
-        );
-        for (const unit of services) {
-          expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
-          expect(await machine.ok('systemctl', 'is-enabled', unit)).to.equal('enabled\n');
-          const before = await machine.property(unit, 'MainPID');
-          await machine.ok('systemctl', 'kill', '-s', 'KILL', unit);
-          await until(`${unit} is back`, 15_000, async () => {
-            const now = await machine.property(unit, 'MainPID');
-            return (
-              (now !== '0' && now !== before && (await machine.property(unit, 'ActiveState')) === 'active') || undefined
-            );
-          });
-          const uid = /^Uid:\s+(\d+)/m.exec(
-            await machine.ok('cat', `/proc/${await machine.property(unit, 'MainPID')}/status`),
+        it('runs as services that come back when they are killed, and set up again keep running', async () => {
+          expect(await init('--xmpp', xmpp)).to.contain(
+            `${title} and coturn run as evio-${xmpp}.service and evio-coturn.service`,
           );
-          expect(uid?.[1], unit).not.to.equal('0');
-        }
-        expect(await machine.property(COTURN, 'Nice')).to.equal('-10');
-        await init();
-        for (const unit of services) expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
-        expect(await machine.journal(services[0])).to.match(hello);
-        await machine.ok('systemctl', 'stop', ...services);
-        for (const unit of services) expect(await machine.property(unit, 'Result'), unit).to.equal('success');
+          for (const unit of services) {
+            expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
+            expect(await machine.ok('systemctl', 'is-enabled', unit)).to.equal('enabled\n');
+            const before = await machine.property(unit, 'MainPID');
+            await machine.ok('systemctl', 'kill', '-s', 'KILL', unit);
+            await until(`${unit} is back`, 15_000, async () => {
+              const now = await machine.property(unit, 'MainPID');
+              return (
+                (now !== '0' && now !== before && (await machine.property(unit, 'ActiveState')) === 'active') ||
+                undefined
+              );
+            });
+            const uid = /^Uid:\s+(\d+)/m.exec(
+              await machine.ok('cat', `/proc/${await machine.property(unit, 'MainPID')}/status`),
+            );
+            expect(uid?.[1], unit).not.to.equal('0');
+          }
+          expect(await machine.property(COTURN, 'Nice')).to.equal('-10');
+          await init();
+          for (const unit of services) expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
+          expect(await machine.journal(services[0])).to.match(hello);
+          await machine.ok('systemctl', 'stop', ...services);
+          for (const unit of services) expect(await machine.property(unit, 'Result'), unit).to.equal('success');
+        });
       });
     }
 
