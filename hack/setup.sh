@@ -28,10 +28,18 @@ if [ ${#missing[@]} -gt 0 ]; then
     printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
   fi
+  units=()
+  for unit in prosody.service ejabberd.service epmd.service epmd.socket coturn.service; do
+    [ -e "/lib/systemd/system/$unit" ] || units+=("$unit")
+  done
   log=$(mktemp)
   { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null ||
     { tail -20 "$log" >&2; die "apt-get could not install ${missing[*]} (log: $log)"; }
   rm -f "$log"
+  # Nor at the next boot.
+  for unit in "${units[@]}"; do
+    if [ -e "/lib/systemd/system/$unit" ]; then systemctl disable "$unit" >/dev/null 2>&1 || true; fi
+  done
 fi
 
 # Not "npm ci": it refuses a lock file that leaves out the platforms of optional packages that a registry does not carry.

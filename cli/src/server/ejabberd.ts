@@ -260,6 +260,7 @@ const START = [
 export const ejabberd: XmppServer = {
   name: 'ejabberd',
   debianPackage: 'ejabberd',
+  packageUnits: ['ejabberd.service', 'epmd.service', 'epmd.socket'],
   proof: 'ejabberdctl',
   program: 'erl',
   user: 'ejabberd',

@@ -82,6 +82,8 @@ async function ensurePackages(xmpp: XmppServer, install: boolean): Promise<void>
   if (missing.length === 0) return;
   if (!install)
     throw new Failure(`not installed: ${missing.join(', ')}; run: ${installCommand(xmpp)} (or give --install)`);
+  // One that was there before is somebody's: epmd is of every Erlang program.
+  const units = [...xmpp.packageUnits, 'coturn.service'].filter((unit) => !existsSync(`/lib/systemd/system/${unit}`));
   const own = !existsSync(POLICY);
   if (own) putFile(POLICY, '#!/bin/sh\nexit 101\n', 0o755);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -93,8 +95,8 @@ async function ensurePackages(xmpp: XmppServer, install: boolean): Promise<void>
   } finally {
     if (own) rmSync(POLICY, { force: true });
   }
-  // The packages' own services would take the same ports at the next boot.
-  if (installed('systemctl')) await run('systemctl', ['disable', `${xmpp.debianPackage}.service`, 'coturn.service']);
+  // The packages' own services would take the same ports at the next boot, or others.
+  if (units.length > 0 && installed('systemctl')) await run('systemctl', ['disable', ...units]);
 }
 
 function makeDirectories(layout: ServerLayout, owner: User, turn: User): void {

@@ -147,6 +147,7 @@ async function putAdmin(place: XmppPlace, { admin, domain }: ServerSettings): Pr
 export const prosody: XmppServer = {
   name: 'prosody',
   debianPackage: 'prosody',
+  packageUnits: ['prosody.service'],
   proof: 'prosody',
   program: 'prosody',
   user: 'prosody',

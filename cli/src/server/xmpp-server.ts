@@ -25,6 +25,8 @@ export interface XmppServer {
   /** Of its folder, its unit, its lines in the log. */
   readonly name: XmppName;
   readonly debianPackage: string;
+  /** systemd's units that come with it and what it needs, each of which would open a port at the next boot. */
+  readonly packageUnits: readonly string[];
   /** A program that this package alone brings. */
   readonly proof: string;
   /** What is run, of /usr/bin. */
