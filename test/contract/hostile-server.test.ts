@@ -1,7 +1,7 @@
 /** The XMPP client against a server that lies: the process lives, nothing is given away, and one line says what was wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { DOMAIN } from '../servers/prosody.ts';
+import { DOMAIN } from '../servers/xmpp-server.ts';
 import { HostileServer, knowing } from './hostile-server.ts';
 import { nickOf, Occupant, ROOM, until } from './room.ts';
 

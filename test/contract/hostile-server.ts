@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { TestAuthority } from '../servers/certificates.ts';
-import { DOMAIN } from '../servers/prosody.ts';
+import { DOMAIN } from '../servers/xmpp-server.ts';
 
 /** What to answer to what was heard since the last answer; undefined: nothing yet. */
 export type Answer = (heard: string) => string | undefined;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { XmppState } from '../../agent/src/io/xmpp.ts';
 import { type RoomEvent, XmppRoom, type XmppRoomOptions } from '../../agent/src/io/xmpp.ts';
 import type { Service } from '../../agent/src/signal/services.ts';
-import { CONFERENCE, type Prosody } from '../servers/prosody.ts';
+import { CONFERENCE, type XmppServer } from '../servers/xmpp-server.ts';
 
 export const ROOM = `lab@${CONFERENCE}`;
 
@@ -64,10 +64,10 @@ export async function until(condition: () => boolean, otherwise: () => string, t
 
 export const nickOf = (n: number): string => n.toString(16).padStart(32, '0');
 
-export const accountOf = (prosody: Prosody, n: number): XmppRoomOptions => ({
-  service: prosody.service,
-  domain: prosody.domain,
-  ca: prosody.ca,
+export const accountOf = (server: XmppServer, n: number): XmppRoomOptions => ({
+  service: server.service,
+  domain: server.domain,
+  ca: server.ca,
   username: `node${n}`,
   password: `password ${n}`,
   room: ROOM,

@@ -49,7 +49,7 @@ const ROUTER = table('ip', [
 /**
  * What coturn takes in and gives out, by the far address. Its clients reach it on the ports of TURN, and peers on the port of
  * an allocation; two allocations that talk to each other do so over lo, from the server's own address to it. `ip` is all the
- * host takes in and gives out, Prosody's streams with it.
+ * host takes in and gives out, the XMPP server's streams with it.
  */
 const COTURN = table(
   'ip',

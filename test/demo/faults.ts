@@ -1,7 +1,7 @@
 /** Four faults, each with what every pair of nodes felt at 100 pings a second in both directions. */
 import type { ChildProcess } from 'node:child_process';
 import { type Pair, type Watched, watch } from './measure.ts';
-import { type Joined, pidOf, prosodyPid, startAgent } from './overlay.ts';
+import { type Joined, pidOf, serverPid, startAgent } from './overlay.ts';
 import { attempt, feed, sleep } from './shell.ts';
 
 /** SIGKILL for the agent; started again after `backAfterMs`, as a supervisor would. */
@@ -29,7 +29,7 @@ export async function tincanKilled(victim: Joined, pairs: readonly Pair[]): Prom
 
 /** The XMPP server frozen, so that nobody is told: no FIN, no RST, no answers. */
 export async function xmppAway(awayMs: number, pairs: readonly Pair[]): Promise<readonly Watched[]> {
-  const pid = await prosodyPid();
+  const pid = await serverPid('xmpp');
   return watch(pairs, async () => {
     process.kill(pid, 'SIGSTOP');
     await sleep(awayMs);

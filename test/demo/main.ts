@@ -2,7 +2,8 @@
  * `make demo`: seven nodes, most behind NATs, join one Ethernet by themselves; what they reach, how, how fast, and what
  * they survive, measured from outside and not by the agents' word.
  *
- *   node test/demo/main.ts [--short]     KEEP=1 leaves the network up; EVIO_DEMO_PREFIX=mine- runs beside another demo
+ *   node test/demo/main.ts [--short]     KEEP=1 leaves the network up; EVIO_DEMO_PREFIX=mine- runs beside another demo;
+ *                                        XMPP=ejabberd has it in Prosody's place
  *
  * `--short` measures less and lets performance figures be off by half; nothing else is looser.
  */
@@ -25,7 +26,7 @@ import { miscounted } from './counters-check.ts';
 import { build, takeDown } from './internet.ts';
 import { mesh } from './mesh.ts';
 import { checkNats } from './nat-check.ts';
-import { EVIO, startServer } from './overlay.ts';
+import { EVIO, startServer, XMPP, XMPP_TITLE } from './overlay.ts';
 import { say } from './report.ts';
 import { ring } from './ring.ts';
 import { FOLDER, PREFIX } from './shell.ts';
@@ -42,7 +43,8 @@ async function main(dir: string): Promise<void> {
   const wrong = await miscounted();
   report.holds('the counters tell data from STUN, by plain datagrams', wrong.length === 0, wrong.join(', ') || 'yes');
 
-  say('evio server init, evio server run');
+  say(`evio server init, evio server run: ${XMPP_TITLE}, coturn`);
+  report.details.xmpp = XMPP;
   const server = await startServer(join(dir, 'server'));
   keep(server.process);
 
@@ -93,7 +95,7 @@ if (process.getuid?.() !== 0) {
 }
 lock();
 const dir = mkdtempSync(join(tmpdir(), FOLDER));
-// Prosody and coturn run as their own users and have to get through to their folders; those are closed by themselves.
+// The servers run as their own users and have to get through to their folders; those are closed by themselves.
 chmodSync(dir, 0o711);
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,13 +1,23 @@
 /** Evio as a person would run it: `evio server init`, `overlay create`, `node enroll`, `agent run`, each in its namespace. */
 import type { ChildProcess } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Peer, Status } from '../../agent/src/api.ts';
+import { XMPP_NAMES, XMPP_TITLES } from '../../cli/src/server/settings.ts';
 import { NODES, SERVER } from './internet.ts';
 import { attempt, pidsIn, run, sleep, start, until } from './shell.ts';
 
 /** The shipped command. */
 export const EVIO = resolve('dist/evio');
+
+/** Which XMPP server: XMPP=ejabberd in the environment, else Prosody. */
+export const XMPP = XMPP_NAMES.find((name) => name === (process.env.XMPP ?? 'prosody')) ?? unknownXmpp();
+export const XMPP_TITLE = XMPP_TITLES[XMPP];
+
+function unknownXmpp(): never {
+  process.stderr.write(`evio: XMPP=${process.env.XMPP} is not allowed; allowed: ${XMPP_NAMES.join(', ')}\n`);
+  process.exit(2);
+}
 
 export interface Joined {
   readonly name: string;
@@ -26,7 +36,7 @@ export interface Server {
   readonly process: ChildProcess;
 }
 
-/** Sets Prosody and coturn up on the server host and waits until both answer. */
+/** Sets the XMPP server and coturn up on the server host and waits until both answer. */
 export async function startServer(dir: string): Promise<Server> {
   await initServer(dir);
   return runServer(dir);
@@ -35,7 +45,8 @@ export async function startServer(dir: string): Promise<Server> {
 /** `evio server init`; again: the same secrets and authority, another certificate. */
 export async function initServer(dir: string): Promise<void> {
   const addresses = SERVER.addresses.flatMap((address) => ['--address', address]);
-  await run('server', EVIO, 'server', 'init', '--domain', 'evio.example', ...addresses, '--dir', dir, '--foreground');
+  const options = ['--xmpp', XMPP, '--domain', 'evio.example', ...addresses, '--dir', dir, '--foreground'];
+  await run('server', EVIO, 'server', 'init', ...options);
   // coturn says what each allocation carried only when it is verbose; nothing else about it changes.
   appendFileSync(join(dir, 'coturn', 'turnserver.conf'), 'verbose\n');
 }
@@ -43,7 +54,7 @@ export async function initServer(dir: string): Promise<void> {
 export async function runServer(dir: string): Promise<Server> {
   const log = join(dir, '..', 'server.log');
   const child = start('server', log, EVIO, 'server', 'run', '--verbose', '--dir', dir);
-  await until('Prosody and coturn answer', 15_000, async () => {
+  await until(`${XMPP_TITLE} and coturn answer`, 15_000, async () => {
     if (child.exitCode !== null) throw new Error(`evio server run ended: ${readFileSync(log, 'utf8').slice(-500)}`);
     const listening = (await attempt('server', ['ss', '-Hltun'])).stdout;
     return SERVER.addresses.every((address) => listening.includes(`${address}:3478`)) && /:522[23]\b/.test(listening);
@@ -51,14 +62,16 @@ export async function runServer(dir: string): Promise<Server> {
   return { dir, log, process: child };
 }
 
-/** Stops Prosody alone, as `systemctl stop prosody` would; gives back what starts it again. */
-export async function prosodyPid(): Promise<number> {
+/** The program that each kind of server is, by the end of its path. */
+const PROGRAMS = { xmpp: { prosody: 'prosody', ejabberd: 'beam.smp' }[XMPP], turn: 'turnserver' } as const;
+
+export async function serverPid(kind: keyof typeof PROGRAMS): Promise<number> {
   for (const pid of await pidsIn('server')) {
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    if (/prosody/.test(command) && !/evio/.test(command.split('\0')[0] ?? '') && !/server\0run/.test(command))
-      return pid;
+    const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const words = [program, ...args.slice(0, 2)].map((word) => basename(word));
+    if (words.includes(PROGRAMS[kind]) && !words.includes('setpriv')) return pid;
   }
-  throw new Error('no Prosody runs on the server');
+  throw new Error(`no ${PROGRAMS[kind]} runs on the server`);
 }
 
 /** Creates an overlay and enrols all seven nodes; each gets one complete node file. */

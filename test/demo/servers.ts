@@ -21,7 +21,7 @@ export interface Shares {
   readonly consent: number;
   /** STUN bindings; TURN's allocations, permissions, channels and their refreshes. */
   readonly control: number;
-  /** Streams to Prosody. */
+  /** Streams to the XMPP server. */
   readonly xmpp: number;
   readonly all: number;
 }

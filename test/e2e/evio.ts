@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { XmppName } from '../../cli/src/server/settings.ts';
 
 export interface Done {
   readonly code: number | null;
@@ -49,7 +50,10 @@ export class RunningServer {
   readonly child: ChildProcess;
   readonly lines: string[] = [];
 
-  constructor(dir: string) {
+  readonly #xmpp: XmppName;
+
+  constructor(dir: string, xmpp: XmppName = 'prosody') {
+    this.#xmpp = xmpp;
     this.child = spawn(process.execPath, [MAIN, 'server', 'run', '--dir', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (data: Buffer) => this.lines.push(...data.toString().split('\n').filter(Boolean)));
@@ -68,7 +72,7 @@ export class RunningServer {
   ready(times = 1): Promise<void> {
     const count = (lines: readonly string[], name: string): number =>
       lines.filter((line) => line.startsWith(`${name}: ready`)).length;
-    return this.until('both servers are ready', (l) => count(l, 'prosody') >= times && count(l, 'coturn') >= times);
+    return this.until('both servers are ready', (l) => count(l, this.#xmpp) >= times && count(l, 'coturn') >= times);
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {

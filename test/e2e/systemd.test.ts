@@ -165,39 +165,59 @@ describe('under systemd', function () {
   });
 
   describe('the server, by evio server init,', () => {
-    const SERVICES = ['evio-prosody.service', 'evio-coturn.service'];
+    const COTURN = 'evio-coturn.service';
+    const init = (...more: readonly string[]) =>
+      machine.ok(
+        lan.evio,
+        ...['server', 'init', '--domain', 'evio.example.org', '--address', '127.0.45.1'],
+        // Not under /tmp: the services have one of their own.
+        ...['--dir', '/run/evio-server', ...more],
+      );
 
-    it('runs as services that come back when they are killed, and set up again keep running', async () => {
-      const init = () =>
-        machine.ok(
-          lan.evio,
-          ...['server', 'init', '--domain', 'evio.example.org', '--address', '127.0.45.1'],
-          // Not under /tmp: the services have one of their own.
-          ...['--dir', '/run/evio-server'],
-        );
-      expect(await init()).to.contain('Prosody and coturn run as evio-prosody.service and evio-coturn.service');
-      for (const unit of SERVICES) {
-        expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
-        expect(await machine.ok('systemctl', 'is-enabled', unit)).to.equal('enabled\n');
-        const before = await machine.property(unit, 'MainPID');
-        await machine.ok('systemctl', 'kill', '-s', 'KILL', unit);
-        await until(`${unit} is back`, 15_000, async () => {
-          const now = await machine.property(unit, 'MainPID');
-          return (
-            (now !== '0' && now !== before && (await machine.property(unit, 'ActiveState')) === 'active') || undefined
+    for (const [xmpp, title, hello] of [
+      ['prosody', 'Prosody', /Activated service 's2s'|c2s|Hello and welcome/],
+      ['ejabberd', 'ejabberd', /is started in the node nonode@nohost/],
+    ] as const) {
+      describe(`with ${title},`, () => {
+        const services = [`evio-${xmpp}.service`, COTURN] as const;
+
+        it('runs as services that come back when they are killed, and set up again keep running', async () => {
+          expect(await init('--xmpp', xmpp)).to.contain(
+            `${title} and coturn run as evio-${xmpp}.service and evio-coturn.service`,
           );
+          for (const unit of services) {
+            expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
+            expect(await machine.ok('systemctl', 'is-enabled', unit)).to.equal('enabled\n');
+            const before = await machine.property(unit, 'MainPID');
+            await machine.ok('systemctl', 'kill', '-s', 'KILL', unit);
+            await until(`${unit} is back`, 15_000, async () => {
+              const now = await machine.property(unit, 'MainPID');
+              return (
+                (now !== '0' && now !== before && (await machine.property(unit, 'ActiveState')) === 'active') ||
+                undefined
+              );
+            });
+            const uid = /^Uid:\s+(\d+)/m.exec(
+              await machine.ok('cat', `/proc/${await machine.property(unit, 'MainPID')}/status`),
+            );
+            expect(uid?.[1], unit).not.to.equal('0');
+          }
+          expect(await machine.property(COTURN, 'Nice')).to.equal('-10');
+          await init();
+          for (const unit of services) expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
+          expect(await machine.journal(services[0])).to.match(hello);
+          await machine.ok('systemctl', 'stop', ...services);
+          for (const unit of services) expect(await machine.property(unit, 'Result'), unit).to.equal('success');
         });
-        const uid = /^Uid:\s+(\d+)/m.exec(
-          await machine.ok('cat', `/proc/${await machine.property(unit, 'MainPID')}/status`),
-        );
-        expect(uid?.[1], unit).not.to.equal('0');
-      }
-      expect(await machine.property('evio-coturn.service', 'Nice')).to.equal('-10');
+      });
+    }
+
+    it('takes the other XMPP server in the place of the first, which is stopped and stays so', async () => {
       await init();
-      for (const unit of SERVICES) expect(await machine.property(unit, 'ActiveState'), unit).to.equal('active');
-      expect(await machine.journal('evio-prosody.service')).to.match(/Activated service 's2s'|c2s|Hello and welcome/);
-      await machine.ok('systemctl', 'stop', ...SERVICES);
-      for (const unit of SERVICES) expect(await machine.property(unit, 'Result'), unit).to.equal('success');
+      await init('--xmpp', 'ejabberd');
+      expect(await machine.property('evio-ejabberd.service', 'ActiveState')).to.equal('active');
+      expect(await machine.property('evio-prosody.service', 'ActiveState')).to.equal('inactive');
+      expect((await machine.run('systemctl', 'is-enabled', 'evio-prosody.service')).code).not.to.equal(0);
     });
   });
 });

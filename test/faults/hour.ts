@@ -7,7 +7,7 @@
 import { readdirSync } from 'node:fs';
 import type { Random } from '../../agent/src/machine.ts';
 import { watch } from '../demo/measure.ts';
-import { EVIO, pidOf, residentMb, runs } from '../demo/overlay.ts';
+import { EVIO, pidOf, residentMb, runs, serverPid } from '../demo/overlay.ts';
 import { say } from '../demo/report.ts';
 import { run, sleep } from '../demo/shell.ts';
 import { pick, seeded } from '../sim/random.ts';
@@ -22,7 +22,6 @@ import {
   note,
   outageS,
   StuckError,
-  serverPid,
   signal,
   startAgain,
   whole,
@@ -120,18 +119,18 @@ const COMMON: readonly Trouble[] = [
   {
     name: 'XMPP server held',
     on: ['server'],
-    run: async (_, random) => held(await serverPid('prosody'), random, 5, 60),
+    run: async (_, random) => held(await serverPid('xmpp'), random, 5, 60),
   },
   {
     name: 'XMPP server killed',
     on: ['server'],
-    run: async () => void process.kill(await serverPid('prosody'), 'SIGKILL'),
+    run: async () => void process.kill(await serverPid('xmpp'), 'SIGKILL'),
   },
-  { name: 'coturn held', on: ['server'], run: async (_, random) => held(await serverPid('turnserver'), random, 1, 20) },
+  { name: 'coturn held', on: ['server'], run: async (_, random) => held(await serverPid('turn'), random, 1, 20) },
   {
     name: 'coturn killed',
     on: ['server'],
-    run: async () => void process.kill(await serverPid('turnserver'), 'SIGKILL'),
+    run: async () => void process.kill(await serverPid('turn'), 'SIGKILL'),
   },
   { name: 'NAT of home1 reboots', on: HOME1, run: () => reboot('nat-home1') },
   { name: 'both NATs of lte1 reboot', on: ['lte1'], run: () => reboot('nat-lte1', 'cgn') },

@@ -13,7 +13,7 @@ import { orderedPairs, type Pair, pairName, type Watched } from '../demo/measure
 import { EVIO, enrol, type Joined, pidOf, type Server, startAgent, stopAll } from '../demo/overlay.ts';
 import { gaps } from '../demo/ping.ts';
 import { type Report, say } from '../demo/report.ts';
-import { attempt, feed, pidsIn, run, sleep, until } from '../demo/shell.ts';
+import { attempt, feed, run, sleep, until } from '../demo/shell.ts';
 
 /** `mesh`: the defaults. `ring`: one successor and no other links, so that traffic crosses nodes. */
 export type Shape = 'mesh' | 'ring';
@@ -221,17 +221,6 @@ export class LogMarks {
   since(one: Joined): readonly string[] {
     return agentLog(one).slice(this.#lines.get(one.name) ?? 0);
   }
-}
-
-/** The server's process of that kind: `prosody`, or `turnserver` (coturn). */
-export async function serverPid(kind: 'prosody' | 'turnserver'): Promise<number> {
-  for (const pid of await pidsIn('server')) {
-    const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    const words = [program, ...args.slice(0, 2)];
-    if (words.some((word) => new RegExp(`(^|/)${kind}$`).test(word)) && !words.some((word) => /setpriv$/.test(word)))
-      return pid;
-  }
-  throw new Error(`no ${kind} runs on the server`);
 }
 
 /** Says what is about to be broken. */

@@ -5,7 +5,7 @@
  *   node test/faults/main.ts [--short | --long] [--only NAME[,NAME]] [--shape mesh|ring] [--list]
  *
  * `--short` is what `make test` runs: fewer faults, shorter ones, and figures may be off by half. `--long`, of `make test-full`, adds an
- * hour of random ones.
+ * hour of random ones. XMPP=ejabberd in the environment has it in Prosody's place.
  */
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { placeCounters } from '../demo/counters.ts';
 import { build, takeDown } from '../demo/internet.ts';
-import { startServer } from '../demo/overlay.ts';
+import { startServer, XMPP, XMPP_TITLE } from '../demo/overlay.ts';
 import { Report, say } from '../demo/report.ts';
 import { FOLDER } from '../demo/shell.ts';
 import { AGENT_FAULTS } from './agents.ts';
@@ -80,9 +80,10 @@ if (chosen.length === 0) {
 }
 
 const report = new Report('faults', short);
+report.details.xmpp = XMPP;
 const children: ChildProcess[] = [];
 const dir = mkdtempSync(join(tmpdir(), FOLDER));
-// Prosody and coturn run as their own users and have to get through to their folders.
+// The servers run as their own users and have to get through to their folders.
 chmodSync(dir, 0o711);
 
 async function cleanUp(): Promise<void> {
@@ -120,7 +121,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 await takeDown();
-say(`${chosen.length} faults in a small internet of 7 nodes`);
+say(`${chosen.length} faults in a small internet of 7 nodes, with ${XMPP_TITLE}`);
 await build();
 await placeCounters();
 const server = await startServer(join(dir, 'server'));

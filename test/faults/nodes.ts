@@ -1,7 +1,7 @@
 /** Nodes go and come back, the net splits, a node forwards nothing. */
 import { byName } from '../demo/internet.ts';
 import { type Pair, type Watched, watch } from '../demo/measure.ts';
-import { EVIO, type Joined, peers, pidOf } from '../demo/overlay.ts';
+import { EVIO, type Joined, peers, pidOf, serverPid } from '../demo/overlay.ts';
 import { say } from '../demo/report.ts';
 import { attempt, feed, run, sleep } from '../demo/shell.ts';
 import {
@@ -16,7 +16,6 @@ import {
   outageS,
   relayed,
   sentOf,
-  serverPid,
   signal,
   startAgain,
   whole,
@@ -249,8 +248,8 @@ async function tincanGone(
   breaking(lab, `${how}; the XMPP server is held meanwhile`);
   const victim = node(lab, 'home2');
   const before = await pidOf(victim, 'tincan');
-  const prosody = await serverPid('prosody');
-  process.kill(prosody, 'SIGSTOP');
+  const xmpp = await serverPid('xmpp');
+  process.kill(xmpp, 'SIGSTOP');
   try {
     const watched = await watch(lab.pairs, async () => {
       await goes(victim);
@@ -269,7 +268,7 @@ async function tincanGone(
     lab.report.holds(`${name}: it is another process`, (await pidOf(victim, 'tincan')) !== before);
     await whole(lab, name, 5_000);
   } finally {
-    process.kill(prosody, 'SIGCONT');
+    process.kill(xmpp, 'SIGCONT');
   }
 }
 

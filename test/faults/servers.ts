@@ -1,8 +1,8 @@
-/** The servers go: Prosody held, without its database, with another certificate; coturn held, killed. */
+/** The servers go: the XMPP server held, without its database, with another certificate; coturn held, killed. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { watch } from '../demo/measure.ts';
-import { EVIO, initServer, type Joined, peers } from '../demo/overlay.ts';
+import { EVIO, initServer, type Joined, peers, serverPid, XMPP, XMPP_TITLE } from '../demo/overlay.ts';
 import { attempt, run, sleep, until } from '../demo/shell.ts';
 import {
   breaking,
@@ -17,7 +17,6 @@ import {
   relayed,
   relayedPair,
   sentOf,
-  serverPid,
   startAgain,
   whole,
 } from './lab.ts';
@@ -35,8 +34,8 @@ async function forgetful(one: Joined): Promise<void> {
 /** Held, not ended: no FIN, no RST, no answers. */
 async function xmppAway(lab: Lab): Promise<void> {
   const awayS = lab.short ? 15 : 60;
-  breaking(lab, `Prosody is held (SIGSTOP) for ${awayS} s; ${NEIGHBOURS.join(' and ')} start anew meanwhile`);
-  const pid = await serverPid('prosody');
+  breaking(lab, `${XMPP_TITLE} is held (SIGSTOP) for ${awayS} s; ${NEIGHBOURS.join(' and ')} start anew meanwhile`);
+  const pid = await serverPid('xmpp');
   const heldAt = performance.now();
   process.kill(pid, 'SIGSTOP');
   try {
@@ -71,11 +70,11 @@ async function silentAbout(lab: Lab, marks: LogMarks, what: RegExp, withinMs: nu
 }
 
 async function databaseLost(lab: Lab): Promise<void> {
-  breaking(lab, 'Prosody is killed and its database deleted; the administrator restores accounts and room');
+  breaking(lab, `${XMPP_TITLE} is killed and its database deleted; the administrator restores accounts and room`);
   const marks = new LogMarks(lab.nodes);
   const watched = await watch(lab.pairs, async () => {
-    process.kill(await serverPid('prosody'), 'SIGKILL');
-    const data = join(lab.server.dir, 'prosody/data');
+    process.kill(await serverPid('xmpp'), 'SIGKILL');
+    const data = join(lab.server.dir, XMPP, 'data');
     for (const entry of readdirSync(data)) rmSync(join(data, entry), { recursive: true });
     await silentAbout(lab, marks, ACCOUNT, 60_000);
     // Long enough for several attempts, which must not say it again.
@@ -104,19 +103,19 @@ async function databaseLost(lab: Lab): Promise<void> {
   await whole(lab, 'XMPP database restored', 5_000);
 }
 
-/** SHA-256 of the certificate that Prosody shows. */
+/** SHA-256 of the certificate that the XMPP server shows. */
 async function shownCertificate(): Promise<string> {
   const ask = 'openssl s_client -connect 203.0.113.10:5223 -servername evio.example </dev/null 2>/dev/null';
   return (await attempt('server', ['sh', '-c', `${ask} | openssl x509 -noout -fingerprint -sha256`])).stdout.trim();
 }
 
 async function certificateChanged(lab: Lab): Promise<void> {
-  breaking(lab, 'Prosody gets another certificate of the same authority, and is restarted');
+  breaking(lab, `${XMPP_TITLE} gets another certificate of the same authority, and is restarted`);
   const before = await shownCertificate();
   const marks = new LogMarks(lab.nodes);
   const watched = await watch(lab.pairs, async () => {
     await initServer(lab.server.dir);
-    process.kill(await serverPid('prosody'), 'SIGTERM');
+    process.kill(await serverPid('xmpp'), 'SIGTERM');
     const restarted = performance.now();
     const silent = await silentAbout(lab, marks, JOINED, 45_000);
     lab.report.atMost(
@@ -148,7 +147,7 @@ async function notRelayed(lab: Lab): Promise<readonly string[]> {
 async function coturnGone(lab: Lab, name: string, breaks: (pid: number) => Promise<void>): Promise<void> {
   await until('relayed pairs have their tunnels', 30_000, async () => (await notRelayed(lab)).length === 0, 1_000);
   const watched = await watch(lab.pairs, async () => {
-    await breaks(await serverPid('turnserver'));
+    await breaks(await serverPid('turn'));
     await sleep(3_000);
   });
   const back = performance.now();

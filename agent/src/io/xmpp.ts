@@ -329,18 +329,22 @@ export class XmppRoom {
 function joinError(stanza: Element, { room, username, domain }: XmppRoomOptions): XmppError {
   const error = stanzaError(stanza);
   const jid = `${username}@${domain}`;
+  const missing = () =>
+    new XmppError(
+      'room-missing',
+      `the room ${room} does not exist (${error.message}): make it with "evio overlay restore"`,
+    );
   switch (error.condition) {
     case 'registration-required':
       return new XmppError('not-a-member', `${jid} is not a member of ${room}: enrol the node again`);
     case 'forbidden':
+      // Of ejabberd, where a room is missing that the node may not make; XEP-0045 has "not-allowed" for it.
+      if (/room creation is denied/i.test(error.message)) return missing();
       return new XmppError('not-a-member', `${room} does not let ${jid} in (${error.message})`);
     case 'not-allowed':
     case 'item-not-found':
     case 'remote-server-not-found':
-      return new XmppError(
-        'room-missing',
-        `the room ${room} does not exist (${error.message}): make it with "evio overlay restore"`,
-      );
+      return missing();
     case 'conflict':
       return new XmppError('refused', `${room}: another account uses the node id of ${jid} as its nickname`);
     default:

@@ -10,6 +10,8 @@ import {
   parsePortRange,
   parseServerAddress,
   type ServerSettings,
+  XMPP_NAMES,
+  XMPP_TITLES,
 } from '../server/settings.ts';
 import { type Command, command } from './command.ts';
 
@@ -29,6 +31,10 @@ const initOptions = (yargs: Argv) =>
       demandOption: true,
       describe:
         "The server's address, or PUBLIC/LOCAL behind a one-to-one NAT; give two, and nodes can tell their NAT's type",
+    })
+    .option('xmpp', {
+      choices: XMPP_NAMES,
+      describe: 'The XMPP server; once chosen it stays until another is given [default: prosody]',
     })
     .option('dir', DIR)
     .option('foreground', {
@@ -90,6 +96,7 @@ async function init(args: InitArgs, io: Io): Promise<void> {
     throw new UsageError('--cert and --key go together: a certificate and its private key; give both or neither');
   const { layout, settings } = await initServer({
     dir: args.dir,
+    xmpp: args.xmpp,
     install: args.install,
     certificate: args.cert,
     key: args.key,
@@ -118,6 +125,7 @@ async function init(args: InitArgs, io: Io): Promise<void> {
 function report(layout: ServerLayout, settings: ServerSettings, started: boolean) {
   return {
     dir: layout.dir,
+    xmpp: settings.xmpp,
     domain: settings.domain,
     addresses: settings.addresses.map((a) => a.public),
     admin: layout.admin,
@@ -127,7 +135,7 @@ function report(layout: ServerLayout, settings: ServerSettings, started: boolean
 
 function reportText(done: ReturnType<typeof report>): string {
   const next = done.started
-    ? 'Prosody and coturn run as evio-prosody.service and evio-coturn.service'
+    ? `${XMPP_TITLES[done.xmpp]} and coturn run as evio-${done.xmpp}.service and evio-coturn.service`
     : `start both with: evio server run --dir ${done.dir}`;
   const hint =
     done.addresses.length === 1
@@ -139,7 +147,7 @@ function reportText(done: ReturnType<typeof report>): string {
 export const serverCommands: readonly Command[] = [
   command({
     path: 'server init',
-    describe: 'Set up Prosody (XMPP) and coturn (STUN, TURN) on this machine',
+    describe: 'Set up Prosody or ejabberd (XMPP) and coturn (STUN, TURN) on this machine',
     options: initOptions,
     run: init,
   }),

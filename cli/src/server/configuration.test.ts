@@ -1,14 +1,24 @@
 import { expect } from 'chai';
 import { coturnConfig } from './coturn.ts';
+import { ejabberdConfig, yamlString } from './ejabberd.ts';
 import { layoutOf } from './layout.ts';
 import { luaString, prosodyConfig } from './prosody.ts';
 import { RestartDelay } from './restart.ts';
 import { servicesOf } from './services.ts';
-import { adminFileOf, parseDomain, parsePortRange, parseServerAddress, type ServerSettings } from './settings.ts';
+import {
+  adminFileOf,
+  parseDomain,
+  parsePortRange,
+  parseServerAddress,
+  type ServerSettings,
+  serverSettings,
+} from './settings.ts';
 import { unitText } from './systemd.ts';
+import { xmppPlaceOf } from './xmpp-server.ts';
 
 const SETTINGS: ServerSettings = {
   apiVersion: 'evio-server/1',
+  xmpp: 'prosody',
   domain: 'evio.example',
   addresses: [
     { public: '203.0.113.10', local: '10.0.0.5' },
@@ -24,14 +34,10 @@ const SETTINGS: ServerSettings = {
   turnSecret: 's'.repeat(32),
 };
 
+const PLACE = xmppPlaceOf('/s', 'prosody');
+
 describe("Prosody's configuration", () => {
-  const text = prosodyConfig(SETTINGS, {
-    data: '/d',
-    modules: '/m',
-    certificates: '/c',
-    certificate: '/c/x',
-    key: '/c/y',
-  });
+  const text = prosodyConfig(SETTINGS, PLACE);
 
   it('opens no port but the two for clients', () => {
     for (const closed of ['s2s_ports = { }', 'http_ports = { }', 'https_ports = { }', 'component_ports = { }']) {
@@ -56,6 +62,39 @@ describe("Prosody's configuration", () => {
 
   it('holds any text as a Lua string that cannot end early', () => {
     expect(luaString('a"b\\c\nd\0é')).to.equal('"a\\034b\\092c\\010d\\000\\195\\169"');
+  });
+});
+
+describe("ejabberd's configuration", () => {
+  const text = ejabberdConfig({ ...SETTINGS, xmpp: 'ejabberd' }, xmppPlaceOf('/s', 'ejabberd'));
+
+  it('opens no port but the two for clients, on each address', () => {
+    expect([...text.matchAll(/^ {4}(ip|port|module|tls|starttls_required): (.*)$/gm)].map((m) => m[2])).to.deep.equal(
+      ['"10.0.0.5"', '"2001:db8::10"'].flatMap((ip) => [
+        ...['ejabberd_c2s', ip, '5223', 'true'],
+        ...['ejabberd_c2s', ip, '5222', 'true'],
+      ]),
+    );
+    expect(text)
+      .to.contain('s2s_access: none')
+      .and.not.to.match(/ejabberd_http|ejabberd_s2s_in|ejabberd_service/);
+  });
+
+  it('takes no password in clear, keeps none, and makes no account for strangers', () => {
+    expect(text)
+      .to.contain('auth_password_format: scram')
+      .and.to.match(/disable_sasl_mechanisms: \[PLAIN, /);
+    expect(text).not.to.contain('mod_register').and.not.to.contain('mod_http');
+    const other = ejabberdConfig({ ...SETTINGS, admin: { username: 'a', password: 'an uncommon word' } }, PLACE);
+    expect(other).not.to.contain('an uncommon word');
+  });
+
+  it('tells nodes the public address of the relay', () => {
+    expect(text).to.contain('{host: "203.0.113.10", port: 3478, type: turn, transport: udp, restricted: true}');
+  });
+
+  it('holds any text as a YAML string', () => {
+    expect(yamlString('a"b\\c\nd\u0085\u2028é: #')).to.equal('"a\\"b\\\\c\\nd\\u0085\\u2028é: #"');
   });
 });
 
@@ -97,9 +136,9 @@ describe('the settings of a server', () => {
   });
 
   it('become units that run without rights and write to their own data only', () => {
-    const [prosody, coturn] = servicesOf(layoutOf('/etc/evio/a server'), SETTINGS).map((s) =>
-      unitText(s, layoutOf('/etc/evio/a server')),
-    );
+    const unitsOf = (settings: ServerSettings) =>
+      servicesOf(layoutOf('/etc/evio/a server', settings.xmpp), settings).map((service) => unitText(service));
+    const [prosody, coturn] = unitsOf(SETTINGS);
     expect(prosody).to.contain('User=prosody').and.to.contain('ReadWritePaths="/etc/evio/a server/prosody/data"');
     expect(prosody).to.contain(
       'ExecStart=/usr/bin/prosody "-F" "--config" "/etc/evio/a server/prosody/prosody.cfg.lua"',
@@ -108,6 +147,17 @@ describe('the settings of a server', () => {
       .to.contain('User=turnserver')
       .and.to.contain('CapabilityBoundingSet=\n')
       .and.not.to.contain('ReadWrite');
+    const [ejabberd] = unitsOf({ ...SETTINGS, xmpp: 'ejabberd' });
+    expect(ejabberd).to.contain('User=ejabberd').and.to.contain('ReadWritePaths="/etc/evio/a server/ejabberd/data"');
+    expect(ejabberd)
+      .to.contain('Environment="EJABBERD_CONFIG_PATH=/etc/evio/a server/ejabberd/ejabberd.yml"')
+      .and.to.match(/^ExecStart=\/usr\/bin\/erl "-noinput" /m)
+      .and.not.to.match(/s?name"|cookie/);
+  });
+
+  it('that were written before there was a choice are of Prosody', () => {
+    const { xmpp: _, ...before } = SETTINGS;
+    expect(serverSettings.parse(before).xmpp).to.equal('prosody');
   });
 });
 

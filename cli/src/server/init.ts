@@ -5,19 +5,20 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Failure, UsageError } from '../failure.ts';
 import { installed, mustRun, run } from '../process.ts';
-import { putAccount } from './account.ts';
 import { coturnConfig } from './coturn.ts';
-import { layoutOf, putDirectory, putFile, readJson, type ServerLayout } from './layout.ts';
-import { prosodyConfig, TURN_NAMES_MODULE } from './prosody.ts';
-import { adminFileOf, type ServerSettings, serverSettings } from './settings.ts';
+import { layoutOf, putDirectory, putFile, readJson, type ServerLayout, settingsFile } from './layout.ts';
+import { adminFileOf, type ServerSettings, serverSettings, type XmppName } from './settings.ts';
 import { makeTls, takeTls } from './tls.ts';
-import { barrier, INSTALL, modeText, type User, userOf } from './users.ts';
+import { barrier, installCommand, modeText, type User, userOf } from './users.ts';
+import { XMPP_SERVERS, type XmppServer } from './xmpp-server.ts';
 
 /** Settings but the secrets, which are made here or kept. */
-export type ServerOptions = Omit<ServerSettings, 'apiVersion' | 'admin' | 'turnSecret'>;
+export type ServerOptions = Omit<ServerSettings, 'apiVersion' | 'xmpp' | 'admin' | 'turnSecret'>;
 
 export interface InitOptions {
   readonly dir: string;
+  /** Left out: the one that was chosen before, or Prosody. */
+  readonly xmpp: XmppName | undefined;
   readonly server: ServerOptions;
   readonly certificate: string | undefined;
   readonly key: string | undefined;
@@ -32,10 +33,12 @@ export async function initServer(
 ): Promise<{ readonly layout: ServerLayout; readonly settings: ServerSettings }> {
   if (process.getuid?.() !== 0)
     throw new Failure('evio server init writes files of other users: run it as root (sudo)');
-  await ensurePackages(options.install);
-  const [prosody, turn] = await Promise.all([userOf('prosody'), userOf('turnserver')]);
-  const layout = layoutOf(resolve(options.dir));
-  const before = readJson(layout.settings, serverSettings, 'give another --dir, or remove it to begin anew');
+  const dir = resolve(options.dir);
+  const before = readJson(settingsFile(dir), serverSettings, 'give another --dir, or remove it to begin anew');
+  const xmpp = XMPP_SERVERS[options.xmpp ?? before?.xmpp ?? 'prosody'];
+  await ensurePackages(xmpp, options.install);
+  const [owner, turn] = await Promise.all([userOf(xmpp.user, xmpp), userOf('turnserver', xmpp)]);
+  const layout = layoutOf(dir, xmpp.name);
   if (before !== undefined && before.domain !== options.server.domain) {
     throw new UsageError(
       `--domain: ${layout.dir} is set up for ${before.domain}; give another --dir for ${options.server.domain}`,
@@ -43,6 +46,7 @@ export async function initServer(
   }
   const settings: ServerSettings = {
     apiVersion: 'evio-server/1',
+    xmpp: xmpp.name,
     ...options.server,
     admin: before?.admin ?? { username: ADMIN, password: secret() },
     turnSecret: before?.turnSecret ?? secret(),
@@ -52,16 +56,18 @@ export async function initServer(
     options.certificate === undefined || options.key === undefined
       ? undefined
       : takeTls(options.certificate, options.key, settings.domain);
-  refuseBarrier(layout, [prosody, turn]);
-  makeDirectories(layout, prosody, turn);
+  refuseBarrier(layout, [owner, turn]);
+  makeDirectories(layout, owner, turn);
   putFile(layout.settings, `${JSON.stringify(settings, null, 2)}\n`, 0o600);
   const tls = brought ?? (await makeTls(layout.ca, settings.domain));
-  copyFor(prosody, tls.certificate, layout.certificate);
-  copyFor(prosody, tls.key, layout.key);
-  putFile(layout.prosodyConfig, prosodyConfig(settings, { ...layout, certificates: layout.prosody }), 0o640, prosody);
-  putFile(`${layout.modules}/mod_evio_turn_names.lua`, TURN_NAMES_MODULE, 0o644);
+  copyFor(owner, tls.certificate, layout.xmpp.certificate);
+  copyFor(owner, tls.key, layout.xmpp.key);
+  for (const { path, text } of xmpp.files(layout.xmpp, settings)) {
+    if (dirname(path) !== layout.xmpp.dir) putDirectory(dirname(path), 0o750, { uid: 0, gid: owner.gid });
+    putFile(path, text, 0o640, owner);
+  }
   putFile(layout.coturnConfig, coturnConfig(settings), 0o640, turn);
-  await putAccount(layout.prosodyConfig, `${settings.admin.username}@${settings.domain}`, settings.admin.password);
+  await xmpp.putAdmin?.(layout.xmpp, settings);
   putFile(layout.admin, `${JSON.stringify(adminFileOf(settings, tls.ca), null, 2)}\n`, 0o600);
   return { layout, settings };
 }
@@ -69,12 +75,15 @@ export async function initServer(
 /** apt-get starts what it installs unless this file says no (invoke-rc.d(8), POLICY). */
 const POLICY = '/usr/sbin/policy-rc.d';
 
-async function ensurePackages(install: boolean): Promise<void> {
-  const missing = Object.entries({ prosody: 'prosody', turnserver: 'coturn', openssl: 'openssl' })
+async function ensurePackages(xmpp: XmppServer, install: boolean): Promise<void> {
+  const missing = Object.entries({ [xmpp.proof]: xmpp.debianPackage, turnserver: 'coturn', openssl: 'openssl' })
     .filter(([program]) => !installed(program))
     .map(([, debianPackage]) => debianPackage);
   if (missing.length === 0) return;
-  if (!install) throw new Failure(`not installed: ${missing.join(', ')}; run: ${INSTALL} (or give --install)`);
+  if (!install)
+    throw new Failure(`not installed: ${missing.join(', ')}; run: ${installCommand(xmpp)} (or give --install)`);
+  // One that was there before is somebody's: epmd is of every Erlang program.
+  const units = [...xmpp.packageUnits, 'coturn.service'].filter((unit) => !existsSync(`/lib/systemd/system/${unit}`));
   const own = !existsSync(POLICY);
   if (own) putFile(POLICY, '#!/bin/sh\nexit 101\n', 0o755);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -86,15 +95,14 @@ async function ensurePackages(install: boolean): Promise<void> {
   } finally {
     if (own) rmSync(POLICY, { force: true });
   }
-  // The packages' own services would take the same ports at the next boot.
-  if (installed('systemctl')) await run('systemctl', ['disable', 'prosody.service', 'coturn.service']);
+  // The packages' own services would take the same ports at the next boot, or others.
+  if (units.length > 0 && installed('systemctl')) await run('systemctl', ['disable', ...units]);
 }
 
-function makeDirectories(layout: ServerLayout, prosody: User, turn: User): void {
+function makeDirectories(layout: ServerLayout, owner: User, turn: User): void {
   putDirectory(layout.dir, 0o755);
-  putDirectory(layout.prosody, 0o750, { uid: 0, gid: prosody.gid });
-  putDirectory(layout.modules, 0o755);
-  putDirectory(layout.data, 0o700, prosody);
+  putDirectory(layout.xmpp.dir, 0o750, { uid: 0, gid: owner.gid });
+  putDirectory(layout.xmpp.data, 0o700, owner);
   putDirectory(layout.coturn, 0o750, { uid: 0, gid: turn.gid });
 }
 

@@ -6,6 +6,7 @@
  *     ca/                    our own authority, when no certificate was brought; root only
  *     prosody/               configuration, modules, certificate: root's, readable by prosody
  *     prosody/data/          accounts and rooms: prosody's
+ *     ejabberd/              the same of ejabberd, where that was chosen
  *     coturn/turnserver.conf root's, readable by turnserver
  */
 
@@ -14,7 +15,9 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { makeDirectory, systemReason } from '../../../agent/src/io/system-error.ts';
 import { Failure } from '../failure.ts';
+import type { XmppName } from './settings.ts';
 import type { User } from './users.ts';
+import { type XmppPlace, xmppPlaceOf } from './xmpp-server.ts';
 
 export const DEFAULT_SERVER_DIR = '/etc/evio/server';
 
@@ -23,30 +26,22 @@ export interface ServerLayout {
   readonly settings: string;
   readonly admin: string;
   readonly ca: string;
-  readonly prosody: string;
-  readonly prosodyConfig: string;
-  readonly modules: string;
-  readonly data: string;
-  readonly certificate: string;
-  readonly key: string;
+  readonly xmpp: XmppPlace;
   readonly coturn: string;
   readonly coturnConfig: string;
 }
 
-export function layoutOf(dir: string): ServerLayout {
-  const prosody = join(dir, 'prosody');
+/** Where the choice of XMPP server is remembered, among others. */
+export const settingsFile = (dir: string): string => join(dir, 'server.json');
+
+export function layoutOf(dir: string, xmpp: XmppName): ServerLayout {
   const coturn = join(dir, 'coturn');
   return {
     dir,
-    settings: join(dir, 'server.json'),
+    settings: settingsFile(dir),
     admin: join(dir, 'admin.json'),
     ca: join(dir, 'ca'),
-    prosody,
-    prosodyConfig: join(prosody, 'prosody.cfg.lua'),
-    modules: join(prosody, 'modules'),
-    data: join(prosody, 'data'),
-    certificate: join(prosody, 'server.crt'),
-    key: join(prosody, 'server.key'),
+    xmpp: xmppPlaceOf(dir, xmpp),
     coturn,
     coturnConfig: join(coturn, 'turnserver.conf'),
   };

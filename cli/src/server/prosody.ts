@@ -1,15 +1,14 @@
 /** Prosody's configuration, hardened: only TLS, only SCRAM, no registration, no other servers, nothing a node does not use. */
 
+import { join } from 'node:path';
+import { Failure } from '../failure.ts';
+import { run } from '../process.ts';
 import { conferenceOf, type ServerSettings } from './settings.ts';
+import { installCommand } from './users.ts';
+import type { XmppPlace, XmppServer } from './xmpp-server.ts';
 
-export interface ProsodyPaths {
-  readonly data: string;
-  readonly modules: string;
-  /** The directory both lie in. */
-  readonly certificates: string;
-  readonly certificate: string;
-  readonly key: string;
-}
+const configOf = (place: XmppPlace): string => join(place.dir, 'prosody.cfg.lua');
+const modulesOf = (place: XmppPlace): string => join(place.dir, 'modules');
 
 /** A Lua string literal. Everything that is not plain ASCII goes as a decimal escape (Lua 5.4 manual §3.1). */
 export function luaString(text: string): string {
@@ -24,15 +23,15 @@ export function luaString(text: string): string {
 
 const list = (texts: readonly string[]): string => `{ ${texts.map(luaString).join(', ')} }`;
 
-export function prosodyConfig(settings: ServerSettings, paths: ProsodyPaths): string {
+export function prosodyConfig(settings: ServerSettings, place: XmppPlace): string {
   const { domain, ports, admin } = settings;
   const interfaces = list(settings.addresses.map((a) => a.local));
   const relay = settings.addresses[0]?.public ?? '';
   return `-- Written by "evio server init", which writes it anew each time it runs.
 -- Nodes meet here; no traffic of the overlay goes through this server.
 
-data_path = ${luaString(paths.data)}
-plugin_paths = { ${luaString(paths.modules)} }
+data_path = ${luaString(place.data)}
+plugin_paths = { ${luaString(modulesOf(place))} }
 pidfile = nil
 log = { { levels = { min = "info" }, to = "console" } }
 
@@ -46,10 +45,10 @@ http_ports = { }
 https_ports = { }
 c2s_require_encryption = true
 allow_unencrypted_plain_auth = false
-certificates = ${luaString(paths.certificates)}
+certificates = ${luaString(place.dir)}
 ssl = {
-  certificate = ${luaString(paths.certificate)};
-  key = ${luaString(paths.key)};
+  certificate = ${luaString(place.certificate)};
+  key = ${luaString(place.key)};
   protocol = "tlsv1_2+";
 }
 
@@ -105,7 +104,7 @@ Component ${luaString(conferenceOf(domain))} "muc"
  * mod_turn_external gives everybody who asks in one second the same user name. coturn's quota counts by user, so this puts
  * the account's name into it: `expiry:account`, the form coturn takes apart (draft-uberti-behave-turn-rest-00).
  */
-export const TURN_NAMES_MODULE = `-- Written by "evio server init".
+const TURN_NAMES_MODULE = `-- Written by "evio server init".
 -- Puts the account's name into its TURN credentials, so that coturn's user-quota counts one node.
 local hmac_sha1 = require "util.hashes".hmac_sha1;
 local base64 = require "util.encodings".base64;
@@ -127,3 +126,37 @@ end
 module:hook("external_service/services", name);
 module:hook("external_service/credentials", name);
 `;
+
+/**
+ * `prosodyctl adduser` reads the password twice from its input, so it stands in no process list. For an account that is
+ * there it fails, and `passwd` does the same for it.
+ */
+async function putAdmin(place: XmppPlace, { admin, domain }: ServerSettings): Promise<void> {
+  const jid = `${admin.username}@${domain}`;
+  const input = `${admin.password}\n${admin.password}\n`;
+  let last = '';
+  for (const verb of ['adduser', 'passwd']) {
+    const missing = `run: ${installCommand(prosody)}`;
+    const done = await run('prosodyctl', ['--config', configOf(place), verb, jid], { input, missing });
+    if (done.code === 0) return;
+    last = (done.stdout + done.stderr).trim().split('\n').at(-1) ?? '';
+  }
+  throw new Failure(`cannot make the account ${jid}: prosodyctl said: ${last}`);
+}
+
+export const prosody: XmppServer = {
+  name: 'prosody',
+  debianPackage: 'prosody',
+  packageUnits: ['prosody.service'],
+  proof: 'prosody',
+  program: 'prosody',
+  user: 'prosody',
+  files: (place, settings) => [
+    { path: configOf(place), text: prosodyConfig(settings, place) },
+    { path: join(modulesOf(place), 'mod_evio_turn_names.lua'), text: TURN_NAMES_MODULE },
+  ],
+  arguments: (place) => ['-F', '--config', configOf(place)],
+  environment: () => ({}),
+  putAdmin,
+  matters: (line) => /\b(warn|error)\b/.test(line) && !/lua-unbound|Received SIGTERM/.test(line),
+};

@@ -15,7 +15,7 @@ export interface TlsPlace {
   readonly certificates: Iterable<string>;
 }
 
-/** Whether Prosody shows its certificate. */
+/** Whether the XMPP server shows its certificate. */
 export function tlsAnswers({ host, port, domain, certificates }: TlsPlace): Promise<boolean> {
   const wanted = [...certificates].map((pem) => new X509Certificate(pem).fingerprint256);
   return new Promise((resolve) => {

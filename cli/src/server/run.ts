@@ -5,16 +5,17 @@ import { resolve } from 'node:path';
 import { raisePriority } from '../../../agent/src/io/priority.ts';
 import { Failure } from '../failure.ts';
 import { installed } from '../process.ts';
-import { layoutOf, readJson } from './layout.ts';
+import { layoutOf, readJson, settingsFile } from './layout.ts';
 import { portProblem } from './ready.ts';
 import { RestartDelay } from './restart.ts';
 import { type Service, servicesOf } from './services.ts';
 import { serverSettings } from './settings.ts';
-import { INSTALL } from './users.ts';
+import { installCommand } from './users.ts';
+import { XMPP_SERVERS } from './xmpp-server.ts';
 
 const READY_MS = 20_000;
 const ASK_EVERY_MS = 100;
-/** Prosody ends its streams first; coturn at once. */
+/** An XMPP server ends its streams first; coturn ends at once. */
 const STOP_MS = 5_000;
 
 export type Say = (line: string) => void;
@@ -22,12 +23,14 @@ export type Say = (line: string) => void;
 export async function runServer(dir: string, verbose: boolean, say: Say): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Failure('evio server run starts servers as their own users: run it as root (sudo)');
-  const layout = layoutOf(resolve(dir));
-  const settings = readJson(layout.settings, serverSettings, 'run evio server init again');
+  const place = resolve(dir);
+  const settings = readJson(settingsFile(place), serverSettings, 'run evio server init again');
   if (settings === undefined)
-    throw new Failure(`there is no server in ${layout.dir}; run evio server init --dir ${layout.dir} first`);
-  for (const program of ['prosody', 'turnserver', 'setpriv']) {
-    if (!installed(program)) throw new Failure(`${program} is not installed; run: ${INSTALL}`);
+    throw new Failure(`there is no server in ${place}; run evio server init --dir ${place} first`);
+  const layout = layoutOf(place, settings.xmpp);
+  const xmpp = XMPP_SERVERS[settings.xmpp];
+  for (const program of [xmpp.proof, 'turnserver', 'setpriv']) {
+    if (!installed(program)) throw new Failure(`${program} is not installed; run: ${installCommand(xmpp)}`);
   }
   const services = servicesOf(layout, settings);
   for (const { protocol, address, port } of services.flatMap((s) => s.ports)) {
@@ -65,7 +68,7 @@ class Keeper {
   }
 
   start(): void {
-    const { user, command } = this.#service;
+    const { user, command, environment } = this.#service;
     const started = performance.now();
     // In a process group of its own, so that Ctrl-C reaches it through us; and never left behind: the kernel ends it with us.
     const child = spawn(
@@ -86,7 +89,7 @@ class Keeper {
         cwd: '/',
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
-        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', ...environment },
       },
     );
     this.#child = child;

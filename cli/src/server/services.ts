@@ -4,11 +4,15 @@ import { readFileSync } from 'node:fs';
 import type { ServerLayout } from './layout.ts';
 import { stunAnswers, tlsAnswers } from './ready.ts';
 import type { ServerSettings } from './settings.ts';
+import { XMPP_SERVERS } from './xmpp-server.ts';
 
 export interface Service {
   readonly name: string;
   readonly user: string;
   readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The directory it may write to. */
+  readonly writes?: string;
   /** Nodes' traffic goes through it: it comes before what else wants the processor. */
   readonly carriesTraffic: boolean;
   /** Where it answers, for the line that says it is ready. */
@@ -23,32 +27,36 @@ export interface Service {
 
 export function servicesOf(layout: ServerLayout, settings: ServerSettings): readonly Service[] {
   const { ports, domain } = settings;
+  const xmpp = XMPP_SERVERS[settings.xmpp];
   const locals = settings.addresses.map((a) => a.local);
   const all = async (asks: readonly Promise<boolean>[]): Promise<boolean> => (await Promise.all(asks)).every(Boolean);
   return [
     {
-      name: 'prosody',
-      user: 'prosody',
-      command: ['prosody', '-F', '--config', layout.prosodyConfig],
+      name: xmpp.name,
+      user: xmpp.user,
+      command: [xmpp.program, ...xmpp.arguments(layout.xmpp)],
+      environment: xmpp.environment(layout.xmpp),
+      writes: layout.xmpp.data,
       carriesTraffic: false,
       places: `XMPP for ${domain} on ${locals.join(', ')} ports ${ports.tls} (TLS) and ${ports.starttls} (STARTTLS)`,
       ports: locals.flatMap((address) =>
         [ports.tls, ports.starttls].map((port) => ({ protocol: 'tcp' as const, address, port })),
       ),
       readiness: () => {
-        // Another one may be installed between the start and Prosody's look at the file.
+        // Another one may be installed between the start and the server's look at the file.
         const certificates = new Set<string>();
         return () => {
-          certificates.add(readFileSync(layout.certificate, 'utf8'));
+          certificates.add(readFileSync(layout.xmpp.certificate, 'utf8'));
           return all(locals.map((host) => tlsAnswers({ host, port: ports.tls, domain, certificates })));
         };
       },
-      matters: (line) => /\b(warn|error)\b/.test(line) && !/lua-unbound|Received SIGTERM/.test(line),
+      matters: xmpp.matters,
     },
     {
       name: 'coturn',
       user: 'turnserver',
       command: ['turnserver', '-c', layout.coturnConfig],
+      environment: {},
       carriesTraffic: true,
       places: `STUN and TURN on ${locals.join(', ')} UDP ports ${ports.turn} and ${ports.turn + 1}`,
       ports: locals.flatMap((address) =>

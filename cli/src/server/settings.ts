@@ -12,10 +12,17 @@ export interface ServerAddress {
   readonly local: string;
 }
 
+/** Prosody is the default, also of settings that were written when there was no choice. */
+export const XMPP_NAMES = ['prosody', 'ejabberd'] as const;
+export type XmppName = (typeof XMPP_NAMES)[number];
+/** As their makers write them. */
+export const XMPP_TITLES: Readonly<Record<XmppName, string>> = { prosody: 'Prosody', ejabberd: 'ejabberd' };
+
 const port = z.int().min(1).max(65535);
 
 export const serverSettings = z.strictObject({
   apiVersion: z.literal('evio-server/1'),
+  xmpp: z.enum(XMPP_NAMES).default('prosody'),
   domain: z.string(),
   addresses: z.array(z.strictObject({ public: z.string(), local: z.string() })).min(1),
   ports: z.strictObject({ starttls: port, tls: port, turn: port, relayMin: port, relayMax: port }),
@@ -27,7 +34,7 @@ export const serverSettings = z.strictObject({
   nodeQuota: z.int().min(1),
   totalQuota: z.int().min(1),
   admin: z.strictObject({ username: z.string(), password: z.string() }),
-  /** Shared by Prosody and coturn; no node ever holds it. */
+  /** Shared by the XMPP server and coturn; no node ever holds it. */
   turnSecret: z.string().min(32),
 });
 export type ServerSettings = z.infer<typeof serverSettings>;

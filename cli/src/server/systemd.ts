@@ -1,13 +1,13 @@
 /** Both servers as systemd services of our own, beside the packages' ones, whose configuration stays as it is. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { TRAFFIC_NICE } from '../../../agent/src/io/priority.ts';
 import { Failure } from '../failure.ts';
 import { mustRun, run } from '../process.ts';
 import { putFile, type ServerLayout } from './layout.ts';
 import { portProblem } from './ready.ts';
 import { type Service, servicesOf } from './services.ts';
-import type { ServerSettings } from './settings.ts';
+import { type ServerSettings, XMPP_NAMES } from './settings.ts';
 
 const UNITS = '/etc/systemd/system';
 const READY_MS = 20_000;
@@ -21,9 +21,12 @@ const unitName = (service: Service): string => `evio-${service.name}.service`;
 export const quoted = (text: string): string =>
   `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
 
-export function unitText(service: Service, layout: ServerLayout): string {
+export function unitText(service: Service): string {
   const [program, ...args] = service.command;
-  const writable = service.name === 'prosody' ? `ReadWritePaths=${quoted(layout.data)}\n` : '';
+  const writable = service.writes === undefined ? '' : `ReadWritePaths=${quoted(service.writes)}\n`;
+  const environment = Object.entries(service.environment)
+    .map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}\n`)
+    .join('');
   // Nice counts within a control group, the weight between them.
   const priority = service.carriesTraffic ? `Nice=${TRAFFIC_NICE}\nCPUWeight=1000\n` : '';
   return `# Written by "evio server init".
@@ -35,7 +38,7 @@ Wants=network-online.target
 [Service]
 User=${service.user}
 Group=${service.user}
-ExecStart=/usr/bin/${program} ${args.map(quoted).join(' ')}
+${environment}ExecStart=/usr/bin/${program} ${args.map(quoted).join(' ')}
 Restart=always
 RestartSec=2
 ${priority}NoNewPrivileges=yes
@@ -59,7 +62,8 @@ WantedBy=multi-user.target
 /** Writes, enables and (re)starts both units, and waits until both servers answer. */
 export async function installUnits(layout: ServerLayout, settings: ServerSettings): Promise<void> {
   const services = servicesOf(layout, settings);
-  for (const service of services) putFile(`${UNITS}/${unitName(service)}`, unitText(service, layout), 0o644);
+  for (const name of XMPP_NAMES) if (name !== settings.xmpp) await removeUnit(`evio-${name}.service`);
+  for (const service of services) putFile(`${UNITS}/${unitName(service)}`, unitText(service), 0o644);
   await mustRun('systemd does not take the units', 'systemctl', ['daemon-reload']);
   for (const service of services) {
     await run('systemctl', ['stop', unitName(service)]);
@@ -71,6 +75,14 @@ export async function installUnits(layout: ServerLayout, settings: ServerSetting
     await mustRun(`cannot start ${unitName(service)}`, 'systemctl', ['enable', '--now', unitName(service)]);
   }
   for (const service of services) await awaitReady(service);
+}
+
+/** Of the XMPP server that was chosen before: its port is the other one's now. Its folder stays. */
+async function removeUnit(unit: string): Promise<void> {
+  const file = `${UNITS}/${unit}`;
+  if (!existsSync(file)) return;
+  await mustRun(`cannot stop ${unit}`, 'systemctl', ['disable', '--now', unit]);
+  rmSync(file, { force: true });
 }
 
 async function awaitReady(service: Service): Promise<void> {

@@ -4,6 +4,7 @@ import { lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Failure } from '../failure.ts';
 import { run } from '../process.ts';
+import type { XmppServer } from './xmpp-server.ts';
 
 export interface User {
   readonly name: string;
@@ -11,15 +12,16 @@ export interface User {
   readonly gid: number;
 }
 
-export async function userOf(name: string): Promise<User> {
+export async function userOf(name: string, xmpp: XmppServer): Promise<User> {
   const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]);
   if (uid.code !== 0 || gid.code !== 0) {
-    throw new Failure(`there is no user ${name}, which its Debian package makes; run: ${INSTALL}`);
+    throw new Failure(`there is no user ${name}, which its Debian package makes; run: ${installCommand(xmpp)}`);
   }
   return { name, uid: Number(uid.stdout), gid: Number(gid.stdout) };
 }
 
-export const INSTALL = 'apt-get install --no-install-recommends prosody coturn openssl';
+export const installCommand = (xmpp: XmppServer): string =>
+  `apt-get install --no-install-recommends ${xmpp.debianPackage} coturn openssl`;
 
 /** The first directory on the way to `path` that `user` may not enter, or undefined. */
 export function barrier(path: string, user: User): string | undefined {

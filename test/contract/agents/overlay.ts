@@ -7,7 +7,7 @@ import { nodeIdOf } from '../../../agent/src/wire/ids.ts';
 import { generatePrivateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { nodeMac } from '../../../agent/src/wire/mac.ts';
 import { encodeParameters, verifyParameters } from '../../../agent/src/wire/parameters.ts';
-import { CONFERENCE, type Prosody } from '../../servers/prosody.ts';
+import { CONFERENCE, type XmppServer } from '../../servers/xmpp-server.ts';
 
 const ROOM = `agents@${CONFERENCE}`;
 
@@ -18,7 +18,11 @@ export interface EnrolledNode {
   readonly runDir: string;
 }
 
-export async function enrol(prosody: Prosody, dir: string, names: readonly string[]): Promise<readonly EnrolledNode[]> {
+export async function enrol(
+  server: XmppServer,
+  dir: string,
+  names: readonly string[],
+): Promise<readonly EnrolledNode[]> {
   const authority = generatePrivateKey('ed25519');
   const now = Math.floor(Date.now() / 1000);
   const parameters = encodeParameters(
@@ -35,10 +39,10 @@ export async function enrol(prosody: Prosody, dir: string, names: readonly strin
   );
   const { overlayId } = verifyParameters(parameters);
   const admin = await XmppAdmin.connect({
-    ...prosody.admin,
-    service: prosody.service,
-    domain: prosody.domain,
-    ca: prosody.ca,
+    ...server.admin,
+    service: server.service,
+    domain: server.domain,
+    ca: server.ca,
   });
   await admin.createRoom(ROOM);
   const nodes: EnrolledNode[] = [];
@@ -77,11 +81,11 @@ export async function enrol(prosody: Prosody, dir: string, names: readonly strin
         certificate: certificate.toString('base64'),
       },
       signalling: {
-        service: prosody.service,
-        domain: prosody.domain,
+        service: server.service,
+        domain: server.domain,
         username: name,
         password: `password of ${name}`,
-        ca: prosody.ca,
+        ca: server.ca,
         room: ROOM,
       },
       ice: { stun: [], turn: 'none' },

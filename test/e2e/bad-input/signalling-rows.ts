@@ -2,7 +2,8 @@
 import type { XmppRoomOptions } from '../../../agent/src/io/xmpp.ts';
 import { nickOf, Occupant } from '../../contract/room.ts';
 import { TestAuthority } from '../../servers/certificates.ts';
-import { CONFERENCE, DOMAIN, type ProsodyOptions, startProsody } from '../../servers/prosody.ts';
+import { type ProsodyOptions, startProsody } from '../../servers/prosody.ts';
+import { CONFERENCE, DOMAIN } from '../../servers/xmpp-server.ts';
 import type { Case, GoesOn, Place, Row } from './row.ts';
 import { emptyNameServer, listen, proxy } from './servers.ts';
 import { type NodeValue, ROOM, type World } from './world.ts';

@@ -18,7 +18,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type FixtureOptions, nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { XmppAdmin } from '../../../agent/src/io/xmpp-admin.ts';
-import { CONFERENCE, DOMAIN, type Prosody, startProsody } from '../../servers/prosody.ts';
+import { type Prosody, startProsody } from '../../servers/prosody.ts';
+import { CONFERENCE, DOMAIN } from '../../servers/xmpp-server.ts';
 import { EVIO } from './carry-out.ts';
 import type { Place } from './row.ts';
 
