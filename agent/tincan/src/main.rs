@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tincan::daemon::{check_privileges, die_on_panic, raise_priority, Daemon, Lock, Signals};
+use tincan::daemon::{check_privileges, close_inherited, die_on_panic, raise_priority, Daemon, Lock, Signals};
 use tincan::log;
 
 const USAGE: &str = "usage: tincan --run-dir DIR [--log-level error|warn|info|debug] [--keep-bridge]";
@@ -48,6 +48,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn main() -> ExitCode {
+    close_inherited();
     die_on_panic();
     let arguments = match arguments(std::env::args().skip(1)) {
         Ok(Some(arguments)) => arguments,

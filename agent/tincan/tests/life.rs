@@ -129,6 +129,24 @@ fn an_order_to_end_removes_bridge_and_tap_unless_they_are_to_stay() {
 }
 
 #[test]
+fn what_the_starting_process_had_open_is_closed() {
+    use std::os::fd::AsRawFd;
+    need_root();
+    let mut net = Net::new();
+    let ns = net.add("a");
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    // SAFETY: the descriptor is open; without FD_CLOEXEC, as libdatachannel makes its own.
+    assert_eq!(unsafe { libc::fcntl(port.as_raw_fd(), libc::F_SETFD, 0) }, 0);
+    let socket = std::fs::read_link(format!("/proc/self/fd/{}", port.as_raw_fd())).unwrap();
+    let mut node = Tincan::start(&ns, Overlay::new().node(1));
+    let entries = std::fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap();
+    let open: Vec<_> = entries.map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap()).collect();
+    assert!(open.len() > 3 && !open.contains(&socket), "{open:?}");
+    // What it opened itself is not among what was closed.
+    node.control.call("hello", json!({ "client": "test" })).unwrap();
+}
+
+#[test]
 fn a_second_tincan_in_the_same_run_directory_is_refused_in_one_line() {
     need_root();
     let mut net = Net::new();

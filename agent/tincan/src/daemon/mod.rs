@@ -28,7 +28,7 @@ use crate::wire::BootId;
 use clients::Clients;
 use controllers::Controllers;
 use doors::Doors;
-pub use process::{check_privileges, die_on_panic, raise_priority, Lock, Signals};
+pub use process::{check_privileges, close_inherited, die_on_panic, raise_priority, Lock, Signals};
 use relayed::Relay;
 
 /// Who a descriptor belongs to: the upper half of a token.

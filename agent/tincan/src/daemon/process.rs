@@ -41,6 +41,26 @@ pub fn raise_priority() {
     }
 }
 
+/// Whoever started this process may have had descriptors open that are not close-on-exec (sockets and pipes of libdatachannel in
+/// the agent). Kept here for the months a tincan runs they would hold ports and connections that nobody reads any more. Nothing is
+/// handed over this way: standard input and output are all that tincan expects. For the start, before anything is opened.
+pub fn close_inherited() {
+    const FIRST: libc::c_uint = 3;
+    // SAFETY: plain system call; nothing in this process owns a descriptor of these numbers yet.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, 0) };
+    if closed == 0 {
+        return;
+    }
+    // A kernel before 5.9, or a container that does not know the call. Collected first: reading the directory has one open itself.
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
+        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+        .unwrap_or_default();
+    for fd in open.into_iter().filter(|&fd| fd >= FIRST as RawFd) {
+        // SAFETY: as above; that of the directory is closed already, which is only an error here.
+        unsafe { libc::close(fd) };
+    }
+}
+
 /// Held as long as this process lives; the kernel lets go of it whatever ends the process.
 pub struct Lock {
     file: File,
