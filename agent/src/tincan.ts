@@ -7,6 +7,8 @@ import { DecodeError, fromBase64 } from './wire/reader.ts';
 export interface TincanTunnel {
   readonly peer: string;
   readonly port: number;
+  /** The tap it has to itself, with `perTunnel`. */
+  readonly tap: string | null;
   readonly note: string;
   readonly path: TunnelPath;
   readonly local: string | null;
@@ -58,6 +60,7 @@ export function readTunnel(value: unknown): TincanTunnel | undefined {
   return {
     peer: f.peer,
     port: f.port,
+    tap: text(f.tap),
     note: text(f.note) ?? '',
     path,
     local: text(f.local),
