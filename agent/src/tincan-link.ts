@@ -67,7 +67,22 @@ export async function bringUp(
   return { hello, tunnels };
 }
 
-export function configuration(config: NodeConfig, stun: readonly string[]): object {
+/** `configure` of docs/wire.md §10.1. */
+interface Configuration {
+  readonly sessionKey: string;
+  readonly certificate: string;
+  readonly parameters: string;
+  readonly bridge: {
+    readonly name: string;
+    readonly tap: string;
+    /** A tap for each tunnel, and a bridge that Open vSwitch made. */
+    readonly perTunnel?: { readonly prefix: string };
+  };
+  readonly udp: { readonly port: number };
+  readonly stun: readonly string[];
+}
+
+export function configuration(config: NodeConfig, stun: readonly string[]): Configuration {
   return {
     sessionKey: Buffer.from(config.identity.sessionKey.reveal()).toString('base64'),
     certificate: config.identity.certificate.bytes.toString('base64'),

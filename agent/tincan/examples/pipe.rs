@@ -58,7 +58,8 @@ fn node(number: u8) -> Result<(), Failure> {
     let mac = |host: u8| Mac::of_node([10, 99, 0, host].into());
     Netlink::open()?.ensure(&Desired {
         bridge: "evio0".into(),
-        tap: "up0".into(),
+        taps: vec!["up0".into()],
+        attach: true,
         mac: mac(number),
         mtu: 1400,
         addresses: vec![([10, 99, 0, number].into(), 24)],

@@ -58,7 +58,7 @@ impl World {
         isolate();
         let papers = papers();
         let now = Now { us: 100 * SECOND, ..NOW };
-        let bridge = Bridge { name: "fuzz-br".into(), tap: "fuzz-tap".into() };
+        let bridge = Bridge { name: "fuzz-br".into(), tap: "fuzz-tap".into(), per_tunnel: None };
         let boot_id = BootId([1; 8]);
         let setup = Setup { local: papers.own.local(1), bridge, udp_port: 0, stun: vec![], boot_id };
         let node = Node::new(setup, now).unwrap_or_else(|failure| panic!("no node: {}", failure.message));

@@ -54,10 +54,37 @@ pub struct Hello {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Bridge {
     pub name: String,
     pub tap: String,
+    /// Somebody else (Open vSwitch) makes the bridge, with a tap for each tunnel as its ports; the one `tap` is not made.
+    #[serde(default)]
+    pub per_tunnel: Option<PerTunnel>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerTunnel {
+    /// A tap's name is this and the first hex digits of the neighbour's label.
+    #[serde(deserialize_with = "tap_prefix")]
+    pub prefix: String,
+}
+
+/// The rest of a name is digits of a label: as many as tell any two neighbours apart.
+const TAP_PREFIX_MAX: usize = 7;
+
+fn tap_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    if !first || text.len() > TAP_PREFIX_MAX || !text.bytes().all(plain) {
+        return Err(D::Error::custom(format!(
+            "a prefix of taps is a letter and at most {} letters, digits, '-' or '_'",
+            TAP_PREFIX_MAX - 1
+        )));
+    }
+    Ok(text)
 }
 
 #[derive(Debug, Deserialize)]

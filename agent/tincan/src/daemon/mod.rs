@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{json, Value};
 
 use crate::control::{Configure, Failure, Method};
-use crate::io::netlink::{Monitor, Netlink, Noticed};
+use crate::io::netlink::{Monitor, Noticed};
 use crate::io::poll::{Poll, Ready};
 use crate::io::stream::Listener;
 use crate::log;
-use crate::node::{ciphers, Node, Setup, TapChange};
+use crate::node::{ciphers, Node, Setup};
 use crate::session::{Local, Now, Random, SystemRandom};
 use crate::time::{monotonic, wall_seconds, Micros};
 use crate::wire::BootId;
@@ -139,7 +139,7 @@ impl Daemon {
         let id = ready.token as u32;
         match ready.token >> 32 {
             owner::UDP => self.with_node(|node| node.udp_ready(now)),
-            owner::TAP => self.with_node(|node| node.tap_ready(now)),
+            owner::TAP => self.with_node(|node| node.tap_ready(id, now)),
             owner::AGENT => {
                 if let Some(node) = &mut self.node {
                     self.relay.ready(&self.poll, node, ready, now);
@@ -198,13 +198,8 @@ impl Daemon {
         let Some(node) = &mut self.node else { return };
         node.tick(now);
         node.flush(now);
-        let watched = match node.take_tap_change() {
-            Some(TapChange::Lost) => self.poll.forget(node.tap.as_raw_fd()),
-            Some(TapChange::Renewed) => self.poll.set(node.tap.as_raw_fd(), token(owner::TAP, 0), false),
-            None => Ok(()),
-        };
-        if let Err(error) = watched {
-            log!(Warn, "cannot wait for the tap", reason = error);
+        if let Err(error) = watch_taps(&self.poll, node) {
+            log!(Warn, "cannot wait for a tap", reason = error);
         }
         self.relay.pump(&self.poll, node, now);
         self.controllers.pump(&self.poll, node);
@@ -290,7 +285,7 @@ impl Daemon {
 
     fn watch(&mut self, node: &mut Node) -> io::Result<()> {
         self.poll.set(node.outlet.udp.as_raw_fd(), token(owner::UDP, 0), false)?;
-        self.poll.set(node.tap.as_raw_fd(), token(owner::TAP, 0), false)?;
+        watch_taps(&self.poll, node)?;
         match Monitor::open() {
             Ok(monitor) => {
                 self.poll.set(monitor.as_raw_fd(), token(owner::MONITOR, 0), false)?;
@@ -310,11 +305,14 @@ impl Daemon {
         if exit.keep_bridge {
             return;
         }
-        let bridge = node.bridge.clone();
-        let _ = node.tap.forget();
-        let removed = Netlink::open().and_then(|mut netlink| netlink.remove(&bridge.name, &bridge.tap));
-        if let Err(error) = removed {
+        if let Err(error) = node.remove_links() {
             log!(Warn, "cannot remove the bridge", reason = error);
         }
     }
+}
+
+/// Waits for taps that are new; one that is gone was closed, and nobody waits for it.
+fn watch_taps(poll: &Poll, node: &mut Node) -> io::Result<()> {
+    let watched = node.taps.take_fresh().into_iter().map(|(id, fd)| poll.set(fd, token(owner::TAP, id), false));
+    watched.fold(Ok(()), io::Result::and)
 }

@@ -16,6 +16,8 @@ const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54d0_u32 as libc::Ioctl;
 const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54d8_u32 as libc::Ioctl;
 const TUNSETCARRIER: libc::Ioctl = 0x4004_54e2_u32 as libc::Ioctl;
 
+const IFF_NO_CARRIER: libc::c_int = 0x40;
+
 const TUN_F_CSUM: libc::c_ulong = 1;
 const TUN_F_TSO4: libc::c_ulong = 2;
 const TUN_F_TSO6: libc::c_ulong = 4;
@@ -77,8 +79,21 @@ impl Tap {
     ///
     /// It stays when this process ends, so that the bridge above keeps its port, addresses and carrier state.
     pub fn open(name: &str) -> Result<Self, TapError> {
+        Self::open_with(name, 0)
+    }
+
+    /// The same without carrier, until [`Tap::set_carrier`] gives it.
+    pub fn open_silent(name: &str) -> Result<Self, TapError> {
+        let tap = Self::open_with(name, IFF_NO_CARRIER)?;
+        // A kernel before 6.2 does not know the flag.
+        tap.set_carrier(false)?;
+        Ok(tap)
+    }
+
+    fn open_with(name: &str, flags: libc::c_int) -> Result<Self, TapError> {
         let mut request = interface_request(name)?;
-        request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
+        let flags = flags | libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
         let fd = open_device(name)?;
         // SAFETY: TUNSETIFF reads and writes one ifreq, which lives through the call.
         let set = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETIFF, &mut request) };

@@ -47,7 +47,9 @@ impl Node {
 
     /// Looks at the interfaces' addresses anew.
     pub(super) fn gather(&mut self, now: Now) {
-        let excluded = [self.bridge.name.as_str(), self.bridge.tap.as_str()];
+        let taps = self.taps.names();
+        let mut excluded = vec![self.bridge.name.as_str(), self.bridge.tap.as_str()];
+        excluded.extend(taps.iter().map(String::as_str));
         match self.netlink.local_addresses(&excluded) {
             Ok(found) => {
                 let addresses = found.iter().map(|found| found.address.to_canonical()).collect();

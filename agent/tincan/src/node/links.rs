@@ -7,7 +7,6 @@ use serde_json::json;
 use super::Node;
 use crate::control::Failure;
 use crate::io::netlink::{summary, Change, ChangedNeighbour, Changes, Desired, Neighbour, Netlink, NetlinkError};
-use crate::io::tap::Tap;
 use crate::log;
 use crate::session::Now;
 use crate::time::{Micros, SECOND};
@@ -15,15 +14,6 @@ use crate::wire::Certificate;
 
 /// From one attempt to set the links right to the next, while that fails.
 const RETRY: Micros = SECOND;
-
-/// What happened to the tap's descriptor, for whoever waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TapChange {
-    /// Somebody removed the tap: its descriptor is dead and would be reported ready for ever.
-    Lost,
-    /// There is a new one.
-    Renewed,
-}
 
 /// An address that another link of this machine has would be answered by that one: nothing would reach the overlay, and nobody
 /// would know why.
@@ -56,7 +46,8 @@ impl Node {
         neighbours.sort_unstable();
         Desired {
             bridge: self.bridge.name.clone(),
-            tap: self.bridge.tap.clone(),
+            taps: self.taps.names(),
+            attach: self.bridge.per_tunnel.is_none(),
             mac: certificate.mac(),
             mtu: self.sessions.parameters().mtu,
             addresses: addresses(certificate),
@@ -64,47 +55,75 @@ impl Node {
         }
     }
 
-    /// Makes bridge, tap, addresses and neighbour entries as they should be.
+    /// Makes bridge, taps, addresses and neighbour entries as they should be.
     pub(super) fn ensure_links(&mut self, now: Now) -> Result<(), Failure> {
         self.ensure_at = None;
-        let desired = self.desired();
-        let renewed = std::mem::take(&mut self.tap_lost) && self.renew_tap()?;
-        let (ensured, renewed) = match self.netlink.ensure(&desired) {
-            Err(NetlinkError::NoTap(_)) => {
-                let renewed = self.renew_tap()?;
-                (self.netlink.ensure(&desired), renewed)
+        let (mut made, mut failure) = self.taps.open_missing();
+        let mut desired = self.desired();
+        let mut patience = desired.taps.len();
+        let ensured = loop {
+            match self.netlink.ensure(&desired) {
+                Err(NetlinkError::NoTap(name)) if patience > 0 && self.taps.lose_named(&name) => {
+                    patience -= 1;
+                    let (again, failed) = self.taps.open_missing();
+                    made.extend(again);
+                    failure = failure.or(failed);
+                    desired = self.desired();
+                }
+                ensured => break ensured,
             }
-            ensured => (ensured, renewed),
         };
+        for (id, _) in &made {
+            // Who waits for a tap that was missing hears that it is there.
+            self.event_tunnel(*id, now);
+        }
         let changes = ensured.map_err(|error| Failure::system(error.to_string()))?;
         for refused in &changes.refused {
             log!(Warn, "the system refused a setting", setting = refused);
         }
-        self.repaired(&desired, &changes, renewed, now);
+        let names: Vec<String> = made.into_iter().map(|(_, name)| name).collect();
+        self.repaired(&desired, &changes, &names, now);
         self.ensured = Some(desired);
-        Ok(())
+        failure.map_or(Ok(()), |error| Err(Failure::system(error.to_string())))
     }
 
     /// Takes away what was made for a start that failed; what was there `before` stays.
     pub(super) fn undo_links(self, before: &[String]) {
-        let Node { tap, mut netlink, bridge, .. } = self;
+        let Node { taps, mut netlink, bridge, .. } = self;
+        if bridge.per_tunnel.is_some() {
+            return;
+        }
         let made = |name: &str| !before.iter().any(|link| link == name);
         if made(&bridge.tap) {
-            let _ = tap.forget();
+            taps.forget(&[]);
         }
         if made(&bridge.name) {
             let _ = netlink.remove(&bridge.name, "");
         }
     }
 
+    /// Removes bridge and taps, for good. A bridge that somebody else made is his.
+    pub fn remove_links(self) -> Result<(), NetlinkError> {
+        let Node { taps, bridge, .. } = self;
+        let mut netlink = Netlink::open()?;
+        taps.forget(&netlink.names()?);
+        match bridge.per_tunnel {
+            Some(_) => Ok(()),
+            None => netlink.remove(&bridge.name, &bridge.tap),
+        }
+    }
+
     /// What somebody had changed behind our back is said; what follows from another member or certificate is no news.
-    fn repaired(&mut self, desired: &Desired, changes: &Changes, tap: bool, now: Now) {
+    fn repaired(&mut self, desired: &Desired, changes: &Changes, made: &[String], now: Now) {
         let Some(before) = &self.ensured else { return };
         let same = before == desired;
-        let repairs: Vec<Change> = changes.made.iter().filter(|c| same || c.is_structure()).cloned().collect();
-        let made = tap.then(|| format!("make tap {}", desired.tap));
-        let what: Vec<String> =
-            made.into_iter().chain(Some(summary(&repairs)).filter(|text| !text.is_empty())).collect();
+        // Neither is what the tap of a new tunnel needs.
+        let new = |tap: &String| desired.taps.contains(tap) && !before.taps.contains(tap);
+        let of_new = |change: &Change| change.link().is_some_and(|link| new(&link.to_owned()));
+        let news = changes.made.iter().filter(|change| (same || change.is_structure()) && !of_new(change));
+        let repairs: Vec<Change> = news.cloned().collect();
+        let made = made.iter().map(|tap| format!("make tap {tap}"));
+        let what: Vec<String> = made.chain(Some(summary(&repairs)).filter(|text| !text.is_empty())).collect();
         if what.is_empty() {
             return;
         }
@@ -136,33 +155,5 @@ impl Node {
         if changed.iter().any(harmed) {
             self.ensure_at.get_or_insert(now.us + super::SETTLE);
         }
-    }
-
-    /// Reading the tap failed. A descriptor without its tap (EBADFD) never comes back.
-    pub(super) fn tap_failed(&mut self, error: &std::io::Error) {
-        self.counters.add("tapRead");
-        if error.raw_os_error() == Some(libc::EBADFD) && self.tap_change != Some(TapChange::Lost) {
-            self.tap_change = Some(TapChange::Lost);
-            self.tap_lost = true;
-            self.ensure_at = Some(0);
-        }
-    }
-
-    /// Always true: the tap is another one now.
-    fn renew_tap(&mut self) -> Result<bool, Failure> {
-        let opened = Tap::open(&self.bridge.tap).map_err(|error| {
-            self.tap_lost = true;
-            Failure::system(error.to_string())
-        })?;
-        // Most likely it is gone. If it was renamed it must not stay behind.
-        let _ = std::mem::replace(&mut self.tap, opened).forget();
-        self.tap_change = Some(TapChange::Renewed);
-        self.tap_lost = false;
-        Ok(true)
-    }
-
-    /// What became of the tap since the last call.
-    pub fn take_tap_change(&mut self) -> Option<TapChange> {
-        self.tap_change.take()
     }
 }

@@ -75,7 +75,11 @@ impl Node {
             return Err(Failure::conflict(format!("this tincan is node {}: shut it down first", self.node_id)));
         }
         if configure.bridge != self.bridge {
-            let message = format!("this tincan has bridge {} and tap {}", self.bridge.name, self.bridge.tap);
+            let taps = match &self.bridge.per_tunnel {
+                Some(per_tunnel) => format!("a tap {}... for each tunnel", per_tunnel.prefix),
+                None => format!("tap {}", self.bridge.tap),
+            };
+            let message = format!("this tincan has bridge {} and {taps}", self.bridge.name);
             return Err(Failure::conflict(message));
         }
         if configure.udp.port != 0 && configure.udp.port != self.udp_port {
@@ -156,7 +160,7 @@ impl Node {
             tunnel.note = add.note;
             let port = tunnel.port;
             self.set_draining(port, false, now);
-            return Ok(json!({ "port": port }));
+            return Ok(self.added_json(port));
         }
         let label = self.member_label(&add.peer)?;
         let port = self
@@ -164,11 +168,19 @@ impl Node {
             .add(add.peer, add.note, Paths::new(super::random))
             .ok_or_else(|| Failure::system("no port number is left"))?;
         self.set_port(port, label, false);
+        self.add_tap(port, label, now);
         if self.sessions.usable(label, now) {
             self.established(label, now);
         }
         log!(Info, "tunnel added", peer = add.peer, port = port);
-        Ok(json!({ "port": port }))
+        Ok(self.added_json(port))
+    }
+
+    fn added_json(&self, port: u32) -> Value {
+        match self.taps.of_tunnel(port) {
+            Some(tap) => json!({ "port": port, "tap": tap }),
+            None => json!({ "port": port }),
+        }
     }
 
     /// A draining tunnel takes and carries what comes its way, but no detour, flood or neighbour counts on it any more.
@@ -186,6 +198,7 @@ impl Node {
         let actions = self.flood.tunnel_down(port, self.switch.neighbours(), now.us);
         self.flood_actions(actions, port, now);
         self.switch.remove_port(port);
+        self.remove_tap(port);
         self.outlet.outbox.forget(port as u16);
         if tunnel.up && !tunnel.draining {
             self.tell_adjacency(now);

@@ -15,6 +15,7 @@ mod receive;
 mod report;
 mod seldom;
 mod send;
+mod taps;
 mod tunnels;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ use serde_json::Value;
 use crate::control::{Bridge, Failure};
 use crate::flood::Flood;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
-use crate::io::tap::{Tap, READ_BYTES};
+use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Udp, RECEIVE_BYTES};
 use crate::log;
 use crate::reach::Reach;
@@ -38,14 +39,14 @@ use crate::wire::{BootId, Label, LabelMap, NodeId};
 
 use counters::{Counters, PerSecond};
 use limits::Limits;
-pub use links::TapChange;
 use outlet::{Outlet, Refused};
 use probes::PendingPing;
 pub use probes::Pinged;
 use seldom::Seldom;
+use taps::Taps;
 use tunnels::Tunnels;
 
-/// The switch's port of the tap (docs/wire.md §10.2).
+/// The switch's port of the tap, or of all the taps of tunnels (docs/wire.md §10.2).
 pub const TAP_PORT: u32 = 1;
 /// How long a "too big" is believed (§7).
 const ROUTE_SIZE_LIFE: Micros = 600 * SECOND;
@@ -80,7 +81,7 @@ pub struct Node {
     flood: Flood,
     pub tunnels: Tunnels,
     pub outlet: Outlet,
-    pub tap: Tap,
+    pub taps: Taps,
     netlink: Netlink,
     stun: stun::Client,
     /// The node's own addresses as last told: (address, type, server).
@@ -114,9 +115,6 @@ pub struct Node {
     /// Nobody tells when links change.
     pub unwatched: bool,
     seldom: Seldom,
-    tap_change: Option<TapChange>,
-    /// Removed, and not made again yet.
-    tap_lost: bool,
     /// Whose bare records of the present batch came by their own proven path: asked once a batch, not once a record.
     heard: Option<Label>,
     tap_buffer: Vec<u8>,
@@ -161,9 +159,9 @@ impl Node {
         let mut netlink = Netlink::open().map_err(system)?;
         let before = netlink.names().map_err(system)?;
         links::refuse_taken(&mut netlink, local.certificate(), &bridge.name)?;
-        let tap = Tap::open(&bridge.tap).map_err(|error| Failure::system(error.to_string()))?;
+        let taps = Taps::open(&bridge, now.us).map_err(|error| Failure::system(error.to_string()))?;
         let mut switch = Switch::new(label);
-        switch.set_port(TAP_PORT, &bridge.tap, PortKind::Tap, true);
+        switch.set_port(TAP_PORT, taps.port_name(), PortKind::Tap, true);
         let tag = u32::from_be_bytes(random());
         let mut node = Node {
             node_id,
@@ -176,7 +174,7 @@ impl Node {
             flood: Flood::new(label, tag),
             tunnels: Tunnels::default(),
             outlet: Outlet::new(udp),
-            tap,
+            taps,
             netlink,
             stun: stun::Client::new(random),
             local: BTreeSet::new(),
@@ -201,8 +199,6 @@ impl Node {
             ensured: None,
             unwatched: false,
             seldom: Seldom::default(),
-            tap_change: None,
-            tap_lost: false,
             heard: None,
             tap_buffer: vec![0; READ_BYTES],
             udp_buffer: vec![0; RECEIVE_BYTES],
@@ -303,6 +299,7 @@ impl Node {
             Some(self.gossip_at),
             Some(self.look_at),
             self.ensure_at,
+            self.taps.sweep_at(),
         ]
         .into_iter()
         .flatten()
@@ -342,12 +339,13 @@ impl Node {
         if self.ensure_at.is_some_and(|at| at <= now.us) {
             self.mend_links(now);
         }
+        self.sweep_taps(now);
     }
 
     /// Links or addresses changed, or it is time to see whether they did.
     pub fn look(&mut self, now: Now) {
         self.look_at = now.us + LOOK;
-        if self.tap_lost || self.unwatched {
+        if self.taps.is_missing() || self.unwatched {
             self.ensure_at = Some(now.us);
         }
         self.gather(now);

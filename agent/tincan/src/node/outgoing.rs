@@ -6,15 +6,16 @@ use crate::session::Now;
 use crate::switch::{Output, PacketOut};
 
 impl Node {
-    /// The tap can be read.
-    pub fn tap_ready(&mut self, now: Now) {
+    /// The tap with this number can be read.
+    pub fn tap_ready(&mut self, id: u32, now: Now) {
         let mut buffer = std::mem::take(&mut self.tap_buffer);
         for _ in 0..TURN {
-            match self.tap.read(&mut buffer) {
-                Ok(Some(length)) => self.outgoing(buffer.get(..length).unwrap_or(&[]), now),
+            let Some(tap) = self.taps.get(id) else { break };
+            match tap.read(&mut buffer) {
+                Ok(Some(length)) => self.outgoing(buffer.get(..length).unwrap_or(&[]), id, now),
                 Ok(None) => break,
                 Err(error) => {
-                    self.tap_failed(&error);
+                    self.tap_failed(id, &error);
                     break;
                 }
             }
@@ -22,7 +23,7 @@ impl Node {
         self.tap_buffer = buffer;
     }
 
-    fn outgoing(&mut self, bytes: &[u8], now: Now) {
+    fn outgoing(&mut self, bytes: &[u8], tap: u32, now: Now) {
         let frame = match parse_tap(bytes) {
             Ok(frame) => frame,
             Err(error) => return self.counters.add(error.counter()),
@@ -30,7 +31,10 @@ impl Node {
         let outputs = self.switch.frame(TAP_PORT, None, frame.frame, now.us);
         for output in outputs.iter() {
             match *output {
-                Output::Node { label, port, detour } => self.send_frame(label, port, detour, &frame, now),
+                Output::Node { label, port, detour } => {
+                    let port = self.taps.first_hop(tap).unwrap_or(port);
+                    self.send_frame(label, port, detour, &frame, now);
+                }
                 Output::Flood => {
                     let mut frames = Vec::new();
                     let cut = segment(&frame, usize::MAX, |flags, head, payload| {
@@ -71,10 +75,10 @@ impl Node {
 
     fn write_tap(&mut self, frame: &[u8]) {
         let mut merger = crate::frame::Merger::new();
-        let Node { tap, counters, .. } = self;
+        let Node { taps, counters, .. } = self;
         let pushed = merger.push(0, 0, 0, frame, &mut |delivery| {
-            if tap.write(delivery).is_err() {
-                counters.add("tapWrite");
+            if let Some(counter) = taps.write(0, delivery) {
+                counters.add(counter);
             }
         });
         if let Err(error) = pushed {

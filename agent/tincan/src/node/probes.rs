@@ -92,6 +92,7 @@ impl Node {
         log!(Info, "path", peer = label, path = kind.name(), remote = remote, recordSize = size);
         if up != was_up {
             self.set_port(port, label, up);
+            self.taps.set_up(port, up);
             if !up {
                 let actions = self.flood.tunnel_down(port, self.switch.neighbours(), now.us);
                 self.flood_actions(actions, port, now);

@@ -282,8 +282,8 @@ impl Node {
         for output in outputs.iter() {
             match *output {
                 Output::Tap { .. } => {
-                    if self.tap.write(delivery).is_err() {
-                        self.counters.add("tapWrite");
+                    if let Some(counter) = self.taps.write(in_port, delivery) {
+                        self.counters.add(counter);
                     }
                 }
                 Output::Node { label, port, detour } => {

@@ -30,6 +30,7 @@ impl Node {
             "peer": tunnel.peer.to_string(),
             "name": member.map(|member| member.certificate.name.clone()),
             "port": tunnel.port,
+            "tap": self.taps.of_tunnel(port),
             "note": tunnel.note,
             "path": paths.kind().name(),
             "local": tunnel.local.map(|address| address.to_string()),

@@ -10,7 +10,7 @@ use crate::tunnel::{Paths, Via};
 use crate::wire::{Label, LabelMap, NodeId};
 
 /// Ports 16 and up are tunnels (docs/wire.md §10.2).
-const FIRST_PORT: u32 = 16;
+pub const FIRST_PORT: u32 = 16;
 /// The relay socket numbers its ports in 16 bits.
 const LAST_PORT: u32 = 0xffff;
 

@@ -105,15 +105,19 @@ impl Tincan {
     }
 
     pub fn configure(&mut self, overlay: &Overlay, stun: &[&str]) -> Value {
+        self.try_configure(overlay, stun, &json!({ "name": "evio0", "tap": "evio-tap" })).unwrap()
+    }
+
+    pub fn try_configure(&mut self, overlay: &Overlay, stun: &[&str], bridge: &Value) -> Result<Value, String> {
         let params = json!({
             "sessionKey": b64(&self.papers.session_key),
             "certificate": b64(&self.papers.certificate),
             "parameters": b64(&overlay.parameters),
-            "bridge": { "name": "evio0", "tap": "evio-tap" },
+            "bridge": bridge,
             "udp": { "port": 0 },
             "stun": stun,
         });
-        self.control.call("configure", params).unwrap()
+        self.control.call("configure", params)
     }
 
     pub fn pid(&self) -> u32 {

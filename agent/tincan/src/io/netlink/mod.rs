@@ -30,6 +30,8 @@ const ROUNDS_MAX: usize = 5;
 pub enum NetlinkError {
     /// The tap is gone (somebody removed it): open it again, then ensure again.
     NoTap(String),
+    /// The bridge that another program makes is not there.
+    NoBridge(String),
     /// The configured bridge name belongs to a link of another kind.
     NotABridge(String),
     NotPermitted(String),
@@ -42,6 +44,9 @@ impl fmt::Display for NetlinkError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTap(name) => write!(out, "tap {name} is gone"),
+            Self::NoBridge(name) => {
+                write!(out, "there is no interface {name}: with a tap for each tunnel the bridge is made by somebody else, first")
+            }
             Self::NotABridge(name) => {
                 write!(out, "an interface {name} exists and is no bridge: remove it or configure another name")
             }
@@ -115,11 +120,15 @@ impl Netlink {
             return vec![];
         };
         self.bridge = Some(bridge);
+        if !desired.attach {
+            return vec![];
+        }
         let orphans = std::mem::take(&mut self.orphans);
         let lost = now.links.iter().filter(|link| orphans.contains(&link.index) && link.controller.is_none());
         let attach: Vec<Change> =
             lost.map(|link| Change::Attach { port: link.index, bridge, name: link.name.clone() }).collect();
-        let foreign = now.links.iter().filter(|link| link.controller == Some(bridge) && link.name != desired.tap);
+        let foreign =
+            now.links.iter().filter(|link| link.controller == Some(bridge) && !desired.taps.contains(&link.name));
         self.ports = foreign.map(|link| link.index).collect();
         attach
     }

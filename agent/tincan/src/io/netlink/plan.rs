@@ -29,8 +29,11 @@ impl Neighbour {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
     pub bridge: String,
-    /// An open tap; it becomes the bridge's port.
-    pub tap: String,
+    /// Open taps.
+    pub taps: Vec<String>,
+    /// The bridge is a Linux bridge of ours, and the taps are its ports. Otherwise another program makes both of that so, and the
+    /// bridge is whatever link has its name.
+    pub attach: bool,
     pub mac: Mac,
     pub mtu: u16,
     /// Overlay addresses with the subnet's prefix length. The link-local address comes by itself.
@@ -81,6 +84,25 @@ impl fmt::Display for Change {
 }
 
 impl Change {
+    /// The link by whose name it is told.
+    pub fn link(&self) -> Option<&str> {
+        match self {
+            Self::Sysctl { link: name, .. }
+            | Self::CreateBridge { name, .. }
+            | Self::ConfigureBridge { name, .. }
+            | Self::SetMac { name, .. }
+            | Self::SetMtu { name, .. }
+            | Self::SetSegments { name, .. }
+            | Self::NoGeneratedAddresses { name, .. }
+            | Self::Attach { name, .. }
+            | Self::SetUp { name, .. } => Some(name),
+            Self::AddAddress { .. }
+            | Self::RemoveAddress { .. }
+            | Self::SetNeighbour { .. }
+            | Self::RemoveNeighbour { .. } => None,
+        }
+    }
+
     /// Whether this never follows from what members and certificates say: then somebody changed it behind our back.
     pub fn is_structure(&self) -> bool {
         !matches!(
@@ -98,28 +120,32 @@ impl Change {
 
 /// The changes of one round. What needs something that is not there yet comes in the next round.
 pub(super) fn plan(desired: &Desired, now: &Snapshot) -> Result<Vec<Change>, NetlinkError> {
-    let tap = now.link(&desired.tap).ok_or_else(|| NetlinkError::NoTap(desired.tap.clone()))?;
+    let taps = desired.taps.iter().map(|name| now.link(name).ok_or_else(|| NetlinkError::NoTap(name.clone())));
+    let taps = taps.collect::<Result<Vec<&Link>, NetlinkError>>()?;
     let Some(bridge) = now.link(&desired.bridge) else {
+        if !desired.attach {
+            return Err(NetlinkError::NoBridge(desired.bridge.clone()));
+        }
         return Ok(vec![Change::CreateBridge { name: desired.bridge.clone(), mac: desired.mac }]);
     };
-    if bridge.bridge.is_none() {
+    if desired.attach && bridge.bridge.is_none() {
         return Err(NetlinkError::NotABridge(desired.bridge.clone()));
     }
     let mut changes = vec![];
-    links(desired, now, bridge, tap, &mut changes);
+    links(desired, now, bridge, &taps, &mut changes);
     addresses(desired, now, bridge.index, &mut changes);
     neighbours(desired, now, bridge.index, &mut changes);
     Ok(changes)
 }
 
-fn links(desired: &Desired, now: &Snapshot, bridge: &Link, tap: &Link, changes: &mut Vec<Change>) {
+fn links(desired: &Desired, now: &Snapshot, bridge: &Link, taps: &[&Link], changes: &mut Vec<Change>) {
     for setting in &now.sysctls {
         if setting.is != setting.wanted {
             changes.push(Change::Sysctl { link: setting.link.clone(), name: setting.name, value: setting.wanted });
         }
     }
     let (index, name) = (bridge.index, bridge.name.clone());
-    if bridge.bridge.is_some_and(|bridge| bridge.stp || bridge.multicast_snooping) {
+    if desired.attach && bridge.bridge.is_some_and(|bridge| bridge.stp || bridge.multicast_snooping) {
         changes.push(Change::ConfigureBridge { index, name: name.clone() });
     }
     if bridge.generates_addresses == Some(true) {
@@ -128,22 +154,22 @@ fn links(desired: &Desired, now: &Snapshot, bridge: &Link, tap: &Link, changes: 
     if bridge.mac != Some(desired.mac) {
         changes.push(Change::SetMac { index, name: name.clone(), mac: desired.mac });
     }
-    // The port first: a bridge whose MTU was never set takes the smallest of its ports.
-    for link in [tap, bridge] {
+    // The ports first: a bridge whose MTU was never set takes the smallest of its ports.
+    for link in taps.iter().copied().chain(std::iter::once(bridge)) {
         if link.mtu != u32::from(desired.mtu) {
             changes.push(Change::SetMtu { index: link.index, name: link.name.clone(), mtu: desired.mtu });
         }
     }
     // A super-frame that leaves in two batches costs two calls on every side. Only the machine's own TCP asks the bridge;
-    // the tap keeps its bound, since a frame above it would be cut in software.
+    // a tap keeps its bound, since a frame above it would be cut in software.
     let segments = segments_in_batch(desired.mtu);
     if bridge.gso_segments.is_some_and(|most| most != segments) {
         changes.push(Change::SetSegments { index, name: name.clone(), segments });
     }
-    if tap.controller != Some(index) {
+    for tap in taps.iter().filter(|tap| desired.attach && tap.controller != Some(index)) {
         changes.push(Change::Attach { port: tap.index, bridge: index, name: tap.name.clone() });
     }
-    for link in [tap, bridge] {
+    for link in taps.iter().copied().chain(std::iter::once(bridge)) {
         if !link.up {
             changes.push(Change::SetUp { index: link.index, name: link.name.clone() });
         }

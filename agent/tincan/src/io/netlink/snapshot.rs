@@ -88,7 +88,7 @@ impl Socket {
             links,
             addresses: self.addresses()?,
             neighbours,
-            sysctls: sysctl::read(&desired.bridge, &desired.tap),
+            sysctls: sysctl::read(&desired.bridge, &desired.taps),
             has_ipv6: sysctl::has_ipv6(),
         })
     }

@@ -15,12 +15,13 @@ pub struct Setting {
 /// On the bridge: IPv6 without router advertisements (one from the overlay must not become the machine's default route)
 /// and without duplicate address detection (addresses are signed into certificates, and a flood per start is not free).
 const BRIDGE: [(&str, &str); 4] = [("disable_ipv6", "0"), ("accept_ra", "0"), ("autoconf", "0"), ("accept_dad", "0")];
-/// On the tap: no address at all; it would announce a random MAC to the whole overlay.
+/// On a tap: no address at all; it would announce a random MAC to the whole overlay.
 const TAP: [(&str, &str); 1] = [("disable_ipv6", "1")];
 
-/// The settings of both links that can be read.
-pub fn read(bridge: &str, tap: &str) -> Vec<Setting> {
-    let all = BRIDGE.iter().map(|entry| (bridge, entry)).chain(TAP.iter().map(|entry| (tap, entry)));
+/// The settings of all these links that can be read.
+pub fn read(bridge: &str, taps: &[String]) -> Vec<Setting> {
+    let of_taps = taps.iter().flat_map(|tap| TAP.iter().map(move |entry| (tap.as_str(), entry)));
+    let all = BRIDGE.iter().map(|entry| (bridge, entry)).chain(of_taps);
     all.filter_map(|(link, (name, wanted))| {
         let is = std::fs::read_to_string(path(link, name)).ok()?;
         Some(Setting { link: link.to_owned(), name, is: is.trim().to_owned(), wanted })

@@ -15,7 +15,8 @@ fn peer(host: u8) -> Vec<Neighbour> {
 fn desired() -> Desired {
     Desired {
         bridge: "evio0".into(),
-        tap: "evio0-up".into(),
+        taps: vec!["evio0-up".into()],
+        attach: true,
         mac: MAC,
         mtu: 1400,
         addresses: vec![([10, 9, 0, 1].into(), 24), ("fd09::1".parse().unwrap(), 64)],
@@ -200,6 +201,34 @@ fn a_link_of_another_kind_with_the_bridges_name_is_an_error() {
         let _other = Tap::open("evio0").unwrap();
         let error = Netlink::open().unwrap().ensure(&desired()).unwrap_err();
         assert!(matches!(error, NetlinkError::NotABridge(_)), "{error}");
+    });
+}
+
+#[test]
+fn a_bridge_of_somebody_else_is_taken_as_it_is_and_gets_no_ports() {
+    in_namespace(|| {
+        let _taps = ["evt0", "evt1"].map(|name| Tap::open_silent(name).unwrap());
+        let taps = vec!["evt0".to_owned(), "evt1".to_owned()];
+        let desired = Desired { taps, attach: false, ..desired() };
+        let mut netlink = Netlink::open().unwrap();
+        let error = netlink.ensure(&desired).unwrap_err();
+        assert!(matches!(error, NetlinkError::NoBridge(_)), "{error}");
+        ip("link add evio0 type dummy");
+        netlink.ensure(&desired).unwrap();
+        settled(&mut netlink, &desired);
+        for tap in ["evt0", "evt1"] {
+            let link = ip_output(&format!("link show {tap}"));
+            assert!(link.contains("mtu 1400") && link.contains(",UP") && link.contains("NO-CARRIER"), "{link}");
+            assert!(!link.contains("master"), "{link}");
+        }
+        assert!(ip_output("addr show evio0").contains("10.9.0.1/24"));
+        assert!(netlink.bridge().is_some());
+        // A Linux bridge is somebody else's too then.
+        ip("link del evio0");
+        ip("link add evio0 type bridge stp_state 1");
+        netlink.ensure(&desired).unwrap();
+        assert!(ip_output("-d link show evio0").contains("stp_state 1"));
+        assert!(!ip_output("link show evt0").contains("master"));
     });
 }
 
