@@ -2,6 +2,13 @@
 
 import { oneLine } from './failure.ts';
 
+/** What `-` stands for where a file is meant. */
+export const STANDARD_INPUT = '/dev/stdin';
+
+/** The parser makes an empty text of a lone `-`: it gets the name that the system has for the same. */
+export const wordsOf = (argv: readonly string[]): readonly string[] =>
+  argv.map((word) => (word === '-' ? STANDARD_INPUT : word));
+
 /** Options that may be given more than once. */
 const LISTS: ReadonlySet<string> = new Set(['address', 'deny-peer', 'allow-peer', 'route']);
 

@@ -75,9 +75,10 @@ export const nodeCommands: readonly Command[] = [
         renew: args.renew,
         newKeys: args['new-keys'],
       });
+      const { word } = await import('../import/words.ts');
       if (from !== undefined && from.notes.length > 0)
         process.stderr.write(
-          `${from.notes.length} keys of the old file are not in the new one: evio config import ${args.from} names them\n`,
+          `${from.notes.length} keys of the old file are not in the new one: evio config import ${word(args.from ?? '-')} names them\n`,
         );
       for (const line of done.told) process.stderr.write(`${line}\n`);
       print(

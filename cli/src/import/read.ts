@@ -4,13 +4,15 @@ import { resolve } from 'node:path';
 import { FILE_MAX_BYTES, FileError, readConfigFile } from '../../../agent/src/config/files.ts';
 import { JsonError, parseJson } from '../../../agent/src/config/json.ts';
 import { ConfigError } from '../../../agent/src/config/problems.ts';
+import { STANDARD_INPUT } from '../usage.ts';
 import { ImportError, type Imported, importOriginal } from './convert.ts';
 
 /** Throws ConfigError. `overlay` was given with `option`. */
 export async function readOriginal(path: string, overlay: string | undefined, option: string): Promise<Imported> {
-  const file = path === '-' ? 'standard input' : resolve(path);
+  const standard = path === '-' || path === STANDARD_INPUT;
+  const file = standard ? 'standard input' : resolve(path);
   try {
-    const text = path === '-' ? await standardInput() : readConfigFile(file).text;
+    const text = standard ? await standardInput() : readConfigFile(file).text;
     return importOriginal(parseJson(text), overlay, option);
   } catch (error) {
     if (error instanceof FileError) throw new ConfigError(file, [error.short]);

@@ -1,12 +1,14 @@
 /** What `evio config import` says on standard error. */
 
+import { STANDARD_INPUT } from '../usage.ts';
 import type { Imported } from './convert.ts';
 import type { Note } from './walk.ts';
 
 export const noteLine = ({ key, was, now }: Note): string => `${key}: ${was}; ${now}`;
 
 /** An argument as a shell takes it. */
-const word = (text: string): string => (/^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+export const word = (text: string): string =>
+  text === STANDARD_INPUT ? '-' : /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 /** No old file knows a node's certificate and keys: this is where they come from. */
 export function nextSteps(old: string, { overlay, name, address4, subnet4 }: Imported): string {

@@ -2,9 +2,11 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { shapeOf } from '../../../agent/src/config/leaf.ts';
 import { loadNodeConfig } from '../../../agent/src/config/load.ts';
+import { isObject } from '../../../agent/src/config/original.ts';
 import { ConfigError } from '../../../agent/src/config/problems.ts';
-import type { NodeFileInput } from '../../../agent/src/config/schema.ts';
+import { type NodeFileInput, nodeFile } from '../../../agent/src/config/schema.ts';
 import { contains, isNetwork, networkOf, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
 import { encodeCertificate } from '../../../agent/src/wire/certificate.ts';
 import { isName, nodeIdOf } from '../../../agent/src/wire/ids.ts';
@@ -133,16 +135,22 @@ function wishesOf({ wishes, from }: EnrollOptions, { subnet4 }: Parameters, befo
   return { ...wishes, address4 };
 }
 
-/** The parts of a node file that a person may have changed by hand: a new certificate must not undo that. */
+/**
+ * The parts of a node file that a person may have changed by hand: a new certificate must not undo that. With --new-keys the
+ * present file may be lost or damaged, so only what is right is kept.
+ */
 function ownSections(file: string): Partial<NodeFileInput> {
+  let present: unknown;
   try {
-    const present = JSON.parse(readFileSync(file, 'utf8')) as Partial<NodeFileInput>;
-    const own = ['network', 'topology', 'runDir', 'stateDir', 'log'] as const;
-    return Object.fromEntries(own.filter((key) => present[key] !== undefined).map((key) => [key, present[key]]));
+    present = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    // With --new-keys the old file may be lost or damaged.
     return {};
   }
+  const shape = shapeOf(nodeFile) ?? {};
+  const own = ['network', 'topology', 'runDir', 'stateDir', 'log'].filter(
+    (key) => isObject(present) && Object.hasOwn(present, key) && shape[key]?.safeParse(present[key]).success,
+  );
+  return Object.fromEntries(own.map((key) => [key, Reflect.get(present as object, key)]));
 }
 
 function importedSections(from: Imported | undefined): Partial<NodeFileInput> {
