@@ -17,7 +17,7 @@ import { showCommands } from './commands/show.ts';
 import { UsageError } from './failure.ts';
 import type { Io, Output } from './output.ts';
 import { report } from './report.ts';
-import { usageMessage, uselessValue } from './usage.ts';
+import { usageMessage, uselessValue, wordsOf } from './usage.ts';
 
 const COMMANDS: readonly Command[] = [
   ...serverCommands,
@@ -94,7 +94,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await parserOf(process.argv.slice(2)).parseAsync();
+  await parserOf(wordsOf(process.argv.slice(2))).parseAsync();
 } catch (error) {
   process.exitCode = report(error);
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { usageMessage, uselessValue } from './usage.ts';
+import { usageMessage, uselessValue, wordsOf } from './usage.ts';
 
 const PATHS = ['config check <file>', 'agent run', 'ping <node>'];
 
@@ -28,6 +28,15 @@ describe('the command line, when it is wrong', () => {
     ['something\n  new', ['ping'], 'something; new; see evio ping --help'],
   ] as const)
     it(`says "${message}"`, () => expect(usageMessage(words, argv, PATHS)).to.equal(message));
+
+  it('has - for standard input', () =>
+    expect(wordsOf(['config', 'import', '-', '-o', 'json'])).to.deep.equal([
+      'config',
+      'import',
+      '/dev/stdin',
+      '-o',
+      'json',
+    ]));
 
   it('names an option that is given twice, is empty, or is no number', () => {
     expect(uselessValue({ _: ['ping', ''], $0: '', dir: ['a', 'b'] })).to.equal('--dir is given 2 times; give it once');

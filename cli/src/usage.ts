@@ -2,6 +2,13 @@
 
 import { oneLine } from './failure.ts';
 
+/** What `-` stands for where a file is meant. */
+export const STANDARD_INPUT = '/dev/stdin';
+
+/** The parser makes an empty text of a lone `-`: it gets the name that the system has for the same. */
+export const wordsOf = (argv: readonly string[]): readonly string[] =>
+  argv.map((word) => (word === '-' ? STANDARD_INPUT : word));
+
 /** Options that may be given more than once. */
 const LISTS: ReadonlySet<string> = new Set(['address', 'deny-peer', 'allow-peer', 'route']);
 
@@ -20,7 +27,7 @@ export function uselessValue(args: Readonly<Record<string, unknown>>): string | 
 /** The parser's words in ours; `paths` are those of all commands. */
 export function usageMessage(words: string, argv: readonly string[], paths: readonly string[]): string {
   const path = commandOf(argv, paths);
-  const name = path?.replace(/ <.*/, '');
+  const name = path?.replace(/ [<[].*/, '');
   return `${inOurWords(oneLine(words), path)}; see evio ${name === undefined ? '' : `${name} `}--help`;
 }
 
@@ -54,5 +61,5 @@ const optionList = (names: string, between = ', '): string =>
 /** The command whose words the line begins with. */
 function commandOf(argv: readonly string[], paths: readonly string[]): string | undefined {
   const words = argv.filter((word) => !word.startsWith('-'));
-  return paths.find((path) => path.split(' ').every((part, i) => part.startsWith('<') || part === words[i]));
+  return paths.find((path) => path.split(' ').every((part, i) => /^[<[]/.test(part) || part === words[i]));
 }

@@ -13,7 +13,7 @@ export interface Done {
   readonly stderr: string;
 }
 
-const MAIN = resolve(import.meta.dirname, '../../cli/src/main.ts');
+export const MAIN = resolve(import.meta.dirname, '../../cli/src/main.ts');
 
 /** Runs a command to its end. */
 export function evio(...args: readonly string[]): Promise<Done> {

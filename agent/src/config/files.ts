@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { systemReason } from '../io/system-error.ts';
 
 /** Larger than any file Evio writes; a device or a log named by mistake is not swallowed whole. */
-const FILE_MAX_BYTES = 1_048_576;
+export const FILE_MAX_BYTES = 1_048_576;
 
 export interface OpenedFile {
   readonly path: string;

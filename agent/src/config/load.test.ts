@@ -71,6 +71,17 @@ describe('the node file', () => {
     expect(config.identity.certificate.name).to.equal('pi1');
   });
 
+  it('is known apart from a configuration of the original EdgeVPN.io, and says what to do with one', () => {
+    for (const old of [{ Broker: {} }, { CFx: { Overlays: ['A'] } }, { Signal: { Overlays: {} }, x: 1 }]) {
+      const path = write(old);
+      expect(problems(path)).to.deep.equal([
+        `it is a configuration of the original EdgeVPN.io, not a node file; evio config import ${path} says what becomes of it`,
+      ]);
+    }
+    for (const other of [{ Broker: 1 }, { broker: {} }, { ...nodeFileValue(), Broker: {} }])
+      expect(problems(write(other))[0]).not.to.contain('original');
+  });
+
   it('overrides the signed topology key by key', () => {
     const config = loadNodeConfig(write(withKey('topology', { fullMesh: 'off', static: ['pi2'] })));
     expect(config.topology).to.deep.equal({

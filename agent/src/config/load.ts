@@ -7,6 +7,7 @@ import { JsonError, parseJson } from './json.ts';
 import { leafOf, shapeOf } from './leaf.ts';
 import { checkMembership } from './membership.ts';
 import type { NodeConfig } from './node-config.ts';
+import { isOriginal, originalProblem } from './original.ts';
 import { ConfigError, problemsOf } from './problems.ts';
 import { type NodeFile, nodeFile, type SecretSource } from './schema.ts';
 import { Secret } from './secret.ts';
@@ -23,6 +24,7 @@ export function loadNodeConfig(path: string, options: LoadOptions = {}): NodeCon
   try {
     const opened = readConfigFile(file);
     const raw = parseJson(opened.text);
+    if (isOriginal(raw)) throw new ConfigError(file, [originalProblem(file)]);
     const checked = nodeFile.safeParse(raw);
     if (!checked.success) throw new ConfigError(file, problemsOf(nodeFile, raw, checked.error));
     return resolveNodeFile(file, checked.data, opened.exposed, options.expired ? 0 : Date.now() / 1000);

@@ -1,4 +1,4 @@
-/** `evio config check FILE` */
+/** `evio config check FILE` and `evio config import OLD` */
 
 import { print } from '../output.ts';
 import { type Command, command } from './command.ts';
@@ -27,6 +27,23 @@ export const configCommands: readonly Command[] = [
         (a) =>
           `${a.file}: good: node ${a.name} of overlay ${a.overlay.name}, ${a.addresses.join(', ')}, valid until ${a.validUntil}\n`,
       );
+    },
+  }),
+  command({
+    path: 'config import <old>',
+    describe: 'Say what becomes of a configuration of the original EdgeVPN.io (21.x, 24.1)',
+    options: (yargs) =>
+      yargs
+        .positional('old', { type: 'string', demandOption: true, describe: 'Its config.json, or - for standard input' })
+        .option('overlay', { type: 'string', describe: 'Which of its overlays, where it has several' }),
+    run: async (args, io) => {
+      const { readOriginal } = await import('../import/read.ts');
+      const { nextSteps, noteLine } = await import('../import/words.ts');
+      const done = await readOriginal(args.old, args.overlay, '--overlay');
+      print(io, done, (d) => `${JSON.stringify(d.file, null, 2)}\n`);
+      // Standard output may go into a file: what a person has to read does not belong there.
+      for (const note of done.notes) process.stderr.write(`${noteLine(note)}\n`);
+      process.stderr.write(`${nextSteps(args.old, done)}\n`);
     },
   }),
 ];

@@ -1,11 +1,13 @@
 /** `evio node enroll`: an account, keys, a certificate, and one complete node file. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { shapeOf } from '../../../agent/src/config/leaf.ts';
 import { loadNodeConfig } from '../../../agent/src/config/load.ts';
+import { isObject } from '../../../agent/src/config/original.ts';
 import { ConfigError } from '../../../agent/src/config/problems.ts';
-import type { NodeFileInput } from '../../../agent/src/config/schema.ts';
-import { isNetwork, networkOf, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
+import { type NodeFileInput, nodeFile } from '../../../agent/src/config/schema.ts';
+import { contains, isNetwork, networkOf, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
 import { encodeCertificate } from '../../../agent/src/wire/certificate.ts';
 import { isName, nodeIdOf } from '../../../agent/src/wire/ids.ts';
 import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
@@ -13,11 +15,13 @@ import { macRulesOf } from '../../../agent/src/wire/mac.ts';
 import type { Parameters } from '../../../agent/src/wire/parameters.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
 import { Failure, UsageError } from '../failure.ts';
+import type { Imported } from '../import/convert.ts';
 import { putFile } from '../server/layout.ts';
 import { accountPassword, admitAccount, readAdminFile, withAdmin } from './admin.ts';
 import { allot, type Wishes } from './allot.ts';
 import { type Book, type NodeEntry, nodeOf, OverlayDirectory, parametersOf } from './book.ts';
 import { nowSeconds } from './create.ts';
+import { serviceFor } from './old-service.ts';
 import { addRevocation } from './revoke.ts';
 
 export interface EnrollOptions {
@@ -29,6 +33,8 @@ export interface EnrollOptions {
   readonly validSeconds: number;
   /** A new certificate for a node that is enrolled; its keys come from the file at `out`. */
   readonly renew: boolean;
+  /** What an old configuration of EdgeVPN.io says of this node; what `wishes` says comes first. */
+  readonly from?: Imported | undefined;
   /** With `renew`: new keys, because the node's file is lost. The node gets a new id. */
   readonly newKeys: boolean;
 }
@@ -39,6 +45,8 @@ export interface Enrolled {
   readonly addresses: readonly string[];
   readonly file: string;
   readonly validUntil: string;
+  /** Lines for who enrols: what of the old configuration could not be taken. */
+  readonly told: readonly string[];
 }
 
 /** What is the node's own, and stays when its certificate is renewed. */
@@ -63,7 +71,8 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
     const parameters = parametersOf(book);
     const kept = before?.state === 'enrolled' && !options.newKeys ? presentKeys(options, before) : undefined;
     const keys = kept ?? newKeys();
-    const made = makeCertificate(directory, book, parameters, options, keys);
+    const wishes = wishesOf(options, parameters, before);
+    const made = makeCertificate(directory, book, parameters, { ...options, wishes }, keys);
 
     // The book first: a serial or an address that is lost costs nothing, one that is given twice does harm.
     directory.writeBook(
@@ -74,6 +83,8 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
     const password = accountPassword(directory.authority(), id);
     await withAdmin(admin, (a) => admitAccount(a, book.room, username, password));
     const revocations = directory.readRevocations();
+    const account = { username, password, domain: admin.domain, ca: admin.ca };
+    const { service, told } = await serviceFor(admin.service, account, options.from);
     const file: NodeFileInput = {
       apiVersion: 'evio/1',
       name: options.name,
@@ -84,14 +95,16 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
         certificate: made.certificate.toString('base64'),
       },
       signalling: {
-        service: admin.service,
+        service,
         domain: admin.domain,
         username,
         password,
         ...(admin.ca === undefined ? {} : { ca: admin.ca }),
         room: book.room,
       },
-      ice: { stun: [...admin.stun] },
+      ice: { stun: [...new Set([...admin.stun, ...(options.from?.file.ice?.stun ?? [])])].slice(0, STUN_MAX) },
+      ...(options.renew ? ownSections(options.out) : {}),
+      ...importedSections(options.from),
     };
     putFile(options.out, `${JSON.stringify(file, null, 2)}\n`, 0o600);
     directory.writeBook(withNode(book, options.name, made.entry));
@@ -101,8 +114,49 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
       addresses: made.entry.addresses,
       file: resolve(options.out),
       validUntil: new Date(made.entry.notAfter * 1000).toISOString(),
+      told,
     };
   });
+}
+
+/** What the schema allows. */
+const STUN_MAX = 8;
+
+/** The old address, unless another one is wished for, or the node has one already. */
+function wishesOf({ wishes, from }: EnrollOptions, { subnet4 }: Parameters, before: NodeEntry | undefined): Wishes {
+  const address4 = from?.address4;
+  const has = before !== undefined && before.state !== 'revoked';
+  if (address4 === undefined || wishes.address4 !== undefined || has) return wishes;
+  if (subnet4 === undefined || !contains(subnet4, address4)) {
+    const subnet = from?.subnet4 === undefined ? '' : `, or make the overlay with --subnet4 ${from.subnet4}`;
+    const present = subnet4 === undefined ? 'the overlay has no IPv4' : `outside ${subnet4.address}/${subnet4.length}`;
+    throw new UsageError(`--from: the old address ${address4} cannot be kept (${present}); give --address4${subnet}`);
+  }
+  return { ...wishes, address4 };
+}
+
+/**
+ * The parts of a node file that a person may have changed by hand: a new certificate must not undo that. With --new-keys the
+ * present file may be lost or damaged, so only what is right is kept.
+ */
+function ownSections(file: string): Partial<NodeFileInput> {
+  let present: unknown;
+  try {
+    present = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return {};
+  }
+  const shape = shapeOf(nodeFile) ?? {};
+  const own = ['network', 'topology', 'runDir', 'stateDir', 'log'].filter(
+    (key) => isObject(present) && Object.hasOwn(present, key) && shape[key]?.safeParse(present[key]).success,
+  );
+  return Object.fromEntries(own.map((key) => [key, Reflect.get(present as object, key)]));
+}
+
+function importedSections(from: Imported | undefined): Partial<NodeFileInput> {
+  if (from === undefined) return {};
+  const { network, topology, log } = from.file;
+  return JSON.parse(JSON.stringify({ network, topology, log })) as Partial<NodeFileInput>;
 }
 
 function refuseWrongCall(options: EnrollOptions, before: NodeEntry | undefined): void {

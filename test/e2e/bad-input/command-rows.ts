@@ -45,6 +45,12 @@ export const COMMAND_ROWS: readonly Row[] = [
   usage('an unknown option', ['status', '--verbose'], 'unknown here: verbose; see evio status --help'),
   usage('half a command', ['server'], 'evio server needs to know what to do; see evio --help'),
   usage('a missing argument', ['config', 'check'], 'missing: FILE; see evio config check --help'),
+  usage('a node without a name', ['node', 'enroll', '--overlay', 'x'], 'missing: NAME; see evio node enroll --help'),
+  usage(
+    'an old overlay without an old file',
+    ['node', 'enroll', 'n9', '--overlay', 'x', '--from-overlay', 'A0FB389'],
+    '--from-overlay goes with --from',
+  ),
   usage('a missing option', ['agent', 'run'], 'missing: --config; see evio agent run --help'),
   usage('an option without its value', ['agent', 'run', '--config'], '--config needs a value'),
   usage('a letter for a number', ['ping', 'n1', '--count', 'x'], '--count needs a number'),

@@ -91,6 +91,58 @@ export const CONFIG_ROWS: readonly Row[] = [
   ),
   text('a list for a node file', '[]', 'the file: [] is not allowed; allowed: a JSON object'),
   {
+    what: 'a configuration of the original EdgeVPN.io for a node file',
+    prepare(place, world) {
+      world.secrets.add(SECRET);
+      const old = { Broker: { Overlays: ['A0FB389'] }, Signal: { Overlays: { A0FB389: { Password: SECRET } } } };
+      world.write(place.path('node.json'), old);
+      return refused(
+        place,
+        `it is a configuration of the original EdgeVPN.io, not a node file; evio config import ${place.path('node.json')} says what becomes of it`,
+      );
+    },
+  },
+  {
+    what: 'an old configuration with several overlays',
+    prepare(place, world) {
+      const path = world.write(place.path('old.json'), { CFx: { Overlays: ['HOST', 'PODS'] } });
+      return {
+        args: ['config', 'import', path],
+        code: 2,
+        says: [`${path}: it has 2 overlays, and a node file has one; choose with --overlay: HOST, PODS`],
+      };
+    },
+  },
+  {
+    what: 'an old configuration in which a port is a password',
+    prepare(place, world) {
+      world.secrets.add(SECRET);
+      const overlays = { A0FB389: { HostAddress: 'xmpp.example', Port: SECRET } };
+      const path = world.write(place.path('old.json'), {
+        Broker: { Overlays: ['A0FB389'] },
+        Signal: { Overlays: overlays },
+      });
+      return {
+        args: ['config', 'import', path],
+        code: 2,
+        says: [
+          `${path}: Signal.Overlays.A0FB389.Port: this text is not allowed; allowed: a whole number from 1 to 65535`,
+        ],
+      };
+    },
+  },
+  {
+    what: 'a node file to import',
+    prepare(place, world) {
+      const path = world.write(place.path('node.json'), world.nodeValue());
+      return {
+        args: ['config', 'import', path],
+        code: 2,
+        says: [`${path}: it is a node file of this Evio already; use it as it is`],
+      };
+    },
+  },
+  {
     what: 'a node file that others can read',
     prepare(place, world) {
       world.write(place.path('node.json'), world.nodeValue());
