@@ -111,14 +111,14 @@ for (const kind of KINDS) {
     let server: RunningServer;
     let epmdsBefore: string;
 
-  const field = join(place.dir, 'field');
-  const written = (name: string, change: (old: OldFile) => void): string => {
-    const old = json<OldFile>(OLD);
-    change(old);
-    const path = join(place.dir, `${name}.old.json`);
-    writeFileSync(path, JSON.stringify(old));
-    return path;
-  };
+    const field = join(place.dir, 'field');
+    const written = (name: string, change: (old: OldFile) => void): string => {
+      const old = json<OldFile>(OLD);
+      change(old);
+      const path = join(place.dir, `${name}.old.json`);
+      writeFileSync(path, JSON.stringify(old));
+      return path;
+    };
 
     before(async () => {
       epmdsBefore = await epmds();
@@ -366,92 +366,92 @@ for (const kind of KINDS) {
       expect(again.id).not.to.equal(victim.id);
     });
 
-  it('moves a node over from the original EdgeVPN.io: takes name, address, XMPP host, STUN servers, interfaces and topology from its old file', async () => {
-    const old = written('moved', ({ Signal: { Overlays } }) =>
-      Object.assign(Overlays.A0FB389, { HostAddress: B, Port: String(PORTS.starttls), Username: `pi_3@${DOMAIN}` }),
-    );
-    const said = await evio('config', 'import', old);
-    const [, subnet] = /--subnet4 (\S+),/.exec(said.stderr) ?? [];
-    const admin = join(dir, 'admin.json');
-    await evioJson('overlay', 'create', 'field', '--server', admin, '--dir', field, '--subnet4', subnet as string);
-    const done = await evio('node', 'enroll', '--overlay', field, '--from', old, '--out', file('pi-3'));
-    expect(done.code, done.stderr).to.equal(0);
-    expect(done.stderr).to.match(
-      /^[0-9]+ keys of the old file are not in the new one: evio config import \S+ names them\n$/,
-    );
-    const config = loadNodeConfig(file('pi-3'));
-    expect(config.name).to.equal('pi-3');
-    expect(config.identity.certificate.addresses[0]).to.deep.include({ address: '10.10.100.3', length: 24 });
-    expect(config.signalling).to.deep.include({ domain: DOMAIN, username: 'pi-3.field' });
-    expect(config.signalling.service).to.deep.include({ tls: 'starttls', host: B, port: PORTS.starttls });
-    expect(config.ice.stun).to.deep.equal([
-      `${A}:${PORTS.turn}`,
-      `${B}:${PORTS.turn}`,
-      'stun.l.google.com:19302',
-      'stun1.l.google.com:19302',
-    ]);
-    expect(config.network).to.deep.include({
-      bridge: 'appA0FB389',
-      tap: 'appA0FB389-tap',
-      excludeInterfaces: ['docker0', 'flannel.1', 'cni0'],
+    it('moves a node over from the original EdgeVPN.io: takes name, address, XMPP host, STUN servers, interfaces and topology from its old file', async () => {
+      const old = written('moved', ({ Signal: { Overlays } }) =>
+        Object.assign(Overlays.A0FB389, { HostAddress: B, Port: String(PORTS.starttls), Username: `pi_3@${DOMAIN}` }),
+      );
+      const said = await evio('config', 'import', old);
+      const [, subnet] = /--subnet4 (\S+),/.exec(said.stderr) ?? [];
+      const admin = join(dir, 'admin.json');
+      await evioJson('overlay', 'create', 'field', '--server', admin, '--dir', field, '--subnet4', subnet as string);
+      const done = await evio('node', 'enroll', '--overlay', field, '--from', old, '--out', file('pi-3'));
+      expect(done.code, done.stderr).to.equal(0);
+      expect(done.stderr).to.match(
+        /^[0-9]+ keys of the old file are not in the new one: evio config import \S+ names them\n$/,
+      );
+      const config = loadNodeConfig(file('pi-3'));
+      expect(config.name).to.equal('pi-3');
+      expect(config.identity.certificate.addresses[0]).to.deep.include({ address: '10.10.100.3', length: 24 });
+      expect(config.signalling).to.deep.include({ domain: DOMAIN, username: 'pi-3.field' });
+      expect(config.signalling.service).to.deep.include({ tls: 'starttls', host: B, port: PORTS.starttls });
+      expect(config.ice.stun).to.deep.equal([
+        `${A}:${PORTS.turn}`,
+        `${B}:${PORTS.turn}`,
+        'stun.l.google.com:19302',
+        'stun1.l.google.com:19302',
+      ]);
+      expect(config.network).to.deep.include({
+        bridge: 'appA0FB389',
+        tap: 'appA0FB389-tap',
+        excludeInterfaces: ['docker0', 'flannel.1', 'cni0'],
+      });
+      expect(config.topology).to.deep.include({ successors: 2, longDistance: 3, onDemand: 1 });
+      expect(readFileSync(file('pi-3'), 'utf8')).not.to.match(/old-(xmpp|turn)-secret/);
+      (await login(json(file('pi-3')))).close();
     });
-    expect(config.topology).to.deep.include({ successors: 2, longDistance: 3, onDemand: 1 });
-    expect(readFileSync(file('pi-3'), 'utf8')).not.to.match(/old-(xmpp|turn)-secret/);
-    (await login(json(file('pi-3')))).close();
-  });
 
-  it('keeps what it took from an old file when the certificate is renewed', async () => {
-    const before = json<NodeFileInput>(file('pi-3'));
-    const renewed = await evio('node', 'enroll', 'pi-3', '--overlay', field, '--out', file('pi-3'), '--renew');
-    expect(renewed.code, renewed.stderr).to.equal(0);
-    const after = json<NodeFileInput>(file('pi-3'));
-    for (const key of ['network', 'topology', 'log'] as const) expect(after[key]).to.deep.equal(before[key]);
-    expect(after.identity.certificate).not.to.equal(before.identity.certificate);
-  });
-
-  it('takes an old file and stays with the new server, and says so, where the old one does not let the new account in', async () => {
-    const elsewhere = written('elsewhere', ({ OverlayVisualizer, BridgeController: { Overlays } }) => {
-      OverlayVisualizer.NodeName = 'pi4';
-      Overlays.A0FB389.NetDevice.AppBridge.IP4 = '10.10.100.4';
+    it('keeps what it took from an old file when the certificate is renewed', async () => {
+      const before = json<NodeFileInput>(file('pi-3'));
+      const renewed = await evio('node', 'enroll', 'pi-3', '--overlay', field, '--out', file('pi-3'), '--renew');
+      expect(renewed.code, renewed.stderr).to.equal(0);
+      const after = json<NodeFileInput>(file('pi-3'));
+      for (const key of ['network', 'topology', 'log'] as const) expect(after[key]).to.deep.equal(before[key]);
+      expect(after.identity.certificate).not.to.equal(before.identity.certificate);
     });
-    const [admin] = [json<Admin>(join(dir, 'admin.json'))];
-    const done = await evio('node', 'enroll', '--overlay', field, '--from', elsewhere, '--out', file('pi4'));
-    expect(done.code, done.stderr).to.equal(0);
-    expect(done.stderr.split('\n')[1]).to.match(
-      /^the XMPP server is xmpps:\/\/127\.0\.45\.1:15223, not xmpps:\/\/xmpp\.evio\.example:5223 of the old file: .+$/,
-    );
-    expect(json<NodeFileInput>(file('pi4')).signalling.service).to.equal(admin.service);
-  });
 
-  it('refuses an old address of another subnet, and an old file that is none, without leaving anything', async () => {
-    const outside = written('outside', ({ OverlayVisualizer }) => {
-      OverlayVisualizer.NodeName = 'pi5';
+    it('takes an old file and stays with the new server, and says so, where the old one does not let the new account in', async () => {
+      const elsewhere = written('elsewhere', ({ OverlayVisualizer, BridgeController: { Overlays } }) => {
+        OverlayVisualizer.NodeName = 'pi4';
+        Overlays.A0FB389.NetDevice.AppBridge.IP4 = '10.10.100.4';
+      });
+      const [admin] = [json<Admin>(join(dir, 'admin.json'))];
+      const done = await evio('node', 'enroll', '--overlay', field, '--from', elsewhere, '--out', file('pi4'));
+      expect(done.code, done.stderr).to.equal(0);
+      expect(done.stderr.split('\n')[1]).to.match(
+        /^the XMPP server is xmpps:\/\/127\.0\.45\.1:15223, not xmpps:\/\/xmpp\.evio\.example:5223 of the old file: .+$/,
+      );
+      expect(json<NodeFileInput>(file('pi4')).signalling.service).to.equal(admin.service);
     });
-    const refused5 = await evio('node', 'enroll', '--overlay', lab, '--from', outside, '--out', file('pi5'));
-    expect([refused5.code, refused5.stderr]).to.deep.equal([
-      2,
-      'evio: --from: the old address 10.10.100.3 cannot be kept (outside 10.45.0.0/16); give --address4, or make the overlay with --subnet4 10.10.100.0/24\n',
-    ]);
-    expect(existsSync(file('pi5'))).to.equal(false);
-    const none = await evio('node', 'enroll', 'pi6', '--overlay', lab, '--from', file('n1'), '--out', file('pi6'));
-    expect([none.code, none.stderr]).to.deep.equal([
-      2,
-      `${file('n1')}: it is a node file of this Evio already; use it as it is\n`,
-    ]);
-  });
 
-  it('reads an old file from standard input too', async () => {
-    const shell = (command: string) => program('sh', '-c', command, process.execPath, MAIN, OLD);
-    const piped = await shell('"$0" "$1" config import - -o json <"$2"');
-    expect(piped.code, piped.stderr).to.equal(0);
-    expect(JSON.parse(piped.stdout)).to.deep.include({ version: '24.1', overlay: 'A0FB389', name: 'pi-3' });
-    const empty = await shell('"$0" "$1" config import - </dev/null');
-    expect([empty.code, empty.stdout, empty.stderr]).to.deep.equal([
-      2,
-      '',
-      'standard input: not JSON at line 1, column 1: it is empty\n',
-    ]);
-  });
+    it('refuses an old address of another subnet, and an old file that is none, without leaving anything', async () => {
+      const outside = written('outside', ({ OverlayVisualizer }) => {
+        OverlayVisualizer.NodeName = 'pi5';
+      });
+      const refused5 = await evio('node', 'enroll', '--overlay', lab, '--from', outside, '--out', file('pi5'));
+      expect([refused5.code, refused5.stderr]).to.deep.equal([
+        2,
+        'evio: --from: the old address 10.10.100.3 cannot be kept (outside 10.45.0.0/16); give --address4, or make the overlay with --subnet4 10.10.100.0/24\n',
+      ]);
+      expect(existsSync(file('pi5'))).to.equal(false);
+      const none = await evio('node', 'enroll', 'pi6', '--overlay', lab, '--from', file('n1'), '--out', file('pi6'));
+      expect([none.code, none.stderr]).to.deep.equal([
+        2,
+        `${file('n1')}: it is a node file of this Evio already; use it as it is\n`,
+      ]);
+    });
+
+    it('reads an old file from standard input too', async () => {
+      const shell = (command: string) => program('sh', '-c', command, process.execPath, MAIN, OLD);
+      const piped = await shell('"$0" "$1" config import - -o json <"$2"');
+      expect(piped.code, piped.stderr).to.equal(0);
+      expect(JSON.parse(piped.stdout)).to.deep.include({ version: '24.1', overlay: 'A0FB389', name: 'pi-3' });
+      const empty = await shell('"$0" "$1" config import - </dev/null');
+      expect([empty.code, empty.stdout, empty.stderr]).to.deep.equal([
+        2,
+        '',
+        'standard input: not JSON at line 1, column 1: it is empty\n',
+      ]);
+    });
 
     it('says what is wrong with the administrator file', async () => {
       const bad = join(place.dir, 'bad.json');
