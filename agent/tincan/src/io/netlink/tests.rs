@@ -213,7 +213,7 @@ fn a_bridge_of_somebody_else_is_taken_as_it_is_and_gets_no_ports() {
         let mut netlink = Netlink::open().unwrap();
         let error = netlink.ensure(&desired).unwrap_err();
         assert!(matches!(error, NetlinkError::NoBridge(_)), "{error}");
-        ip("link add evio0 type dummy");
+        ip("link add evio0 type veth peer name evio0-in");
         netlink.ensure(&desired).unwrap();
         settled(&mut netlink, &desired);
         for tap in ["evt0", "evt1"] {
