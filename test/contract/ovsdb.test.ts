@@ -213,8 +213,8 @@ describe('the keeper of a real Open vSwitch', function () {
     const a = agent(both);
     await a.inPlace();
     await ovs.killVswitchd();
-    const since = Date.now();
     await ovs.startVswitchd();
+    const since = Date.now();
     const { inPlace } = await a.ovsdb.confirm();
     expect(inPlace).to.equal(true);
     expect(await numbersOf(ovs)).to.deep.equal({ t1: 20, t2: 21 });

@@ -115,6 +115,9 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
         return this.#look(now);
       case 'deadline':
         return [...this.#steps(this.#session.handle(event, now), now), ...this.#due(now)];
+      case 'start':
+        this.#unreachable = undefined;
+        return this.#steps(this.#session.handle(event, now), now);
       default:
         return this.#steps(this.#session.handle(event, now), now);
     }
@@ -176,12 +179,12 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     this.#compare(now);
     if (this.#sent !== undefined) return [];
     if (this.#removing !== undefined) return this.#remove(this.#removing, now);
-    const { operations, differences } = this.#planned;
+    const { operations, differences, meddled } = this.#planned;
     if (operations.length === 0) return this.#confirming(now);
     if (this.#settled) this.#mendAt ??= this.#pace.afterChange(now);
     if (this.#early(now)) return [];
     this.#mendAt = undefined;
-    return [...(this.#settled ? this.#blame(differences, now) : []), ...this.#transact('mend', this.#planned, now)];
+    return [...this.#blame(this.#settled ? differences : meddled, now), ...this.#transact('mend', this.#planned, now)];
   }
 
   #compare(now: Instant): void {
@@ -223,9 +226,10 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   }
 
   #blame(differences: readonly string[], now: Instant): readonly KeeperAction[] {
+    if (differences.length === 0) return [];
     const more = differences.length - DIFFERENCES_SAID;
     const some = differences.slice(0, DIFFERENCES_SAID).join(', ') + (more > 0 ? ` and ${more} more` : '');
-    const what = this.#root === this.#rootNow() ? some : 'emptied the database of Open vSwitch';
+    const what = !this.#settled || this.#root === this.#rootNow() ? some : 'emptied the database of Open vSwitch';
     if (what === this.#blamed) return [];
     this.#blamed = what;
     return this.#seldomly([`somebody ${what}; put back`], now);

@@ -22,13 +22,15 @@ export interface Plan {
   readonly differences: readonly string[];
   /** What is not as wanted and stays so. */
   readonly problems: readonly string[];
+  /** Those that somebody must have made even if it is the first time that we look: what we never want otherwise. */
+  readonly meddled: readonly string[];
   /** What people have to know when it has been carried out. */
   readonly notices: readonly string[];
   /** Wanted ports whose names others have. */
   readonly taken: readonly string[];
 }
 
-export const NO_PLAN: Plan = { operations: [], differences: [], problems: [], notices: [], taken: [] };
+export const NO_PLAN: Plan = { operations: [], differences: [], problems: [], meddled: [], notices: [], taken: [] };
 
 const RESTART = `other_config:${TSO} of Open vSwitch was not set and is now: restart ovs-vswitchd once, until then TCP of interfaces with offload is dropped`;
 const PROTOCOLS = ['OpenFlow13'];
@@ -51,6 +53,7 @@ class Planner {
   readonly #differences: string[] = [];
   readonly #problems: string[] = [];
   readonly #notices: string[] = [];
+  #meddled: readonly string[] = [];
   readonly #taken: string[] = [];
   readonly #mark: ReadonlyMap<string, string>;
 
@@ -78,6 +81,7 @@ class Planner {
       operations: this.#draft.operations,
       differences: this.#differences,
       problems: this.#problems,
+      meddled: this.#meddled,
       notices: this.#notices,
       taken: this.#taken,
     };
@@ -120,8 +124,9 @@ class Planner {
         `bridge ${name} has datapath_type ${type}, where ${datapath} would be made; it stays as it is`,
       );
     this.#set('Bridge', bridge, `bridge ${name}`, { fail_mode: ['secure'], protocols: PROTOCOLS });
-    this.#keys('Bridge', bridge, `bridge ${name}`, 'other_config', this.#bridgeConfig());
     this.#noController(bridge);
+    this.#meddled = [...this.#differences];
+    this.#keys('Bridge', bridge, `bridge ${name}`, 'other_config', this.#bridgeConfig());
     const present = new Map(this.#portsOf(bridge).map((port) => [textOf(port, 'name'), port]));
     const added = this.#specs().flatMap((spec) => {
       const port = present.get(spec.name);
