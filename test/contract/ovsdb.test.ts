@@ -17,14 +17,13 @@ import {
 import { Ovs } from '../servers/ovs.ts';
 import { barrier, heard, toReal } from './switch/connection.ts';
 
-const OVERLAY = 'overlay-1';
 /** How soon everything has to be there again after a daemon is. */
 const BACK_MS = 3_000;
 
 function wanted(...ports: readonly string[]): Wanted {
   const numbered = ports.map((name, i) => ({ name, number: 20 + i }));
   return {
-    overlay: OVERLAY,
+    overlay: 'overlay-1',
     bridge: 'evio0',
     datapath: 'netdev',
     mac: '02:45:0a:00:00:01',
@@ -253,7 +252,7 @@ describe('the keeper of a real Open vSwitch', function () {
   it('goes away on request, but for what others have there', async () => {
     const a = agent(both);
     await a.inPlace();
-    await a.ovsdb.remove(OVERLAY);
+    await a.ovsdb.remove(both);
     expect(ovs.vsctl('list-br')).to.equal('');
   });
 
@@ -267,7 +266,7 @@ describe('the keeper of a real Open vSwitch', function () {
       await a.until('said', () => a.said.length > 0);
       await a.inPlace();
       expect(a.said).to.deep.equal(['somebody deleted port t2; put back']);
-      await a.ovsdb.remove(OVERLAY);
+      await a.ovsdb.remove(both);
     } finally {
       server.close();
     }

@@ -186,6 +186,20 @@ describe('the keeper of Open vSwitch', () => {
     expect(rig.said.slice(1)).to.deep.equal(['Open vSwitch is as wanted again']);
   });
 
+  it('says again that ovsdb-server is away the next time, whatever else stays as it is', () => {
+    const { db } = new Rig();
+    const rig = new Rig(db, { ...WANTED, datapath: 'netdev' });
+    for (let i = 0; i < 2; i++) {
+      rig.crash();
+      rig.pass(90_000);
+      rig.serves = true;
+      rig.pass(2_000);
+    }
+    const away = 'ovsdb-server is away: it closed the connection';
+    const there = 'Open vSwitch is there again';
+    expect(rig.said.slice(1)).to.deep.equal([away, there, away, there]);
+  });
+
   it('asks a silent server for an echo, and connects again without an answer', () => {
     const rig = new Rig();
     const { connects } = rig;
@@ -298,7 +312,7 @@ describe('the keeper of Open vSwitch', () => {
 
   it('removes what is ours on request, and wants nothing any more', () => {
     const rig = new Rig();
-    rig.event({ kind: 'remove', overlay: 'o1' });
+    rig.event({ kind: 'remove', ours: WANTED });
     expect(rig.others).to.deep.equal([{ kind: 'removed' }]);
     rig.pass(60_000);
     expect(rig.db.replica().rows('Bridge')).to.deep.equal([]);

@@ -11,7 +11,7 @@ import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
 import { numberOf, textOf } from './replica.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type Status, statusOf } from './status.ts';
-import { sameWanted, type Wanted } from './wanted.ts';
+import { type Ours, sameWanted, type Wanted } from './wanted.ts';
 
 /** ovs-vswitchd does what it is told within milliseconds, but opens devices one after the other. */
 export const VSWITCHD_MS = 5_000;
@@ -20,8 +20,8 @@ const DIFFERENCES_SAID = 3;
 export type KeeperEvent =
   | { readonly kind: 'start' }
   | { readonly kind: 'want'; readonly wanted: Wanted }
-  /** Take away what is ours of this overlay, and want nothing any more. */
-  | { readonly kind: 'remove'; readonly overlay: string }
+  /** Take away what is ours there, and want nothing any more. */
+  | { readonly kind: 'remove'; readonly ours: Ours }
   /** Does ovs-vswitchd run, and has it done everything? */
   | { readonly kind: 'confirm' }
   | { readonly kind: 'connected' }
@@ -60,7 +60,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   readonly #pace = new Pace();
   readonly #seldom = new Seldom();
   #wanted: Wanted | undefined;
-  #removing: string | undefined;
+  #removing: Ours | undefined;
   /** What was wanted has been in the database: a difference is somebody's doing from now on. */
   #settled = false;
   /** The database's one row of all rows: another one is another database. */
@@ -108,7 +108,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
         return this.#anew(now);
       case 'remove':
         this.#wanted = undefined;
-        this.#removing = event.overlay;
+        this.#removing = event.ours;
         return this.#anew(now);
       case 'confirm':
         this.#confirm = { until: now + VSWITCHD_MS, generation: undefined };
@@ -208,8 +208,8 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     this.#pace.well();
   }
 
-  #remove(overlay: string, now: Instant): readonly KeeperAction[] {
-    const removal = planRemoval(this.#session.replica, overlay);
+  #remove(ours: Ours, now: Instant): readonly KeeperAction[] {
+    const removal = planRemoval(this.#session.replica, ours);
     if (removal.operations.length === 0) {
       this.#removing = undefined;
       return [{ kind: 'removed' }];
@@ -306,9 +306,11 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     if (told === this.#told) return [];
     this.#told = told;
     const fresh = problems.filter((problem) => !this.#known.includes(problem));
-    const over = this.#known.length > 0 && problems.length === 0 && inPlace;
-    if (over || fresh.length > 0) this.#known = problems;
-    const well: KeeperAction = { kind: 'say', level: 'info', text: 'Open vSwitch is as wanted again' };
+    const over = inPlace && this.#known.some((problem) => !problems.includes(problem));
+    // What comes and goes before all is well again is said once.
+    this.#known = inPlace ? problems : [...this.#known, ...fresh];
+    const text = problems.length === 0 ? 'Open vSwitch is as wanted again' : 'Open vSwitch is there again';
+    const well: KeeperAction = { kind: 'say', level: 'info', text };
     return [...this.#seldomly(fresh, now), ...(over ? [well] : []), { kind: 'state', state }];
   }
 }
