@@ -234,7 +234,10 @@ describe('the keeper of a real Open vSwitch', function () {
     await a.ovsdb.confirm();
     expect(await numbersOf(ovs)).to.deep.equal({ t1: 20, t2: 21 });
     expect(touched()).to.equal(before);
-    expect(a.said).to.deep.equal(['ovsdb-server is away: it closed the connection', 'Open vSwitch is as wanted again']);
+    expect(a.said).to.deep.equal([
+      'ovsdb-server is away: it closed the connection; until it is back ovs-vswitchd passes no frames (datapath_type netdev)',
+      'Open vSwitch is as wanted again',
+    ]);
   });
 
   it('is made again in a database that was emptied', async () => {

@@ -7,7 +7,7 @@ import { earliest, type Instant, type Machine, type Random } from '../machine.ts
 import { Seldom } from '../seldom.ts';
 import { Draft } from './draft.ts';
 import { Pace } from './pace.ts';
-import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
+import { datapathOf, NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
 import { numberOf, textOf } from './replica.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type Status, statusOf } from './status.ts';
@@ -31,7 +31,7 @@ export type KeeperEvent =
   | { readonly kind: 'deadline' };
 
 export interface OvsState {
-  /** ovsdb-server answers. Without it Open vSwitch goes on as it is. */
+  /** ovsdb-server answers. Without it Open vSwitch keeps its flows, but see plan.ts for what it does not do. */
   readonly connected: boolean;
   /** Bridge and ports are as wanted, and ovs-vswitchd has said so. */
   readonly inPlace: boolean;
@@ -146,7 +146,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
       case 'down':
         // Each attempt fails in words of its own: the first ones say it all.
         if (action.lasting) this.#unreachable = `the database of Open vSwitch is of no use: ${action.reason}`;
-        else this.#unreachable ??= `ovsdb-server is away: ${action.reason}`;
+        else this.#unreachable ??= `ovsdb-server is away: ${action.reason}${this.#consequence()}`;
         this.#lateAt = undefined;
         return [];
       case 'outcome':
@@ -166,6 +166,13 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
       actions.push(this.#confirmed(this.#unreachable ?? this.#refused ?? VSWITCHD_AWAY));
     if (this.#lookAt !== undefined && now >= this.#lookAt) actions.push(...this.#look(now));
     return actions;
+  }
+
+  /** See plan.ts. */
+  #consequence(): string {
+    const bridge = this.#wanted && this.#session.replica.named('Bridge', this.#wanted.bridge);
+    const stops = bridge !== undefined && datapathOf(bridge) === 'netdev';
+    return stops ? '; until it is back ovs-vswitchd passes no frames (datapath_type netdev)' : '';
   }
 
   #rootNow(): string | undefined {

@@ -6,9 +6,11 @@
  * is served like one that the switch connects to: tried with 3.1, it gets packet-ins, flow-removed and port-status as soon as it sets
  * a miss_send_len (a service connection hears nothing before, connmgr.c ofconn_receives_async_msg), and a role request is honoured. So
  * the agent is a client of Open vSwitch as it is of tincan, the socket is root's, and nothing is left in the database that would have
- * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)). With either kind
- * of socket ovs-vswitchd answers no OpenFlow while ovsdb-server is away (it has lost its lock there, bridge.c bridge_run): flows stay
- * and frames pass.
+ * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)).
+ *
+ * By either kind of socket ovs-vswitchd answers no OpenFlow while ovsdb-server is away: bridge_run (bridge.c) returns without its lock
+ * in the database. A netdev datapath is run by the same loop, so no frame passes either (seen with 3.1); flows and ports stay, and all
+ * goes on when ovs-vswitchd has found the server again, after 1 to 8 s.
  */
 import { Draft } from './draft.ts';
 import type { Json } from './json-rpc.ts';
@@ -313,6 +315,6 @@ function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
 }
 
 /** "" is "system" (ovs-vswitchd.conf.db(5)). */
-function datapathOf(bridge: Row): string {
+export function datapathOf(bridge: Row): string {
   return textOf(bridge, 'datapath_type') || 'system';
 }
