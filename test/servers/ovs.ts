@@ -185,7 +185,12 @@ export class Ovs {
   }
 
   #run(command: string, args: readonly string[]): string {
-    return execFileSync(command, args, { encoding: 'utf8', env: this.#env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 10_000 });
+    return execFileSync(command, args, {
+      encoding: 'utf8',
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 10_000,
+    });
   }
 
   #quietly(command: string, args: readonly string[]): boolean {
