@@ -17,14 +17,13 @@ import {
 import { Ovs } from '../servers/ovs.ts';
 import { barrier, heard, toReal } from './switch/connection.ts';
 
-const OVERLAY = 'overlay-1';
 /** How soon everything has to be there again after a daemon is. */
 const BACK_MS = 3_000;
 
 function wanted(...ports: readonly string[]): Wanted {
   const numbered = ports.map((name, i) => ({ name, number: 20 + i }));
   return {
-    overlay: OVERLAY,
+    overlay: 'overlay-1',
     bridge: 'evio0',
     datapath: 'netdev',
     mac: '02:45:0a:00:00:01',
@@ -213,8 +212,8 @@ describe('the keeper of a real Open vSwitch', function () {
     const a = agent(both);
     await a.inPlace();
     await ovs.killVswitchd();
-    const since = Date.now();
     await ovs.startVswitchd();
+    const since = Date.now();
     const { inPlace } = await a.ovsdb.confirm();
     expect(inPlace).to.equal(true);
     expect(await numbersOf(ovs)).to.deep.equal({ t1: 20, t2: 21 });
@@ -235,7 +234,10 @@ describe('the keeper of a real Open vSwitch', function () {
     await a.ovsdb.confirm();
     expect(await numbersOf(ovs)).to.deep.equal({ t1: 20, t2: 21 });
     expect(touched()).to.equal(before);
-    expect(a.said).to.deep.equal(['ovsdb-server is away: it closed the connection', 'Open vSwitch is as wanted again']);
+    expect(a.said).to.deep.equal([
+      'ovsdb-server is away: it closed the connection; until it is back ovs-vswitchd passes no frames (datapath_type netdev)',
+      'Open vSwitch is as wanted again',
+    ]);
   });
 
   it('is made again in a database that was emptied', async () => {
@@ -253,7 +255,7 @@ describe('the keeper of a real Open vSwitch', function () {
   it('goes away on request, but for what others have there', async () => {
     const a = agent(both);
     await a.inPlace();
-    await a.ovsdb.remove(OVERLAY);
+    await a.ovsdb.remove(both);
     expect(ovs.vsctl('list-br')).to.equal('');
   });
 
@@ -267,7 +269,7 @@ describe('the keeper of a real Open vSwitch', function () {
       await a.until('said', () => a.said.length > 0);
       await a.inPlace();
       expect(a.said).to.deep.equal(['somebody deleted port t2; put back']);
-      await a.ovsdb.remove(OVERLAY);
+      await a.ovsdb.remove(both);
     } finally {
       server.close();
     }

@@ -11,7 +11,7 @@ import { connect, type Socket } from 'node:net';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { Keeper, type KeeperAction, type KeeperEvent, type OvsState } from '../ovsdb/keeper.ts';
-import type { DatapathType, Wanted } from '../ovsdb/wanted.ts';
+import type { DatapathType, Ours, Wanted } from '../ovsdb/wanted.ts';
 
 /** Who waits longer for a removal than this waits for a server that is away. */
 const REMOVE_MS = 5_000;
@@ -70,7 +70,7 @@ export class Ovsdb {
   }
 
   /** Takes away what is ours; nothing is wanted any more. */
-  async remove(overlay: string): Promise<void> {
+  async remove(ours: Ours): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -79,7 +79,7 @@ export class Ovsdb {
           reject(new Error(`what is ours in Open vSwitch could not be removed: ${why}`));
         }, REMOVE_MS);
         this.#removing.push({ resolve, reject });
-        this.#handle({ kind: 'remove', overlay });
+        this.#handle({ kind: 'remove', ours });
       });
     } finally {
       clearTimeout(timer);

@@ -7,11 +7,11 @@ import { earliest, type Instant, type Machine, type Random } from '../machine.ts
 import { Seldom } from '../seldom.ts';
 import { Draft } from './draft.ts';
 import { Pace } from './pace.ts';
-import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
+import { datapathOf, NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
 import { numberOf, textOf } from './replica.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type Status, statusOf } from './status.ts';
-import { sameWanted, type Wanted } from './wanted.ts';
+import { type Ours, sameWanted, type Wanted } from './wanted.ts';
 
 /** ovs-vswitchd does what it is told within milliseconds, but opens devices one after the other. */
 export const VSWITCHD_MS = 5_000;
@@ -20,8 +20,8 @@ const DIFFERENCES_SAID = 3;
 export type KeeperEvent =
   | { readonly kind: 'start' }
   | { readonly kind: 'want'; readonly wanted: Wanted }
-  /** Take away what is ours of this overlay, and want nothing any more. */
-  | { readonly kind: 'remove'; readonly overlay: string }
+  /** Take away what is ours there, and want nothing any more. */
+  | { readonly kind: 'remove'; readonly ours: Ours }
   /** Does ovs-vswitchd run, and has it done everything? */
   | { readonly kind: 'confirm' }
   | { readonly kind: 'connected' }
@@ -31,7 +31,7 @@ export type KeeperEvent =
   | { readonly kind: 'deadline' };
 
 export interface OvsState {
-  /** ovsdb-server answers. Without it Open vSwitch goes on as it is. */
+  /** ovsdb-server answers. Without it Open vSwitch keeps its flows, but see plan.ts for what it does not do. */
   readonly connected: boolean;
   /** Bridge and ports are as wanted, and ovs-vswitchd has said so. */
   readonly inPlace: boolean;
@@ -62,7 +62,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   readonly #pace = new Pace();
   readonly #seldom = new Seldom();
   #wanted: Wanted | undefined;
-  #removing: string | undefined;
+  #removing: Ours | undefined;
   /** What was wanted has been in the database: a difference is somebody's doing from now on. */
   #settled = false;
   /** The database's one row of all rows: another one is another database. */
@@ -110,13 +110,16 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
         return this.#anew(now);
       case 'remove':
         this.#wanted = undefined;
-        this.#removing = event.overlay;
+        this.#removing = event.ours;
         return this.#anew(now);
       case 'confirm':
         this.#confirm = { until: now + VSWITCHD_MS, generation: undefined };
         return this.#look(now);
       case 'deadline':
         return [...this.#steps(this.#session.handle(event, now), now), ...this.#due(now)];
+      case 'start':
+        this.#unreachable = undefined;
+        return this.#steps(this.#session.handle(event, now), now);
       default:
         return this.#steps(this.#session.handle(event, now), now);
     }
@@ -145,7 +148,7 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
       case 'down':
         // Each attempt fails in words of its own: the first ones say it all.
         if (action.lasting) this.#unreachable = `the database of Open vSwitch is of no use: ${action.reason}`;
-        else this.#unreachable ??= `ovsdb-server is away: ${action.reason}`;
+        else this.#unreachable ??= `ovsdb-server is away: ${action.reason}${this.#consequence()}`;
         this.#lateAt = undefined;
         return [];
       case 'outcome':
@@ -167,6 +170,13 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     return actions;
   }
 
+  /** See plan.ts. */
+  #consequence(): string {
+    const bridge = this.#wanted && this.#session.replica.named('Bridge', this.#wanted.bridge);
+    const stops = bridge !== undefined && datapathOf(bridge) === 'netdev';
+    return stops ? '; until it is back ovs-vswitchd passes no frames (datapath_type netdev)' : '';
+  }
+
   #rootNow(): string | undefined {
     return this.#session.replica.rows('Open_vSwitch')[0]?.uuid;
   }
@@ -178,12 +188,12 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     this.#compare(now);
     if (this.#sent !== undefined) return [];
     if (this.#removing !== undefined) return this.#remove(this.#removing, now);
-    const { operations, differences } = this.#planned;
+    const { operations, differences, meddled } = this.#planned;
     if (operations.length === 0) return this.#confirming(now);
     if (this.#settled) this.#mendAt ??= this.#pace.afterChange(now);
     if (this.#early(now)) return [];
     this.#mendAt = undefined;
-    return [...(this.#settled ? this.#blame(differences, now) : []), ...this.#transact('mend', this.#planned, now)];
+    return [...this.#blame(this.#settled ? differences : meddled, now), ...this.#transact('mend', this.#planned, now)];
   }
 
   #compare(now: Instant): void {
@@ -207,8 +217,8 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     this.#pace.well();
   }
 
-  #remove(overlay: string, now: Instant): readonly KeeperAction[] {
-    const removal = planRemoval(this.#session.replica, overlay);
+  #remove(ours: Ours, now: Instant): readonly KeeperAction[] {
+    const removal = planRemoval(this.#session.replica, ours);
     if (removal.operations.length === 0) {
       this.#removing = undefined;
       return [{ kind: 'removed' }];
@@ -225,9 +235,10 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   }
 
   #blame(differences: readonly string[], now: Instant): readonly KeeperAction[] {
+    if (differences.length === 0) return [];
     const more = differences.length - DIFFERENCES_SAID;
     const some = differences.slice(0, DIFFERENCES_SAID).join(', ') + (more > 0 ? ` and ${more} more` : '');
-    const what = this.#root === this.#rootNow() ? some : 'emptied the database of Open vSwitch';
+    const what = !this.#settled || this.#root === this.#rootNow() ? some : 'emptied the database of Open vSwitch';
     if (what === this.#blamed) return [];
     this.#blamed = what;
     return this.#seldomly([`somebody ${what}; put back`], now);
@@ -305,9 +316,11 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     if (told === this.#told) return [];
     this.#told = told;
     const fresh = problems.filter((problem) => !this.#known.includes(problem));
-    const over = this.#known.length > 0 && problems.length === 0 && inPlace;
-    if (over || fresh.length > 0) this.#known = problems;
-    const well: KeeperAction = { kind: 'say', level: 'info', text: 'Open vSwitch is as wanted again' };
+    const over = inPlace && this.#known.some((problem) => !problems.includes(problem));
+    // What comes and goes before all is well again is said once.
+    this.#known = inPlace ? problems : [...this.#known, ...fresh];
+    const text = problems.length === 0 ? 'Open vSwitch is as wanted again' : 'Open vSwitch is there again';
+    const well: KeeperAction = { kind: 'say', level: 'info', text };
     return [...this.#seldomly(fresh, now), ...(over ? [well] : []), { kind: 'state', state }];
   }
 }

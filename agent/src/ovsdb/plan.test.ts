@@ -140,7 +140,7 @@ describe('the plan for Open vSwitch', () => {
     expect(portsOf(db.replica(), bridgeOf(db.replica()))).to.have.members(['evio0', 'eth1', 't1', 't2']);
     expect(textOf(bridgeOf(db.replica()), 'datapath_type')).to.equal('');
     // Its ports go with a removal, the bridge and what others have there stay.
-    apply(db, planRemoval(db.replica(), 'o1'));
+    apply(db, planRemoval(db.replica(), WANTED));
     expect(portsOf(db.replica(), bridgeOf(db.replica()))).to.have.members(['evio0', 'eth1']);
   });
 
@@ -187,10 +187,21 @@ describe('the plan for Open vSwitch', () => {
     expect(portsOf(db.replica(), bridgeOf(db.replica()))).to.have.members(['evio0', 't1', 't2']);
   });
 
+  it('leaves a bridge of ours in which others have ports, without our mark', () => {
+    const db = made();
+    byHand(db, 'evio0', ['eth1']);
+    const removal = planRemoval(db.replica(), WANTED);
+    expect(removal.problems).to.deep.equal(['bridge evio0 stays, for there are ports of somebody else in it: eth1']);
+    apply(db, removal);
+    expect(portsOf(db.replica(), bridgeOf(db.replica()))).to.have.members(['evio0', 'eth1']);
+    expect(planRemoval(db.replica(), WANTED)).to.deep.equal(NO_PLAN);
+    expect(planRemoval(made().replica(), { overlay: 'o1', bridge: 'evio9' })).to.deep.equal(NO_PLAN);
+  });
+
   it('does nothing at all when the bridge is gone before it is carried out', () => {
     const db = made();
     const next = plan(db.replica(), { ...WANTED, ports: [{ name: 't5', number: 25 }] });
-    apply(db, planRemoval(db.replica(), 'o1'));
+    apply(db, planRemoval(db.replica(), WANTED));
     expect(JSON.stringify(db.transact(ops(next.operations)))).to.include('timed out');
     expect(db.replica().rows('Interface')).to.deep.equal([]);
   });
@@ -219,8 +230,8 @@ describe('the plan for Open vSwitch', () => {
         const bridge = after.named('Bridge', 'evio0');
         if (bridge !== undefined) expect(portsOf(after, bridge)).to.include.members(others);
         expect(portsOf(after, bridgeOf(after, 'br1'))).to.include.members(away.filter((n) => !marked.includes(n)));
-        apply(db, planRemoval(db.replica(), 'o1'));
-        expect(planRemoval(db.replica(), 'o1').operations).to.deep.equal([]);
+        apply(db, planRemoval(db.replica(), WANTED));
+        expect(planRemoval(db.replica(), WANTED).operations).to.deep.equal([]);
       }),
     );
   });

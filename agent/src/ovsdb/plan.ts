@@ -6,15 +6,17 @@
  * is served like one that the switch connects to: tried with 3.1, it gets packet-ins, flow-removed and port-status as soon as it sets
  * a miss_send_len (a service connection hears nothing before, connmgr.c ofconn_receives_async_msg), and a role request is honoured. So
  * the agent is a client of Open vSwitch as it is of tincan, the socket is root's, and nothing is left in the database that would have
- * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)). With either kind
- * of socket ovs-vswitchd answers no OpenFlow while ovsdb-server is away (it has lost its lock there, bridge.c bridge_run): flows stay
- * and frames pass.
+ * a switch without an agent call somebody. fail_mode=secure holds without controllers too (ovs-vswitchd.conf.db(5)).
+ *
+ * By either kind of socket ovs-vswitchd answers no OpenFlow while ovsdb-server is away: bridge_run (bridge.c) returns without its lock
+ * in the database. A netdev datapath is run by the same loop, so no frame passes either (seen with 3.1); flows and ports stay, and all
+ * goes on when ovs-vswitchd has found the server again, after 1 to 8 s.
  */
 import { Draft } from './draft.ts';
 import type { Json } from './json-rpc.ts';
 import { mapOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
 import { type Datum, sameDatum } from './value.ts';
-import { MARK, TSO, type Wanted } from './wanted.ts';
+import { MARK, type Ours, TSO, type Wanted } from './wanted.ts';
 
 export interface Plan {
   readonly operations: readonly Json[];
@@ -22,13 +24,15 @@ export interface Plan {
   readonly differences: readonly string[];
   /** What is not as wanted and stays so. */
   readonly problems: readonly string[];
+  /** Those that somebody must have made even if it is the first time that we look: what we never want otherwise. */
+  readonly meddled: readonly string[];
   /** What people have to know when it has been carried out. */
   readonly notices: readonly string[];
   /** Wanted ports whose names others have. */
   readonly taken: readonly string[];
 }
 
-export const NO_PLAN: Plan = { operations: [], differences: [], problems: [], notices: [], taken: [] };
+export const NO_PLAN: Plan = { operations: [], differences: [], problems: [], meddled: [], notices: [], taken: [] };
 
 const RESTART = `other_config:${TSO} of Open vSwitch was not set and is now: restart ovs-vswitchd once, until then TCP of interfaces with offload is dropped`;
 const PROTOCOLS = ['OpenFlow13'];
@@ -51,6 +55,7 @@ class Planner {
   readonly #differences: string[] = [];
   readonly #problems: string[] = [];
   readonly #notices: string[] = [];
+  #meddled: readonly string[] = [];
   readonly #taken: string[] = [];
   readonly #mark: ReadonlyMap<string, string>;
 
@@ -78,6 +83,7 @@ class Planner {
       operations: this.#draft.operations,
       differences: this.#differences,
       problems: this.#problems,
+      meddled: this.#meddled,
       notices: this.#notices,
       taken: this.#taken,
     };
@@ -120,8 +126,9 @@ class Planner {
         `bridge ${name} has datapath_type ${type}, where ${datapath} would be made; it stays as it is`,
       );
     this.#set('Bridge', bridge, `bridge ${name}`, { fail_mode: ['secure'], protocols: PROTOCOLS });
-    this.#keys('Bridge', bridge, `bridge ${name}`, 'other_config', this.#bridgeConfig());
     this.#noController(bridge);
+    this.#meddled = [...this.#differences];
+    this.#keys('Bridge', bridge, `bridge ${name}`, 'other_config', this.#bridgeConfig());
     const present = new Map(this.#portsOf(bridge).map((port) => [textOf(port, 'name'), port]));
     const added = this.#specs().flatMap((spec) => {
       const port = present.get(spec.name);
@@ -274,39 +281,30 @@ class Planner {
 }
 
 /** Takes away what is ours: the bridge if we made it and nobody else has a port there, else our ports. */
-export function planRemoval(db: Replica, overlay: string): Plan {
-  const draft = new Draft();
-  const problems: string[] = [];
-  const differences: string[] = [];
+export function planRemoval(db: Replica, { overlay, bridge: name }: Ours): Plan {
   const [root] = db.rows('Open_vSwitch');
-  const ours = (row: Row) => mapOf(row, 'external_ids').get(MARK) === overlay;
-  for (const bridge of root === undefined ? [] : db.rows('Bridge')) {
-    const name = textOf(bridge, 'name');
-    const ports = textsOf(bridge, 'ports').flatMap((uuid) => db.row('Port', uuid) ?? []);
-    const others = ports.filter((port) => !ours(port) && textOf(port, 'name') !== name);
-    if (ours(bridge) && others.length === 0) {
-      differences.push(`bridge ${name}`);
-      if (root !== undefined) draft.mutate('Open_vSwitch', root, 'bridges', 'delete', [bridge.uuid]);
-      continue;
+  const bridge = db.named('Bridge', name);
+  if (root === undefined || bridge === undefined) return NO_PLAN;
+  const draft = new Draft();
+  const marked = (row: Row) => mapOf(row, 'external_ids').get(MARK) === overlay;
+  // The bridge's own port stays with it.
+  const ports = textsOf(bridge, 'ports').flatMap((uuid) => db.row('Port', uuid) ?? []);
+  const [ours, others] = [true, false].map((is) =>
+    ports.filter((port) => marked(port) === is && textOf(port, 'name') !== name),
+  );
+  const names = (rows: readonly Row[] = []) => rows.map((port) => textOf(port, 'name'));
+  const problems: string[] = [];
+  if (marked(bridge) && others?.length === 0) draft.mutate('Open_vSwitch', root, 'bridges', 'delete', [bridge.uuid]);
+  else {
+    const gone = ours?.map((port) => port.uuid) ?? [];
+    draft.mutate('Bridge', bridge, 'ports', 'delete', gone);
+    if (marked(bridge)) {
+      draft.deleteKeys('Bridge', bridge, 'external_ids', [MARK]);
+      problems.push(`bridge ${name} stays, for there are ports of somebody else in it: ${names(others).join(', ')}`);
     }
-    // The bridge's own port stays with it.
-    const gone = ports.filter((port) => ours(port) && textOf(port, 'name') !== name);
-    differences.push(...gone.map((port) => `port ${textOf(port, 'name')}`));
-    draft.mutate(
-      'Bridge',
-      bridge,
-      'ports',
-      'delete',
-      gone.map((port) => port.uuid),
-    );
-    if (!ours(bridge)) continue;
-    draft.deleteKeys('Bridge', bridge, 'external_ids', [MARK]);
-    problems.push(
-      `bridge ${name} stays, for port ${others.map((port) => textOf(port, 'name')).join(', ')} of somebody else is in it`,
-    );
   }
-  if (root !== undefined && draft.operations.length > 0) draft.add('Open_vSwitch', root, 'next_cfg', 1);
-  return { ...NO_PLAN, operations: draft.operations, differences, problems };
+  if (draft.operations.length > 0) draft.add('Open_vSwitch', root, 'next_cfg', 1);
+  return { ...NO_PLAN, operations: draft.operations, problems };
 }
 
 function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
@@ -317,6 +315,6 @@ function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
 }
 
 /** "" is "system" (ovs-vswitchd.conf.db(5)). */
-function datapathOf(bridge: Row): string {
+export function datapathOf(bridge: Row): string {
   return textOf(bridge, 'datapath_type') || 'system';
 }

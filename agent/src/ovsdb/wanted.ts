@@ -25,6 +25,9 @@ export const MARK = 'evio-overlay';
 /** ovs-vswitchd reads it when it starts, and never again. */
 export const TSO = 'userspace-tso-enable';
 
+/** Where what is ours is: another node of the overlay may have its bridge in the same Open vSwitch. */
+export type Ours = Pick<Wanted, 'overlay' | 'bridge'>;
+
 export function sameWanted(a: Wanted, b: Wanted): boolean {
   const text = ({ overlay, bridge, datapath, mac, mtu, ports }: Wanted) =>
     JSON.stringify([overlay, bridge, datapath, mac, mtu, ports.map(({ name, number }) => [name, number])]);
