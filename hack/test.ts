@@ -88,6 +88,12 @@ const LONG: readonly Step[] = [
     env: { EVIO_SIM: 'full' },
     count: mocha,
   },
+  {
+    name: 'generated tables',
+    command: ['mocha', '--no-config', 'test/contract/generated-tables.test.ts'],
+    env: { EVIO_GENERATED: 'full' },
+    count: mocha,
+  },
   fuzzing(1_800),
 ];
 

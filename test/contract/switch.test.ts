@@ -3,10 +3,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { Controller, desiredFlows, type Flow, flowText, tincanProgram } from '../../agent/src/sdn/index.ts';
+import { desiredFlows, type Flow, flowText, tincanProgram } from '../../agent/src/sdn/index.ts';
 import { FLOW_MOD_DEFAULTS, type Message, PORT } from '../../agent/src/sdn/openflow/index.ts';
 import { FakeSwitch } from '../sim/fake-switch.ts';
 import { barrier, type Connection, dump, heard, toFake, toReal } from './switch/connection.ts';
+import { Driver } from './switch/driver.ts';
 import { ALPHA, BETA, DELTA, stateOf } from './switch/overlay.ts';
 import { pipelinePage } from './switch/page.ts';
 import { RealTincan } from './switch/real.ts';
@@ -15,7 +16,7 @@ const PAGE = fileURLToPath(new URL('../../docs/pipeline.md', import.meta.url));
 
 interface SwitchUnderTest {
   readonly ports: { readonly beta: number; readonly gamma: number };
-  connect(): Promise<Connection>;
+  connect(hello?: boolean): Promise<Connection>;
   stop(): Promise<void>;
 }
 
@@ -31,7 +32,7 @@ const KINDS: readonly { readonly name: string; readonly start: () => Promise<Swi
     name: 'tincan',
     start: async () => {
       const tincan = await RealTincan.start();
-      return { ports: tincan.ports, connect: () => toReal(tincan.switchPath), stop: () => tincan.stop() };
+      return { ports: tincan.ports, connect: (hello) => toReal(tincan.switchPath, hello), stop: () => tincan.stop() };
     },
   },
 ];
@@ -142,33 +143,11 @@ for (const { name, start } of KINDS) {
 
     it('is filled by the controller once, and left alone by the next one', async () => {
       for (const expected of [desired().length, 0]) {
-        const controller = new Controller(BigInt(Date.now()), tincanProgram);
-        const other = await sw.connect();
-        let at = 0;
-        let changes = 0;
-        const run = (event: Parameters<Controller['handle']>[0]) => {
-          for (const action of controller.handle(event, 0)) {
-            if (action.kind !== 'send') continue;
-            if (action.message.type === 'flow-mod') changes++;
-            other.send(action.message);
-          }
-        };
-        run({ kind: 'state', state: stateOf(sw.ports), settled: true });
-        run({ kind: 'connected' });
-        const end = Date.now() + 3_000;
-        while (controller.flows < desired().length || at < other.received.length) {
-          const message = other.received[at];
-          if (message === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
-          else {
-            at++;
-            run({ kind: 'message', message });
-          }
-          if (Date.now() > end) throw new Error(`${controller.flows} flows after three seconds`);
-        }
-        await barrier(other);
-        other.close();
-        expect(changes).to.equal(expected);
-        expect(controller.counters.errors).to.equal(0);
+        const driver = new Driver(await sw.connect(false), tincanProgram);
+        await driver.reach(stateOf(sw.ports));
+        driver.stop();
+        expect(driver.changes).to.equal(expected);
+        expect(driver.controller.counters.errors).to.equal(0);
         expect(await texts()).to.deep.equal(desired().map(flowText).sort());
       }
     });

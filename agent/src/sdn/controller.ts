@@ -12,8 +12,9 @@ import { Answerer } from './answerer.ts';
 import type { SwitchState } from './desired.ts';
 import { Drift } from './drift.ts';
 import { type Edit, Known, messageOf, textOf, Unconfirmed } from './edit.ts';
-import { type Flow, flowKey, flowText, leadsTo, planFlows, sameFlow } from './flow.ts';
-import { groupText, missingGroups, unusedGroups } from './group.ts';
+import { type Flow, flowKey, leadsTo, planFlows } from './flow.ts';
+import { Foreign } from './foreign.ts';
+import { missingGroups, unusedGroups } from './group.ts';
 import {
   type Message,
   normal,
@@ -90,8 +91,7 @@ export class Controller<State extends ProgramState = SwitchState>
   readonly #unconfirmed = new Unconfirmed();
   readonly #drift = new Drift();
   #mendAt: Instant | undefined;
-  /** Flows of others as last told. */
-  #foreign = '';
+  readonly #foreign = new Foreign();
   #barrier: number | undefined;
   #xid = 0;
   #heardAt: Instant = 0;
@@ -250,37 +250,13 @@ export class Controller<State extends ProgramState = SwitchState>
       ours,
       groups.filter(({ group }) => this.#program.ownGroup?.(group)),
     );
-    if (before !== undefined) this.#compare(before, this.#known, foreign);
+    if (before !== undefined) this.#drift.compare(before, this.#known, foreign);
     this.#reading = undefined;
     this.#failed = false;
     this.#resyncAt = now + Math.min(Math.max(RESYNC_MIN_MS, ours.length * RESYNC_MS_PER_FLOW), RESYNC_MS);
-    return [...this.#foreigners(foreign), ...this.#reconcile(now)];
-  }
-
-  #compare(before: Known, is: Known, foreign: readonly Flow[]): void {
-    // Somebody's flow in the place of ours has replaced it.
-    const replaced = new Set(foreign.map(flowKey));
-    for (const [key, flow] of before.flows) {
-      const now = is.flows.get(key);
-      if (now === undefined) this.#drift.harmed(flow, replaced.has(key) ? 'changed' : 'deleted');
-      else if (!sameFlow(now, flow)) this.#drift.harmed(flow, 'changed');
-    }
-    for (const [id, group] of before.groups) {
-      const now = is.groups.get(id);
-      if (now === undefined) this.#drift.harmed(group, 'deleted');
-      else if (groupText(now) !== groupText(group)) this.#drift.harmed(group, 'changed');
-    }
-  }
-
-  /** Somebody looking for a fault should know that there are flows beside ours. */
-  #foreigners(flows: readonly Flow[]): readonly ControllerAction[] {
-    const told = flows.map(flowText).sort().join('\n');
-    if (told === this.#foreign) return [];
-    this.#foreign = told;
-    const [first] = flows;
-    if (first === undefined) return [];
-    const count = flows.length === 1 ? '1 flow that is not ours stays' : `${flows.length} flows that are not ours stay`;
-    return [{ kind: 'log', level: 'info', text: `${count} in the table (the first: ${flowText(first)})` }];
+    const news = this.#foreign.news(foreign);
+    const told = news === undefined ? [] : [{ kind: 'log', level: 'info', text: news } as const];
+    return [...told, ...this.#reconcile(now)];
   }
 
   #removed(message: Message & { type: 'flow-removed' }, now: Instant): void {

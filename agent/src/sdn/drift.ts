@@ -4,8 +4,9 @@
  */
 import type { Instant } from '../machine.ts';
 import { Seldom } from '../seldom.ts';
-import { type Edit, itemOf, keyOf, textOf } from './edit.ts';
-import type { Flow } from './flow.ts';
+import { type Edit, itemOf, type Known, keyOf, textOf } from './edit.ts';
+import { type Flow, flowKey, sameFlow } from './flow.ts';
+import { groupText } from './group.ts';
 import type { Group } from './openflow/index.ts';
 
 type Harm = 'deleted' | 'changed';
@@ -16,6 +17,22 @@ export class Drift {
 
   harmed(item: Flow | Group, how: Harm): void {
     this.#harmed.set(keyOf(item), how);
+  }
+
+  /** What was read is not what we knew. */
+  compare(before: Known, is: Known, foreign: readonly Flow[]): void {
+    // Somebody's flow in the place of ours has replaced it.
+    const replaced = new Set(foreign.map(flowKey));
+    for (const [key, flow] of before.flows) {
+      const now = is.flows.get(key);
+      if (now === undefined) this.harmed(flow, replaced.has(key) ? 'changed' : 'deleted');
+      else if (!sameFlow(now, flow)) this.harmed(flow, 'changed');
+    }
+    for (const [id, group] of before.groups) {
+      const now = is.groups.get(id);
+      if (now === undefined) this.harmed(group, 'deleted');
+      else if (groupText(now) !== groupText(group)) this.harmed(group, 'changed');
+    }
   }
 
   clear(): void {

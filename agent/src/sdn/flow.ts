@@ -116,7 +116,7 @@ function valueText(name: FieldName, value: bigint): string {
   }
 }
 
-function instructionsText(instructions: readonly Instruction[]): string {
+export function instructionsText(instructions: readonly Instruction[]): string {
   const parts = instructions.map((instruction) => {
     switch (instruction.type) {
       case 'goto':

@@ -165,6 +165,17 @@ describe('the program of Open vSwitch', () => {
     expect(tapsFor({ ...STATE, hops: new Map() }, D.label)).to.deep.equal([TAP_B, TAP_C]);
   });
 
+  it('takes the two best taps first and the others as they are numbered, so that groups stay few', () => {
+    const order = [4n, 3n, 1n, 2n];
+    const taps = new Map([1n, 2n, 3n, 4n].map((label) => [label, 20 + Number(label)]));
+    const state = { ...STATE, taps, hops: new Map([[D.label, order]]) };
+    expect(tapsFor(state, D.label)).to.deep.equal([24, 23, 21, 22]);
+    expect(tapsFor({ ...state, drained: [24] }, D.label)).to.deep.equal([23, 21, 22]);
+    expect(tapsFor({ ...state, hops: new Map([[D.label, [2n, 4n, 3n, 1n]]]) }, D.label)).to.deep.equal([
+      22, 24, 21, 23,
+    ]);
+  });
+
   it('has one group for each order of taps, with the same number whatever else there is', () => {
     const texts = (state: OvsState) => ovsProgram.wanted(state).groups.map(groupText);
     // Of the leaf ports, by B, and by C.
