@@ -203,16 +203,13 @@ services(Request) ->
     Answer = mod_stun_disco:process_iq(Request),
     case xmpp:get_type(Answer) of
         result ->
-            #{user := User, host := Host} = requester(Request),
+            {User, _, _} = jid:tolower(xmpp:get_from(Request)),
+            {_, Host, _} = jid:tolower(xmpp:get_to(Request)),
             Secret = mod_stun_disco_opt:secret(Host),
             xmpp:set_els(Answer, [named(xmpp:encode(E), User, Secret) || E <- xmpp:get_els(Answer)]);
         _ ->
             Answer
     end.
-
-requester(Request) ->
-    {User, Host, _} = jid:tolower(xmpp:get_from(Request)),
-    #{user => User, host => Host}.
 
 named({xmlel, <<"service">>, Attributes, Children} = Service, User, Secret) ->
     case proplists:get_value(<<"username">>, Attributes) of
