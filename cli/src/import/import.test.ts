@@ -8,6 +8,9 @@ import { ImportError, type Imported, importOriginal } from './convert.ts';
 import { OLD_KEYS, SWITCH_OF } from './keys.ts';
 import { nextSteps, noteLine } from './words.ts';
 
+/** Both examples have Open vSwitch. */
+const SWITCH = Object.hasOwn(SWITCH_OF, 'OVS') ? { switch: SWITCH_OF.OVS } : {};
+
 type Tree = { [key: string]: Tree };
 
 const example = (version: string): Tree =>
@@ -73,6 +76,7 @@ describe('the configuration of the original EdgeVPN.io', () => {
       subnet4: '10.10.100.0/24',
       file: {
         apiVersion: 'evio/1',
+        ...SWITCH,
         name: 'pi-3',
         signalling: { service: 'xmpps://xmpp.evio.example:5223', domain: 'evio.example' },
         ice: { stun: ['stun.l.google.com:19302', 'stun1.l.google.com:19302'] },
@@ -98,6 +102,7 @@ describe('the configuration of the original EdgeVPN.io', () => {
       subnet4: '10.10.10.0/24',
       file: {
         apiVersion: 'evio/1',
+        ...SWITCH,
         name: 'node-21',
         signalling: { service: 'xmpp://203.0.113.10:5222', domain: 'openfire.local' },
         ice: { stun: ['stun.l.google.com:19302', 'stun1.l.google.com:19302'] },
