@@ -6,9 +6,12 @@ import type { Note } from './walk.ts';
 
 export const noteLine = ({ key, was, now }: Note): string => `${key}: ${was}; ${now}`;
 
-/** An argument as a shell takes it. */
-export const word = (text: string): string =>
-  text === STANDARD_INPUT ? '-' : /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+/** An argument as a shell takes it, on one line whatever is in it. */
+export function word(text: string): string {
+  if (text === STANDARD_INPUT) return '-';
+  if (/^[\w./:@+-]+$/.test(text)) return text;
+  return /[^\x20-\x7e]/.test(text) ? JSON.stringify(text) : `'${text.replaceAll("'", "'\\''")}'`;
+}
 
 /** No old file knows a node's certificate and keys: this is where they come from. */
 export function nextSteps(old: string, { overlay, name, address4, subnet4 }: Imported): string {

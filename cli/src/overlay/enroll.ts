@@ -135,6 +135,9 @@ function wishesOf({ wishes, from }: EnrollOptions, { subnet4 }: Parameters, befo
   return { ...wishes, address4 };
 }
 
+/** Made anew with every certificate. */
+const MADE: ReadonlySet<string> = new Set(['apiVersion', 'name', 'overlay', 'identity', 'signalling', 'ice']);
+
 /**
  * The parts of a node file that a person may have changed by hand: a new certificate must not undo that. With --new-keys the
  * present file may be lost or damaged, so only what is right is kept.
@@ -147,16 +150,15 @@ function ownSections(file: string): Partial<NodeFileInput> {
     return {};
   }
   const shape = shapeOf(nodeFile) ?? {};
-  const own = ['network', 'topology', 'runDir', 'stateDir', 'log'].filter(
-    (key) => isObject(present) && Object.hasOwn(present, key) && shape[key]?.safeParse(present[key]).success,
+  const own = Object.entries(shape).filter(
+    ([key, schema]) =>
+      !MADE.has(key) && isObject(present) && Object.hasOwn(present, key) && schema.safeParse(present[key]).success,
   );
-  return Object.fromEntries(own.map((key) => [key, Reflect.get(present as object, key)]));
+  return Object.fromEntries(own.map(([key]) => [key, Reflect.get(present as object, key)]));
 }
 
 function importedSections(from: Imported | undefined): Partial<NodeFileInput> {
-  if (from === undefined) return {};
-  const { network, topology, log } = from.file;
-  return JSON.parse(JSON.stringify({ network, topology, log })) as Partial<NodeFileInput>;
+  return Object.fromEntries(Object.entries(from?.file ?? {}).filter(([key]) => !MADE.has(key)));
 }
 
 function refuseWrongCall(options: EnrollOptions, before: NodeEntry | undefined): void {
