@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { fileURLToPath } from 'node:url';
 import { POD } from './internet.ts';
+import { ovsOf } from './open-vswitch.ts';
 import type { Joined } from './overlay.ts';
 import { attempt, collect, PREFIX, run, sleep } from './shell.ts';
 
@@ -38,13 +39,17 @@ export async function plugPod(host: Joined): Promise<Pod> {
     PREFIX + POD,
   );
   const mtu = (await run(host.name, 'cat', '/sys/class/net/evio0/mtu')).trim();
-  await run(host.name, 'ip', 'link', 'set', 'evio-pod0', 'mtu', mtu, 'master', 'evio0', 'up');
+  const ovs = ovsOf(host.name);
+  const master = ovs === undefined ? ['master', 'evio0'] : [];
+  await run(host.name, 'ip', 'link', 'set', 'evio-pod0', 'mtu', mtu, ...master, 'up');
+  ovs?.vsctl('add-port', 'evio0', 'evio-pod0');
   await run(POD, 'ip', 'link', 'set', 'eth0', 'mtu', mtu, 'address', '0a:ee:00:00:77:01', 'up');
   await run(POD, 'ip', 'address', 'add', `${ipv4}/16`, 'dev', 'eth0');
   return { host, ipv4 };
 }
 
-export async function unplugPod(): Promise<void> {
+export async function unplugPod({ host }: Pod): Promise<void> {
+  ovsOf(host.name)?.vsctl('--if-exists', 'del-port', 'evio-pod0');
   await attempt(undefined, ['ip', 'netns', 'del', PREFIX + POD]);
 }
 

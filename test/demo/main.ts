@@ -3,7 +3,8 @@
  * they survive, measured from outside and not by the agents' word.
  *
  *   node test/demo/main.ts [--short]     KEEP=1 leaves the network up; EVIO_DEMO_PREFIX=mine- runs beside another demo;
- *                                        XMPP=ejabberd has it in Prosody's place
+ *                                        XMPP=ejabberd has it in Prosody's place,
+ *                                        SWITCH=ovs Open vSwitch in that of tincan's switch
  *
  * `--short` measures less and lets performance figures be off by half; nothing else is looser.
  */
@@ -26,6 +27,7 @@ import { miscounted } from './counters-check.ts';
 import { build, takeDown } from './internet.ts';
 import { mesh } from './mesh.ts';
 import { checkNats } from './nat-check.ts';
+import { SWITCH, startSwitches, stopSwitches } from './open-vswitch.ts';
 import { EVIO, startServer, XMPP, XMPP_TITLE } from './overlay.ts';
 import { say } from './report.ts';
 import { ring } from './ring.ts';
@@ -45,8 +47,10 @@ async function main(dir: string): Promise<void> {
 
   say(`evio server init, evio server run: ${XMPP_TITLE}, coturn`);
   report.details.xmpp = XMPP;
+  report.details.switch = SWITCH;
   const server = await startServer(join(dir, 'server'));
   keep(server.process);
+  await startSwitches(dir);
 
   for (const [name, stage] of [
     ['mesh', mesh],
@@ -84,6 +88,7 @@ function lock(): void {
 
 async function cleanUp(dir: string): Promise<void> {
   for (const child of children) child.kill('SIGKILL');
+  await stopSwitches();
   await takeDown();
   rmSync(dir, { recursive: true, force: true });
   rmSync(LOCK, { force: true });

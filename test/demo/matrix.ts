@@ -76,6 +76,6 @@ export async function floods(stage: string, nodes: readonly Joined[]): Promise<v
       `${nodes.length - 2} nodes, answered`,
     );
   } finally {
-    await unplugPod();
+    await unplugPod(pod);
   }
 }

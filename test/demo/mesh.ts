@@ -22,6 +22,7 @@ import { byName } from './internet.ts';
 import { joinAll, settleDirect, showNodes } from './join.ts';
 import { floods, matrix } from './matrix.ts';
 import { idleRates, orderedPairs, type Pair, pairName, throughput } from './measure.ts';
+import { SWITCH } from './open-vswitch.ts';
 import { enrol, type Joined, pidOf, residentMb, type Server, status, stopAll } from './overlay.ts';
 import { pathChanges } from './paths.ts';
 import { median } from './ping.ts';
@@ -128,7 +129,9 @@ async function speeds(nodes: readonly Joined[]): Promise<void> {
     else {
       const ratio = median((measured[k] ?? []).map((value, i) => value / (plain[i] ?? Number.NaN)));
       say(`  TCP over the ${flow.name}: ${Math.round(mbits)} Mbit/s, ${ratio.toFixed(3)} of plain veth`);
-      report.atLeast(`TCP over the ${flow.name}, of plain veth`, ratio, 0.15, '');
+      // Every frame crosses Open vSwitch's user-space datapath at both ends, which has its own limit.
+      if (SWITCH === 'ovs') report.atLeast(`TCP over the ${flow.name}`, mbits, 500, 'Mbit/s');
+      else report.atLeast(`TCP over the ${flow.name}, of plain veth`, ratio, 0.15, '');
     }
   }
 }

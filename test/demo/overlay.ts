@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import type { Peer, Status } from '../../agent/src/api.ts';
 import { XMPP_NAMES, XMPP_TITLES } from '../../cli/src/server/settings.ts';
 import { NODES, SERVER } from './internet.ts';
+import { ovsOf, switchKeys } from './open-vswitch.ts';
 import { attempt, pidsIn, run, sleep, start, until } from './shell.ts';
 
 /** The shipped command. */
@@ -115,9 +116,8 @@ export async function enrol(
     const enrolled = JSON.parse(printed) as { id: string; addresses: string[] };
     const runDir = join(place, 'run');
     const file = JSON.parse(readFileSync(config, 'utf8')) as Record<string, unknown>;
-    writeFileSync(config, JSON.stringify({ ...file, runDir, stateDir: join(place, `state-${name}`) }, null, 2), {
-      mode: 0o600,
-    });
+    const kept = { runDir, stateDir: join(place, `state-${name}`) };
+    writeFileSync(config, JSON.stringify({ ...file, ...kept, ...switchKeys(node.name) }, null, 2), { mode: 0o600 });
     const bare = enrolled.addresses.map((address) => address.split('/')[0] ?? '');
     joined.push({
       name: node.name,
@@ -180,7 +180,9 @@ export async function stopAll(nodes: readonly Joined[]): Promise<readonly string
   for (const node of nodes) {
     const links = (await attempt(node.name, ['ip', '-o', 'link', 'show'])).stdout;
     if (/evio0/.test(links)) left.push(`evio0 on ${node.name}`);
-    for (const pid of await pidsIn(node.name)) left.push(`process ${pid} on ${node.name}`);
+    // Open vSwitch is the machine's, and stays.
+    const staying = ovsOf(node.name)?.pids ?? [];
+    for (const pid of await pidsIn(node.name)) if (!staying.includes(pid)) left.push(`process ${pid} on ${node.name}`);
   }
   return left;
 }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { placeCounters } from '../demo/counters.ts';
 import { build, takeDown } from '../demo/internet.ts';
+import { SWITCH, startSwitches, stopSwitches } from '../demo/open-vswitch.ts';
 import { startServer, XMPP, XMPP_TITLE } from '../demo/overlay.ts';
 import { Report, say } from '../demo/report.ts';
 import { FOLDER } from '../demo/shell.ts';
@@ -88,6 +89,7 @@ chmodSync(dir, 0o711);
 
 async function cleanUp(): Promise<void> {
   for (const child of children) child.kill('SIGKILL');
+  await stopSwitches();
   await takeDown();
   rmSync(dir, { recursive: true, force: true });
 }
@@ -126,6 +128,8 @@ await build();
 await placeCounters();
 const server = await startServer(join(dir, 'server'));
 children.push(server.process);
+report.details.switch = SWITCH;
+await startSwitches(dir);
 for (const name of ['mesh', 'ring'] as const) {
   try {
     await shape(name);

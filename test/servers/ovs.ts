@@ -1,6 +1,6 @@
 /**
- * A private Open vSwitch: its own database, sockets and logs in a directory of its own, and a network namespace of its own, so that
- * its bridges and taps meet nobody else's. Both daemons run in the foreground and are ended by their process ids.
+ * A private Open vSwitch: its own database, sockets and logs in a directory of its own, and a network namespace of its own (or a given
+ * one), so that its bridges and taps meet nobody else's. Both daemons run in the foreground and are ended by their process ids.
  *
  *     const ovs = await Ovs.start();
  *     ovs.tap('t1');
@@ -28,6 +28,10 @@ export interface OvsOptions {
   readonly diskBytes?: number;
   /** TCP offload is asked for before ovs-vswitchd starts, as an installation should. */
   readonly offload?: boolean;
+  /** A network namespace that is there already, and stays. */
+  readonly netns?: string;
+  /** Where its directory is made, instead of the system's for temporary files. */
+  readonly within?: string;
 }
 
 export class Ovs {
@@ -37,13 +41,15 @@ export class Ovs {
   readonly disk: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #offload: boolean;
+  readonly #ownNetns: boolean;
   #mounted = false;
   #server: ChildProcess | undefined;
   #vswitchd: ChildProcess | undefined;
 
   private constructor(directory: string, options: OvsOptions) {
     this.directory = directory;
-    this.netns = `ovs-${directory.slice(-6)}`;
+    this.netns = options.netns ?? `ovs-${directory.slice(-6)}`;
+    this.#ownNetns = options.netns === undefined;
     this.disk = join(directory, 'disk');
     this.#offload = options.offload ?? true;
     const of = { OVS_RUNDIR: directory, OVS_LOGDIR: directory, OVS_DBDIR: directory, OVS_SYSCONFDIR: directory };
@@ -54,11 +60,11 @@ export class Ovs {
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.diskBytes}`, 'evio-ovs', this.disk]);
       this.#mounted = true;
     }
-    this.#run('ip', ['netns', 'add', this.netns]);
+    if (this.#ownNetns) this.#run('ip', ['netns', 'add', this.netns]);
   }
 
   static async start(options: OvsOptions = {}): Promise<Ovs> {
-    const ovs = new Ovs(mkdtempSync(join(tmpdir(), 'evio-ovs-')), options);
+    const ovs = new Ovs(mkdtempSync(join(options.within ?? tmpdir(), 'evio-ovs-')), options);
     try {
       await ovs.startServer();
       await ovs.startVswitchd();
@@ -86,7 +92,7 @@ export class Ovs {
     const fresh = !existsSync(this.#database);
     if (fresh) this.#run('ovsdb-tool', ['create', this.#database, SCHEMA]);
     const args = [this.#database, `--remote=punix:${this.socket}`, ...this.#common('ovsdb-server')];
-    this.#server = spawn('ovsdb-server', args, { stdio: 'ignore', env: this.#env });
+    this.#server = this.#spawn('ovsdb-server', args);
     await this.#until('ovsdb-server', this.#server, () => this.#answers());
     if (!fresh) return;
     this.vsctl('--no-wait', 'init');
@@ -95,13 +101,18 @@ export class Ovs {
 
   async startVswitchd(): Promise<void> {
     const args = [`unix:${this.socket}`, ...this.#common('ovs-vswitchd')];
-    // As one process: "ip netns exec" becomes what it runs.
-    const child = spawn('ip', ['netns', 'exec', this.netns, 'ovs-vswitchd', ...args], {
-      stdio: 'ignore',
-      env: this.#env,
-    });
+    const child = this.#spawn('ovs-vswitchd', args);
     this.#vswitchd = child;
     await this.#until('ovs-vswitchd', child, () => existsSync(join(this.directory, 'ovs-vswitchd.ctl')));
+  }
+
+  /** As one process: "ip netns exec" becomes what it runs. */
+  #spawn(daemon: string, args: readonly string[]): ChildProcess {
+    return spawn('ip', ['netns', 'exec', this.netns, daemon, ...args], { stdio: 'ignore', env: this.#env });
+  }
+
+  get pids(): readonly number[] {
+    return [this.#server, this.#vswitchd].flatMap((child) => child?.pid ?? []);
   }
 
   async killServer(): Promise<void> {
@@ -157,10 +168,16 @@ export class Ovs {
     this.#remove();
   }
 
+  /** It outlives this process; whoever removes it finds its daemons in their namespace. */
+  leave(): void {
+    running.delete(this);
+    for (const child of [this.#server, this.#vswitchd]) child?.unref();
+  }
+
   /** Taps go with their namespace. */
   #remove(): void {
     running.delete(this);
-    this.#quietly('ip', ['netns', 'del', this.netns]);
+    if (this.#ownNetns) this.#quietly('ip', ['netns', 'del', this.netns]);
     // Lazily: who was killed may not have let go of it yet.
     if (this.#mounted) this.#quietly('umount', ['-l', this.disk]);
     rmSync(this.directory, { recursive: true, force: true });

@@ -100,7 +100,7 @@ export class OpenVSwitch {
   async remove(): Promise<void> {
     this.#switch.stop();
     try {
-      await this.#ovsdb.remove(this.#bridge.overlay);
+      await this.#ovsdb.remove(this.#bridge);
     } catch (error) {
       const { bridge } = this.#bridge;
       const reason = error instanceof Error ? error.message : String(error);

@@ -24,7 +24,7 @@ export interface OldKey {
  * The original's BridgeProvider to `switch` of the node file. The schema has no such key yet: Evio has a switch of its own. When it
  * gets one, `OVS: 'ovs'` here is all that the import needs.
  */
-export const SWITCH_OF: Readonly<Record<string, string>> = {};
+export const SWITCH_OF: Readonly<Record<string, string>> = { OVS: 'ovs' };
 
 const is =
   (...texts: readonly string[]) =>
