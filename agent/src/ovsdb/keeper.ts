@@ -7,7 +7,8 @@ import { earliest, type Instant, type Machine, type Random } from '../machine.ts
 import { Seldom } from '../seldom.ts';
 import { Draft } from './draft.ts';
 import { Pace } from './pace.ts';
-import { datapathOf, NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
+import { datapathOf, NO_PLAN, type Plan, plan } from './plan.ts';
+import { planRemoval } from './removal.ts';
 import { numberOf, textOf } from './replica.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type Status, statusOf } from './status.ts';

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { FakeOvsdb, portsOf } from '../../../test/sim/fake-ovsdb.ts';
 import type { Json } from './json-rpc.ts';
 import { isRecord } from './json-rpc.ts';
-import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
+import { NO_PLAN, type Plan, plan } from './plan.ts';
+import { planRemoval } from './removal.ts';
 import { mapOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
 import { MARK, TSO, type Wanted } from './wanted.ts';
 
