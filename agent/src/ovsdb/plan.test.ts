@@ -114,6 +114,18 @@ describe('the plan for Open vSwitch', () => {
     expect(plan(new FakeOvsdb().replica(), { ...WANTED, datapath: 'system' }).notices).to.deep.equal([]);
   });
 
+  it('leaves TCP offload off where somebody decided so, and says what that means', () => {
+    const db = new FakeOvsdb();
+    db.transact([{ op: 'update', table: 'Open_vSwitch', where: [], row: { other_config: ['map', [[TSO, 'false']]] } }]);
+    settle(db);
+    const { operations, problems, notices } = plan(db.replica(), WANTED);
+    expect([operations, notices]).to.deep.equal([[], []]);
+    expect(problems).to.have.length(1);
+    expect(problems[0]).to.match(
+      /userspace-tso-enable of Open vSwitch is false: .* set it to true and restart ovs-vswitchd/,
+    );
+  });
+
   it('sends only what differs when a port more and a port less are wanted', () => {
     const db = made();
     const ports = [
