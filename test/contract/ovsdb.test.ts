@@ -172,6 +172,19 @@ describe('the keeper of a real Open vSwitch', function () {
     ]);
   });
 
+  it('opens a tap anew that was made anew, which ovs-vswitchd does not by itself', async () => {
+    const a = agent(both);
+    await a.inPlace();
+    const opened = () => ovs.log('ovs-vswitchd').match(/added interface t1 on port 20/g)?.length ?? 0;
+    const before = opened();
+    ovs.ip('link', 'del', 't1');
+    await a.until('told', (state) => state.problems.includes('interface t1 is gone'));
+    ovs.tap('t1');
+    await a.inPlace();
+    expect(opened()).to.equal(before + 1);
+    expect(a.said).to.deep.equal(['interface t1 is gone', 'Open vSwitch is as wanted again']);
+  });
+
   it('keeps ports of others, and those of ours go that are no longer wanted', async () => {
     const a = agent(both);
     await a.inPlace();

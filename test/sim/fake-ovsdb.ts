@@ -37,6 +37,8 @@ export class FakeOvsdb {
   /** Whether `monitor_cond` is known. */
   conditions = true;
   transactions = 0;
+  /** The ifindex of devices that were made anew; others have 100. */
+  readonly ifindexes = new Map<string, number>();
   /** Interfaces that ovs-vswitchd cannot open. */
   readonly broken = new Map<string, string>();
   #rows = 0;
@@ -122,7 +124,9 @@ export class FakeOvsdb {
     if (!this.vswitchd) return;
     const taken = new Set(this.#all('Interface').flatMap((row) => numbers(row.ofport)));
     for (const row of this.#all('Interface')) {
-      const error = this.broken.get(String(atoms(row.name)[0]));
+      const name = String(atoms(row.name)[0]);
+      const error = this.broken.get(name);
+      row.ifindex = [this.ifindexes.get(name) ?? 100];
       if (error !== undefined) Object.assign(row, { ofport: [-1], error: [error] });
       else if (numbers(row.ofport)[0] === undefined || atoms(row.error).length > 0) {
         const [wanted = 1] = atoms(row.type)[0] === 'internal' ? [65534] : numbers(row.ofport_request);

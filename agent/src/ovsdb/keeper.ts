@@ -7,7 +7,8 @@ import { earliest, type Instant, type Machine, type Random } from '../machine.ts
 import { Seldom } from '../seldom.ts';
 import { Draft } from './draft.ts';
 import { Pace } from './pace.ts';
-import { datapathOf, NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
+import { datapathOf, NO_PLAN, type Plan, plan } from './plan.ts';
+import { planRemoval } from './removal.ts';
 import { numberOf, textOf } from './replica.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type Status, statusOf } from './status.ts';
@@ -190,17 +191,20 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
     if (this.#removing !== undefined) return this.#remove(this.#removing, now);
     const { operations, differences, meddled } = this.#planned;
     if (operations.length === 0) return this.#confirming(now);
-    if (this.#settled) this.#mendAt ??= this.#pace.afterChange(now);
+    if (this.#settled && differences.length > 0) this.#mendAt ??= this.#pace.afterChange(now);
     if (this.#early(now)) return [];
     this.#mendAt = undefined;
-    return [...this.#blame(this.#settled ? differences : meddled, now), ...this.#transact('mend', this.#planned, now)];
+    const blame = this.#blame(this.#settled ? differences : meddled, now);
+    // What follows is ours too.
+    if (this.#planned.waits) this.#settled = false;
+    return [...blame, ...this.#transact('mend', this.#planned, now)];
   }
 
   #compare(now: Instant): void {
     const { replica } = this.#session;
     const taken = this.#planned.taken.join();
     this.#planned = this.#wanted === undefined ? NO_PLAN : plan(replica, this.#wanted);
-    const mending = this.#planned.operations.length > 0;
+    const mending = this.#planned.operations.length > 0 || this.#planned.waits;
     this.#status = this.#wanted === undefined ? NO_STATUS : statusOf(replica, this.#wanted, mending);
     // Who lets go of a name has deleted nothing of ours.
     if (taken !== this.#planned.taken.join()) this.#settled = false;
@@ -293,7 +297,8 @@ export class Keeper implements Machine<KeeperEvent, KeeperAction> {
   /** Once in place it stays so while ovs-vswitchd looks at what others ask of it. */
   #judge(): boolean {
     const { complete, behind } = this.#status;
-    const known = this.#session.up && this.#wanted !== undefined && this.#planned.operations.length === 0;
+    const { operations, waits } = this.#planned;
+    const known = this.#session.up && this.#wanted !== undefined && operations.length === 0 && !waits;
     this.#inPlace = known && complete && !this.#late && (!behind || this.#inPlace);
     return this.#inPlace;
   }

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { FakeOvsdb, portsOf } from '../../../test/sim/fake-ovsdb.ts';
 import type { Json } from './json-rpc.ts';
 import { isRecord } from './json-rpc.ts';
-import { NO_PLAN, type Plan, plan, planRemoval } from './plan.ts';
+import { NO_PLAN, type Plan, plan } from './plan.ts';
+import { planRemoval } from './removal.ts';
 import { mapOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
 import { MARK, TSO, type Wanted } from './wanted.ts';
 
@@ -26,10 +27,14 @@ function apply(db: FakeOvsdb, { operations }: Plan): void {
   expect(JSON.stringify(result)).to.not.include('error');
 }
 
-function made(wanted = WANTED): FakeOvsdb {
-  const db = new FakeOvsdb();
-  apply(db, plan(db.replica(), wanted));
+/** The second time it is noted which devices ovs-vswitchd has opened. */
+function settle(db: FakeOvsdb, wanted = WANTED): FakeOvsdb {
+  for (let i = 0; i < 2; i++) apply(db, plan(db.replica(), wanted));
   return db;
+}
+
+function made(wanted = WANTED): FakeOvsdb {
+  return settle(new FakeOvsdb(), wanted);
 }
 
 function bridgeOf(db: Replica, name = 'evio0'): Row {
@@ -98,7 +103,7 @@ describe('the plan for Open vSwitch', () => {
   it('makes the one row of all rows where the database has none', () => {
     const db = new FakeOvsdb();
     db.transact([{ op: 'delete', table: 'Open_vSwitch', where: [] }]);
-    apply(db, plan(db.replica(), WANTED));
+    settle(db);
     expect(plan(db.replica(), WANTED).operations).to.deep.equal([]);
   });
 
@@ -107,6 +112,18 @@ describe('the plan for Open vSwitch', () => {
     expect([notices.length, problems.length]).to.deep.equal([1, 0]);
     expect(notices[0]).to.include('restart ovs-vswitchd');
     expect(plan(new FakeOvsdb().replica(), { ...WANTED, datapath: 'system' }).notices).to.deep.equal([]);
+  });
+
+  it('leaves TCP offload off where somebody decided so, and says what that means', () => {
+    const db = new FakeOvsdb();
+    db.transact([{ op: 'update', table: 'Open_vSwitch', where: [], row: { other_config: ['map', [[TSO, 'false']]] } }]);
+    settle(db);
+    const { operations, problems, notices } = plan(db.replica(), WANTED);
+    expect([operations, notices]).to.deep.equal([[], []]);
+    expect(problems).to.have.length(1);
+    expect(problems[0]).to.match(
+      /userspace-tso-enable of Open vSwitch is false: .* set it to true and restart ovs-vswitchd/,
+    );
   });
 
   it('sends only what differs when a port more and a port less are wanted', () => {
@@ -223,7 +240,7 @@ describe('the plan for Open vSwitch', () => {
         const away = elsewhere.filter((n) => !exists || !names.includes(n));
         byHand(db, 'br1', ['br1', ...away], marks);
         const target = { ...WANTED, ports: ports.map((port, i) => ({ name: port, number: 20 + i })) };
-        apply(db, plan(db.replica(), target));
+        settle(db, target);
         const after = db.replica();
         expect(plan(after, target).operations).to.deep.equal([]);
         const others = (exists ? names : []).filter((n) => !marked.includes(n));

@@ -14,9 +14,9 @@
  */
 import { Draft } from './draft.ts';
 import type { Json } from './json-rpc.ts';
-import { mapOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
+import { mapOf, numberOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
 import { type Datum, sameDatum } from './value.ts';
-import { MARK, type Ours, TSO, type Wanted } from './wanted.ts';
+import { MARK, OPENED, TSO, type Wanted } from './wanted.ts';
 
 export interface Plan {
   readonly operations: readonly Json[];
@@ -28,11 +28,21 @@ export interface Plan {
   readonly meddled: readonly string[];
   /** What people have to know when it has been carried out. */
   readonly notices: readonly string[];
+  /** Something more is to be done once ovs-vswitchd has done what it was told. */
+  readonly waits: boolean;
   /** Wanted ports whose names others have. */
   readonly taken: readonly string[];
 }
 
-export const NO_PLAN: Plan = { operations: [], differences: [], problems: [], meddled: [], notices: [], taken: [] };
+export const NO_PLAN: Plan = {
+  operations: [],
+  differences: [],
+  problems: [],
+  meddled: [],
+  notices: [],
+  waits: false,
+  taken: [],
+};
 
 const RESTART = `other_config:${TSO} of Open vSwitch was not set and is now: restart ovs-vswitchd once, until then TCP of interfaces with offload is dropped`;
 const PROTOCOLS = ['OpenFlow13'];
@@ -56,6 +66,7 @@ class Planner {
   readonly #problems: string[] = [];
   readonly #notices: string[] = [];
   #meddled: readonly string[] = [];
+  #waits = false;
   readonly #taken: string[] = [];
   readonly #mark: ReadonlyMap<string, string>;
 
@@ -85,13 +96,15 @@ class Planner {
       problems: this.#problems,
       meddled: this.#meddled,
       notices: this.#notices,
+      waits: this.#waits,
       taken: this.#taken,
     };
   }
 
   /** ovs-vswitchd shows by cur_cfg that it has done what was wanted by this next_cfg. */
   #finish(root: Row | undefined, bridge: Row | undefined): void {
-    if (root !== undefined) this.#draft.add('Open_vSwitch', root, 'next_cfg', 1);
+    const news = this.#differences.length > 0 || this.#waits;
+    if (root !== undefined && news) this.#draft.add('Open_vSwitch', root, 'next_cfg', 1);
     if (bridge !== undefined) this.#draft.onlyWith('Bridge', bridge, 'name');
     this.#draft.comment(`evio: ${this.#differences.length} differences of bridge ${this.#wanted.bridge} mended`);
   }
@@ -129,10 +142,12 @@ class Planner {
     this.#noController(bridge);
     this.#meddled = [...this.#differences];
     this.#keys('Bridge', bridge, `bridge ${name}`, 'other_config', this.#bridgeConfig());
+    const behind = isBehind(this.#db);
     const present = new Map(this.#portsOf(bridge).map((port) => [textOf(port, 'name'), port]));
     const added = this.#specs().flatMap((spec) => {
       const port = present.get(spec.name);
       if (port !== undefined) this.#adoptPort(port, spec);
+      else if (behind) this.#waits = true;
       else if (this.#claim(spec.name, bridge)) {
         this.#differences.push(`deleted port ${spec.name}`);
         return [this.#insertPort(spec)];
@@ -143,8 +158,22 @@ class Planner {
     const names = new Set(this.#specs().map((spec) => spec.name));
     const obsolete = [...present.values()].filter((port) => this.#ours(port) && !names.has(textOf(port, 'name')));
     for (const port of obsolete) this.#differences.push(`added port ${textOf(port, 'name')} in our name`);
-    const gone = obsolete.map((port) => port.uuid);
+    const replaced = [...present.values()].filter((port) => this.#replaced(port));
+    if (replaced.length > 0) this.#waits = true;
+    const gone = [...obsolete, ...replaced.filter((port) => !obsolete.includes(port))].map((port) => port.uuid);
     this.#draft.mutate('Bridge', bridge, 'ports', 'delete', gone);
+  }
+
+  /**
+   * A device that is made anew under the same name, as tincan's taps are, is not opened anew: ovs-vswitchd says nothing of it and no
+   * frame comes from there any more (seen with 3.1, netdev). Only when its port has gone and comes back it is; both in one transaction
+   * are no change to ovs-vswitchd, so the second follows when it has done the first.
+   */
+  #replaced(port: Row): boolean {
+    const row = this.#db.row('Interface', textsOf(port, 'interfaces')[0] ?? '');
+    const opened = row && mapOf(row, 'external_ids').get(OPENED);
+    const is = row && numberOf(row, 'ifindex');
+    return this.#ours(port) && opened !== undefined && (is ?? 0) > 0 && opened !== String(is);
   }
 
   /** Whoever controls the bridge besides us changes flows that are ours. */
@@ -181,6 +210,7 @@ class Planner {
     } else {
       this.#set('Interface', row, what, { type: [spec.type], ...requests(spec) });
       this.#keys('Interface', row, what, 'external_ids', this.#markOf(spec));
+      this.#opened(row, spec);
     }
     this.#set('Port', port, what, { tag: [] });
     this.#keys('Port', port, what, 'external_ids', this.#markOf(spec));
@@ -203,6 +233,13 @@ class Planner {
       `the name ${name} is taken by port ${port} of bridge ${place}; remove it there: ovs-vsctl del-port ${place} ${port}`,
     );
     return false;
+  }
+
+  /** Nobody's doing, hence no difference. */
+  #opened(row: Row, { type }: PortSpec): void {
+    const [is, number] = [numberOf(row, 'ifindex') ?? 0, numberOf(row, 'ofport') ?? 0];
+    if (type === 'internal' || is <= 0 || number <= 0 || mapOf(row, 'external_ids').has(OPENED)) return;
+    this.#draft.putKeys('Interface', row, 'external_ids', new Map([[OPENED, String(is)]]));
   }
 
   #interfaceNames(port: Row): readonly string[] {
@@ -280,38 +317,17 @@ class Planner {
   }
 }
 
-/** Takes away what is ours: the bridge if we made it and nobody else has a port there, else our ports. */
-export function planRemoval(db: Replica, { overlay, bridge: name }: Ours): Plan {
-  const [root] = db.rows('Open_vSwitch');
-  const bridge = db.named('Bridge', name);
-  if (root === undefined || bridge === undefined) return NO_PLAN;
-  const draft = new Draft();
-  const marked = (row: Row) => mapOf(row, 'external_ids').get(MARK) === overlay;
-  // The bridge's own port stays with it.
-  const ports = textsOf(bridge, 'ports').flatMap((uuid) => db.row('Port', uuid) ?? []);
-  const [ours, others] = [true, false].map((is) =>
-    ports.filter((port) => marked(port) === is && textOf(port, 'name') !== name),
-  );
-  const names = (rows: readonly Row[] = []) => rows.map((port) => textOf(port, 'name'));
-  const problems: string[] = [];
-  if (marked(bridge) && others?.length === 0) draft.mutate('Open_vSwitch', root, 'bridges', 'delete', [bridge.uuid]);
-  else {
-    const gone = ours?.map((port) => port.uuid) ?? [];
-    draft.mutate('Bridge', bridge, 'ports', 'delete', gone);
-    if (marked(bridge)) {
-      draft.deleteKeys('Bridge', bridge, 'external_ids', [MARK]);
-      problems.push(`bridge ${name} stays, for there are ports of somebody else in it: ${names(others).join(', ')}`);
-    }
-  }
-  if (draft.operations.length > 0) draft.add('Open_vSwitch', root, 'next_cfg', 1);
-  return { ...NO_PLAN, operations: draft.operations, problems };
-}
-
 function requests({ number, mtu }: PortSpec): Readonly<Record<string, Datum>> {
   return {
     ...(number === undefined ? {} : { ofport_request: [number] }),
     ...(mtu === undefined ? {} : { mtu_request: [mtu] }),
   };
+}
+
+/** ovs-vswitchd has not done yet all that it was told. */
+export function isBehind(db: Replica): boolean {
+  const [root] = db.rows('Open_vSwitch');
+  return root === undefined || (numberOf(root, 'cur_cfg') ?? 0) < (numberOf(root, 'next_cfg') ?? 0);
 }
 
 /** "" is "system" (ovs-vswitchd.conf.db(5)). */

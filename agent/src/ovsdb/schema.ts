@@ -31,6 +31,7 @@ export const TABLES = {
   Interface: {
     name: one('string'),
     type: one('string'),
+    ifindex: optional('integer'),
     ofport: optional('integer'),
     ofport_request: optional('integer'),
     mtu_request: optional('integer'),

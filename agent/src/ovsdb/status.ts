@@ -1,4 +1,5 @@
 /** What ovs-vswitchd has made of what the database wants: numbers, and what it could not do. */
+import { isBehind } from './plan.ts';
 import { mapOf, numberOf, type Replica, type Row, textOf, textsOf } from './replica.ts';
 import { MARK, type Wanted } from './wanted.ts';
 
@@ -19,8 +20,7 @@ const NO_PORT = -1;
 
 /** `mending`: the database itself is not as wanted yet. */
 export function statusOf(db: Replica, wanted: Wanted, mending: boolean): Status {
-  const [root] = db.rows('Open_vSwitch');
-  const behind = root === undefined || (numberOf(root, 'cur_cfg') ?? 0) < (numberOf(root, 'next_cfg') ?? 0);
+  const behind = isBehind(db);
   const numbers = new Map<string, number>();
   const problems: string[] = [];
   const present = interfacesOf(db, wanted.bridge);
@@ -31,6 +31,7 @@ export function statusOf(db: Replica, wanted: Wanted, mending: boolean): Status 
     const [number, error] = [numberOf(row, 'ofport'), textOf(row, 'error')];
     if (error !== '') problems.push(`ovs-vswitchd cannot use interface ${name}: ${error}`);
     else if (number === NO_PORT) problems.push(`ovs-vswitchd cannot use interface ${name} (its log says why)`);
+    else if (numberOf(row, 'ifindex') === 0) problems.push(`interface ${name} is gone`);
     else if (number !== undefined) numbers.set(name, number);
   }
   const complete = numbers.size === names.size;

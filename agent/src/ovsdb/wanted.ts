@@ -22,6 +22,8 @@ export interface Wanted {
 
 /** The key in external_ids. On a bridge: we made it. */
 export const MARK = 'evio-overlay';
+/** On an interface: the ifindex of the device that ovs-vswitchd opened for it. */
+export const OPENED = 'evio-ifindex';
 /** ovs-vswitchd reads it when it starts, and never again. */
 export const TSO = 'userspace-tso-enable';
 
