@@ -267,6 +267,7 @@ export class FakeTincan {
     return {
       peer: tunnel.peer,
       port: tunnel.port,
+      tap: null,
       note: tunnel.note,
       path: tunnel.path,
       local: `${this.host.address}:${this.udpPort}`,
