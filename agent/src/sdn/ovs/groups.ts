@@ -48,9 +48,9 @@ export class Groups {
     const taken = new Set<number>();
     const groups = new Map<string, Group>();
     for (const [key, content] of [...this.#contents].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      let own = hash(key) & OWN_MASK;
-      // Of a thousand groups two have one hash in 3 of 100 overlays.
-      while (taken.has(own)) own = (own + 1) & OWN_MASK;
+      // Odd numbers are those of leaf ports: even where two groups have one hash, no frame from a tap ever meets a group of taps.
+      let own = (hash(key) & OWN_MASK & ~1) | Number(content.type === 'all');
+      while (taken.has(own)) own = (own + 2) & OWN_MASK;
       taken.add(own);
       groups.set(key, { group: OURS * 2 ** OWN_BITS + own, ...content });
     }
