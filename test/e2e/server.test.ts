@@ -411,6 +411,7 @@ for (const kind of KINDS) {
 
       server = new RunningServer(dir, kind.xmpp);
       await server.ready();
+      (await login(json(file('n1')))).close();
       const orphans = children(server.child.pid as number);
       await server.end('SIGKILL');
       for (let i = 0; i < 100 && orphans.some((pid) => existsSync(`/proc/${pid}`)); i++) await sleep(50);
