@@ -515,10 +515,21 @@ for (const kind of KINDS) {
 
       server = new RunningServer(dir, kind.xmpp);
       await server.ready();
+      (await login(json(file('n1')))).close();
       const orphans = children(server.child.pid as number);
       await server.end('SIGKILL');
       for (let i = 0; i < 100 && orphans.some((pid) => existsSync(`/proc/${pid}`)); i++) await sleep(50);
       expect(orphans.filter((pid) => existsSync(`/proc/${pid}`))).to.deep.equal([]);
+    });
+
+    it('gives way to the other XMPP server: the overlay is restored there, and the nodes keep their files', async () => {
+      const other = kind.xmpp === 'prosody' ? 'ejabberd' : 'prosody';
+      expect((await init(dir, '--xmpp', other)).code).to.equal(0);
+      server = new RunningServer(dir, other);
+      await server.ready();
+      expect(await refused(login(json(file('n1'))))).to.match(/refuses the password/);
+      await evioJson('overlay', 'restore', lab);
+      (await login(json(file('n1')))).close();
     });
   });
 }

@@ -189,8 +189,8 @@ keep() ->
     end.
 
 write_out() ->
-    ok = dets:sync(passwd),
-    ok = mnesia:sync_log().
+    catch dets:sync(passwd),
+    catch mnesia:sync_log().
 
 put_admin() ->
     [put_admin(Host, gen_mod:get_module_opts(Host, ?MODULE)) || Host <- ejabberd_option:hosts()].

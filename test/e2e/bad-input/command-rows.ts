@@ -189,6 +189,17 @@ export const COMMAND_ROWS: readonly Row[] = [
     }),
   },
   {
+    what: 'a server with ejabberd on a machine without it',
+    prepare: (place) => ({
+      args: [...SERVER, '--address', '127.0.0.1', '--xmpp', 'ejabberd', '--dir', place.path('server')],
+      within: ['unshare', '-m', 'sh', '-c', 'mount --bind /dev/null /usr/sbin/ejabberdctl; exec "$@"', 'sh'],
+      code: 1,
+      says: [
+        'evio: not installed: ejabberd; run: apt-get install --no-install-recommends ejabberd coturn openssl (or give --install)',
+      ],
+    }),
+  },
+  {
     what: 'a server to run where none was set up',
     prepare: (place) => ({
       args: ['server', 'run', '--dir', place.dir],
