@@ -731,7 +731,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     const drained = this.#drained(neighbours);
     const ports = drained.flatMap((peer) => this.#tunnels.port(peer) ?? []);
     this.#toSwitch({ kind: 'state', state: { self, members, core, drained: ports }, settled: this.#settled });
-    if (this.#edge === undefined) return;
+    // Which tunnels there are is tincan's to say.
+    if (this.#edge === undefined || this.#tincanBoot === undefined) return;
     const picture = { self, members, hops: firstHops(label, adjacent, labels), drained };
     this.#fromEdge(this.#edge.draw(picture, this.#settled, this.#now));
   }

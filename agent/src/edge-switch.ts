@@ -42,7 +42,8 @@ export interface EdgePicture {
 export class EdgeSwitch {
   readonly controller: Controller<OvsState>;
   readonly #taps = new Map<NodeId, Tap>();
-  #ports: BridgePorts = { taps: new Map(), others: new Map() };
+  #ports: BridgePorts | undefined;
+  #drawn = false;
 
   /** @param generation ascends from one run of the agent to the next */
   constructor(generation: bigint) {
@@ -71,19 +72,27 @@ export class EdgeSwitch {
     return this.controller.handle(event, now);
   }
 
+  /**
+   * What the tables are to hold. Nothing before the ports of all tunnels that tincan has are known: flows name them, and those that an
+   * earlier agent left would be replaced by flows that lead nowhere.
+   */
   draw({ self, members, hops, drained }: EdgePicture, settled: boolean, now: Instant): readonly ControllerAction[] {
+    const ports = this.#ports;
+    if (ports === undefined) return [];
     const numbers = new Map<NodeId, number>();
     for (const [peer, { name }] of this.#taps) {
       // A port of another number than it was to have is as good; one that is not there yet cannot be named.
-      const number = this.#ports.taps.get(name);
+      const number = ports.taps.get(name);
       if (number !== undefined) numbers.set(peer, number);
     }
+    if (!this.#drawn && numbers.size < this.#taps.size) return [];
+    this.#drawn = true;
     const state: OvsState = {
       self,
       members,
       taps: new Map([...numbers].map(([peer, number]) => [labelOf(peer), number])),
       hops,
-      leaves: [...this.#ports.others.values()].map((port): Leaf => ({ port, macs: [] })),
+      leaves: [...ports.others.values()].map((port): Leaf => ({ port, macs: [] })),
       drained: drained.flatMap((peer) => numbers.get(peer) ?? []),
     };
     return this.controller.handle({ kind: 'state', state, settled }, now);

@@ -205,8 +205,9 @@ export class Node {
     tellSystemd('STOPPING=1');
     this.#give({ kind: 'leave' });
     await this.#close(0);
-    const gone = await this.#process.shutdown();
+    // Ports before the taps: one whose link goes is an error to Open vSwitch.
     await this.#ovs?.remove();
+    const gone = await this.#process.shutdown();
     const { bridge, tap } = this.#config.network;
     if (!gone)
       this.#log.error(
@@ -220,8 +221,8 @@ export class Node {
     this.#ended = true;
     this.#room.stop();
     this.#stopParts();
-    await this.#process.abandon();
     await this.#ovs?.remove();
+    await this.#process.abandon();
     this.#api?.abandon();
     this.#memory.abandon();
   }

@@ -22,6 +22,9 @@ export class OpenVSwitch {
   readonly #switch: OpenFlowSocket;
   readonly #bridge: Omit<Wanted, 'ports'>;
   #wanted = false;
+  /** It was said that ovs-vswitchd does not answer. */
+  #missed = false;
+  #stopped = false;
 
   constructor(config: NodeConfig, log: Log, handlers: OpenVSwitchHandlers) {
     this.#log = log;
@@ -36,15 +39,25 @@ export class OpenVSwitch {
     this.#ovsdb = new Ovsdb(
       { socket: join(config.ovs.runDir, 'db.sock') },
       {
-        state: ({ ports, others }) => handlers.ports({ taps: ports, others }),
+        // While the database is away, or nothing is wanted of it yet, there is nothing to know.
+        state: ({ connected, ports, others }) => {
+          if (connected && this.#wanted) handlers.ports({ taps: ports, others });
+        },
         say: (level, text) => log[level](`ovs: ${text}`),
       },
     );
     this.#switch = new OpenFlowSocket(managementSocket(config.ovs.runDir, config.network.bridge), {
-      connected: () => handlers.event({ kind: 'connected' }),
+      connected: () => {
+        if (this.#missed) log.info('ovs: ovs-vswitchd answers again');
+        this.#missed = false;
+        handlers.event({ kind: 'connected' });
+      },
       message: (message) => handlers.event({ kind: 'message', message }),
       undecodable: (reason) => handlers.event({ kind: 'undecodable', reason }),
-      disconnected: () => handlers.event({ kind: 'disconnected' }),
+      disconnected: () => {
+        handlers.event({ kind: 'disconnected' });
+        void this.#ask();
+      },
     });
   }
 
@@ -90,14 +103,27 @@ export class OpenVSwitch {
     }
   }
 
+  /** The database does not show when ovs-vswitchd has ended: whoever loses it has to ask. */
+  async #ask(): Promise<void> {
+    try {
+      if (!this.#stopped && this.#wanted) await this.#ovsdb.confirm();
+    } catch (error) {
+      if (this.#stopped) return;
+      this.#missed = true;
+      this.#log.warn(`ovs: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
   /** Open vSwitch goes on as it is. */
   stop(): void {
+    this.#stopped = true;
     this.#switch.stop();
     this.#ovsdb.stop();
   }
 
   /** Takes away what is ours, and stops. */
   async remove(): Promise<void> {
+    this.#stopped = true;
     this.#switch.stop();
     try {
       await this.#ovsdb.remove(this.#bridge);
