@@ -2,7 +2,7 @@
  * `make test-faults`: breaks one thing after the other in the demo's internet, with every pair pinging a hundred times a second in
  * both directions, and tells what each cost; results/faults.json.
  *
- *   node test/faults/main.ts [--short | --long] [--only NAME[,NAME]] [--shape mesh|ring] [--list]
+ *   [SWITCH=ovs] [XMPP=ejabberd] node test/faults/main.ts [--short | --long] [--only NAME[,NAME]] [--shape mesh|ring] [--list]
  *
  * `--short` is what `make test` runs: fewer faults, shorter ones, and figures may be off by half. `--long`, of `make test-full`, adds an
  * hour of random ones. XMPP=ejabberd in the environment has it in Prosody's place.
@@ -25,6 +25,7 @@ import { HOUR } from './hour.ts';
 import { closeLab, type Fault, openLab, type Shape } from './lab.ts';
 import { NAT_FAULTS } from './nats.ts';
 import { NODE_FAULTS } from './nodes.ts';
+import { OVS_FAULTS } from './ovs.ts';
 import { RENEWAL_FAULTS } from './renewals.ts';
 import { RESOURCE_FAULTS } from './resources.ts';
 import { SERVER_FAULTS } from './servers.ts';
@@ -32,7 +33,10 @@ import { TRUST_FAULTS } from './trust.ts';
 import { UNDERLAY_FAULTS } from './underlay.ts';
 import { UPLINK_FAULTS } from './uplink.ts';
 
-const FAULTS: readonly Fault[] = [
+/** They harm tincan's own tap and bridge; Open vSwitch has others, and faults of its own. */
+const OF_TINCANS_SWITCH = ['hands-links', 'hands-tuntap', 'hands-foreign'];
+
+const ALL: readonly Fault[] = [
   ...AGENT_FAULTS,
   ...NODE_FAULTS,
   ...SERVER_FAULTS,
@@ -45,8 +49,12 @@ const FAULTS: readonly Fault[] = [
   ...HAND_FAULTS,
   ...UPLINK_FAULTS,
   ...RESOURCE_FAULTS,
+  ...OVS_FAULTS,
   ...HOUR,
 ];
+const FAULTS = ALL.filter((fault) =>
+  SWITCH === 'ovs' ? !OF_TINCANS_SWITCH.includes(fault.name) : !OVS_FAULTS.includes(fault),
+);
 
 const args = process.argv.slice(2);
 const option = (name: string): string | undefined => {

@@ -22,7 +22,7 @@ export class OpenVSwitch {
   readonly #switch: OpenFlowSocket;
   readonly #bridge: Omit<Wanted, 'ports'>;
   #wanted = false;
-  /** It was said that ovs-vswitchd does not answer. */
+  /** It was said that the bridge does not answer. */
   #missed = false;
   #stopped = false;
 
@@ -48,7 +48,7 @@ export class OpenVSwitch {
     );
     this.#switch = new OpenFlowSocket(managementSocket(config.ovs.runDir, config.network.bridge), {
       connected: () => {
-        if (this.#missed) log.info('ovs: ovs-vswitchd answers again');
+        if (this.#missed) log.info(`ovs: bridge ${config.network.bridge} answers again`);
         this.#missed = false;
         handlers.event({ kind: 'connected' });
       },
@@ -56,7 +56,7 @@ export class OpenVSwitch {
       undecodable: (reason) => handlers.event({ kind: 'undecodable', reason }),
       disconnected: () => {
         handlers.event({ kind: 'disconnected' });
-        void this.#ask();
+        void this.#ask(config.network.bridge);
       },
     });
   }
@@ -104,13 +104,16 @@ export class OpenVSwitch {
   }
 
   /** The database does not show when ovs-vswitchd has ended: whoever loses it has to ask. */
-  async #ask(): Promise<void> {
+  async #ask(bridge: string): Promise<void> {
+    if (this.#stopped || !this.#wanted) return;
+    this.#missed = true;
+    this.#log.warn(
+      `ovs: ovs-vswitchd has ended the connection of bridge ${bridge}; it gets its flows again when it is back`,
+    );
     try {
-      if (!this.#stopped && this.#wanted) await this.#ovsdb.confirm();
+      await this.#ovsdb.confirm();
     } catch (error) {
-      if (this.#stopped) return;
-      this.#missed = true;
-      this.#log.warn(`ovs: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.#stopped) this.#log.warn(`ovs: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 

@@ -265,8 +265,8 @@ export class Controller<State extends ProgramState = SwitchState>
     if (flow === undefined || this.#unconfirmed.deletes(key)) return;
     this.#known?.flows.delete(key);
     this.#drift.harmed(flow, 'deleted');
-    // A group that went is told of by nothing but the flows that went with it: which one it was has to be read.
-    if (message.reason === 'group-delete') this.#resyncAt = earliest(this.#resyncAt, now + MEND_AFTER_MS);
+    // Of groups that went nothing tells but perhaps the flows that went with them: which they were has to be read.
+    if (this.#program.ownGroup !== undefined) this.#resyncAt = earliest(this.#resyncAt, now + MEND_AFTER_MS);
     else this.#mendAt ??= now + MEND_AFTER_MS;
   }
 
@@ -321,10 +321,12 @@ export class Controller<State extends ProgramState = SwitchState>
     if (read === 'flows') this.#reading = undefined;
     else if (edit === undefined) return [log];
     // What the switch has now is no longer known for sure.
-    if (!this.#failed) this.#failures = Math.min(this.#failures + 1, 6);
+    const first = !this.#failed;
+    if (first) this.#failures = Math.min(this.#failures + 1, 6);
     this.#failed = true;
     this.#resyncAt = earliest(this.#resyncAt, now + ERROR_RESYNC_MS * 2 ** (this.#failures - 1));
-    return [log];
+    // One reason seldom refuses one change alone; all are counted.
+    return first ? [log] : [];
   }
 
   #packetIn(message: PacketIn): readonly ControllerAction[] {
