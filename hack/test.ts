@@ -57,6 +57,9 @@ const INTEGRATION: readonly Step[] = [
   },
 ];
 const SHORT_DEMO: Step = { name: 'demo, short', command: ['node', 'test/demo/main.ts', '--short'], count: counted };
+/** The other kinds of what a node stands on. */
+const OTHERS = { SWITCH: 'ovs', XMPP: 'ejabberd' } as const;
+const SHORT_DEMO_OTHERS: Step = { ...SHORT_DEMO, name: 'demo, short, with Open vSwitch and ejabberd', env: OTHERS };
 const SHORT_FAULTS: Step = {
   name: 'faults, short',
   command: ['node', 'test/faults/main.ts', '--short'],
@@ -68,13 +71,23 @@ const fuzzing = (seconds: number): Step => ({
   command: ['node', 'hack/fuzz.ts', '--seconds', process.env.EVIO_FUZZ_SECONDS ?? String(seconds)],
   count: counted,
 });
+const DEMO: Step = { name: 'demo', command: ['node', 'test/demo/main.ts'], count: counted };
 const LONG: readonly Step[] = [
   {
     name: 'Rust: tests of some minutes',
     command: ['cargo', 'test', '--locked', '--workspace', '--', '--ignored'],
     count: cargo,
   },
-  { name: 'demo', command: ['node', 'test/demo/main.ts'], count: counted },
+  DEMO,
+  { ...DEMO, name: 'demo with Open vSwitch', env: { SWITCH: OTHERS.SWITCH } },
+  { ...DEMO, name: 'demo with ejabberd', env: { XMPP: OTHERS.XMPP } },
+  { ...DEMO, name: 'demo with Open vSwitch and ejabberd', env: OTHERS },
+  {
+    name: 'faults with Open vSwitch and ejabberd',
+    command: ['node', 'test/faults/main.ts'],
+    env: OTHERS,
+    count: counted,
+  },
   {
     name: 'faults',
     command: ['node', 'test/faults/main.ts', '--long'],
@@ -100,7 +113,7 @@ const LONG: readonly Step[] = [
 const GROUPS: Readonly<Record<string, readonly Step[]>> = {
   check: CHECK,
   unit: UNIT,
-  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_FAULTS],
+  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
 };
 

@@ -41,6 +41,12 @@ export interface Status {
   };
   readonly nat: { readonly class: NatClass; readonly mapped: readonly string[]; readonly local: readonly string[] };
   readonly switch: { readonly connected: boolean; readonly flows: number };
+  /** With `switch: "ovs"`: its bridge, and what keeps that from being as wanted, a line each. */
+  readonly openVSwitch: {
+    readonly connected: boolean;
+    readonly flows: number;
+    readonly problems: readonly string[];
+  } | null;
   readonly members: number;
   readonly tunnels: number;
   /** True once every wanted successor edge has a live tunnel. */

@@ -28,6 +28,8 @@ export interface NodeApiParts {
   selected(peer: NodeId): CandidatePair | null;
   request(method: string, params: object, timeoutMs?: number): Promise<unknown>;
   hello(): TincanHello | undefined;
+  /** What keeps Open vSwitch from being as wanted. */
+  problems(): readonly string[];
   /** Gives a verified revocation list to the machine. */
   revoke(list: Uint8Array): void;
   /** Exchanges tincan for the one that is installed now. */
@@ -124,6 +126,14 @@ export class NodeApi {
         local: addressesOf(local, 'host'),
       },
       switch: { connected: agent.controller.connected, flows: agent.controller.flows },
+      openVSwitch:
+        agent.edge === undefined
+          ? null
+          : {
+              connected: agent.edge.controller.connected,
+              flows: agent.edge.controller.flows,
+              problems: this.#parts.problems(),
+            },
       members: agent.members.length + 1,
       tunnels: agent.overlay.neighbours.filter((neighbour) => neighbour.up).length,
       ringComplete: agent.overlay.ringComplete,
@@ -132,6 +142,7 @@ export class NodeApi {
         ...agent.counters,
         ...prefixed('relay', { ...relay.counters }),
         ...prefixed('switch', { ...agent.controller.counters }),
+        ...prefixed('ovs', { ...agent.edge?.controller.counters }),
       },
     };
   }

@@ -192,6 +192,7 @@ export class Node {
       selected: (peer) => this.#rtc.selected(peer),
       request: (method, params, timeoutMs) => this.#request(method, params, timeoutMs),
       hello: () => this.#hello,
+      problems: () => this.#ovs?.problems ?? [],
       revoke: (list) => this.#give({ kind: 'signal', event: { kind: 'revocations', list } }),
       upgrade: () => this.#process.exchange(),
       stop,

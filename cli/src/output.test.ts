@@ -27,6 +27,7 @@ const STATUS: Status = {
   signalling: { state: 'waiting', service: 'xmpps://h:1', error: 'the server is away', sinceMs: 5_000 },
   nat: { class: 'unknown', mapped: [], local: ['192.168.1.10:24001'] },
   switch: { connected: false, flows: 0 },
+  openVSwitch: null,
   members: 1,
   tunnels: 0,
   ringComplete: false,

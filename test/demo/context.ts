@@ -5,7 +5,7 @@ import type { Crossing } from './crossing.ts';
 import { worst } from './faults.ts';
 import { type Attachment, byName } from './internet.ts';
 import { type Pair, pairName, type Watched } from './measure.ts';
-import type { Joined } from './overlay.ts';
+import { type Joined, reportName } from './overlay.ts';
 import { gaps } from './ping.ts';
 import { Report } from './report.ts';
 
@@ -36,7 +36,7 @@ export const expectedCrossing = (pair: Pair): Crossing => {
   return byName(pair.from.name).outside === byName(pair.to.name).outside ? 'lan' : 'direct';
 };
 
-export const report = new Report('demo', SHORT);
+export const report = new Report(reportName('demo'), SHORT);
 export const children: ChildProcess[] = [];
 export const keep = (child: ChildProcess): void => {
   children.push(child);

@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import type { Peer, Status } from '../../agent/src/api.ts';
 import { XMPP_NAMES, XMPP_TITLES } from '../../cli/src/server/settings.ts';
 import { NODES, SERVER } from './internet.ts';
-import { ovsOf, switchKeys } from './open-vswitch.ts';
+import { ovsOf, SWITCH, switchKeys } from './open-vswitch.ts';
 import { attempt, pidsIn, run, sleep, start, until } from './shell.ts';
 
 /** The shipped command. */
@@ -14,6 +14,10 @@ export const EVIO = resolve('dist/evio');
 /** Which XMPP server: XMPP=ejabberd in the environment, else Prosody. */
 export const XMPP = XMPP_NAMES.find((name) => name === (process.env.XMPP ?? 'prosody')) ?? unknownXmpp();
 export const XMPP_TITLE = XMPP_TITLES[XMPP];
+
+/** A report's name says what the nodes stood on, unless it is the usual: demo, demo-ovs, demo-ovs-ejabberd. */
+export const reportName = (verb: string): string =>
+  [verb, ...(SWITCH === 'tincan' ? [] : [SWITCH]), ...(XMPP === 'prosody' ? [] : [XMPP])].join('-');
 
 function unknownXmpp(): never {
   process.stderr.write(`evio: XMPP=${process.env.XMPP} is not allowed; allowed: ${XMPP_NAMES.join(', ')}\n`);

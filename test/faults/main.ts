@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { placeCounters } from '../demo/counters.ts';
 import { build, takeDown } from '../demo/internet.ts';
 import { SWITCH, startSwitches, stopSwitches } from '../demo/open-vswitch.ts';
-import { startServer, XMPP, XMPP_TITLE } from '../demo/overlay.ts';
+import { reportName, startServer, XMPP, XMPP_TITLE } from '../demo/overlay.ts';
 import { Report, say } from '../demo/report.ts';
 import { FOLDER } from '../demo/shell.ts';
 import { AGENT_FAULTS } from './agents.ts';
@@ -88,7 +88,7 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
-const report = new Report('faults', short);
+const report = new Report(reportName('faults'), short);
 report.details.xmpp = XMPP;
 const children: ChildProcess[] = [];
 const dir = mkdtempSync(join(tmpdir(), FOLDER));

@@ -61,6 +61,10 @@ export class OpenVSwitch {
     });
   }
 
+  get problems(): readonly string[] {
+    return this.#ovsdb.state.problems;
+  }
+
   start(): void {
     this.#ovsdb.start();
     this.#switch.start();

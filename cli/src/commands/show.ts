@@ -20,7 +20,14 @@ export function statusText(s: Status): string {
     ['agent', `${processText(s.agent)}, version ${s.version}`],
     ['tincan', s.tincan === null ? 'not running' : `${processText(s.tincan)}, version ${s.tincan.version}`],
     ['switch', `${s.switch.connected ? 'connected' : 'not connected'}, ${s.switch.flows} flows`],
+    ...openVSwitch(s),
   ]);
+}
+
+function openVSwitch({ openVSwitch: ovs }: Status): readonly (readonly string[])[] {
+  if (ovs === null) return [];
+  const connected = ovs.connected ? 'connected' : 'not connected';
+  return [['Open vSwitch', [`${connected}, ${ovs.flows} flows`, ...ovs.problems].join('; ')]];
 }
 
 function processText(p: { readonly pid: number; readonly uptimeMs: number; readonly rssBytes: number }): string {

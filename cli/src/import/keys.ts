@@ -20,10 +20,7 @@ export interface OldKey {
   readonly harmless?: (value: unknown) => boolean;
 }
 
-/**
- * The original's BridgeProvider to `switch` of the node file. The schema has no such key yet: Evio has a switch of its own. When it
- * gets one, `OVS: 'ovs'` here is all that the import needs.
- */
+/** The original's BridgeProvider to `switch` of the node file. Of Linux bridges tincan's own switch takes the place. */
 export const SWITCH_OF: Readonly<Record<string, string>> = { OVS: 'ovs' };
 
 const is =
