@@ -2,12 +2,28 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { XmppState } from '../../agent/src/io/xmpp.ts';
-import { type RoomEvent, XmppRoom, type XmppRoomOptions } from '../../agent/src/io/xmpp.ts';
+import { type RoomEvent, XmppRoom, type XmppRoomOptions, type XmppState } from '../../agent/src/io/xmpp.ts';
+import { XmppAdmin } from '../../agent/src/io/xmpp-admin.ts';
 import type { Service } from '../../agent/src/signal/services.ts';
 import { CONFERENCE, type XmppServer } from '../servers/xmpp-server.ts';
 
+const QUIET_MS = 300;
+
 export const ROOM = `lab@${CONFERENCE}`;
+
+/** The server's administrator. */
+export function adminOf({ admin, service, domain, ca }: XmppServer): Promise<XmppAdmin> {
+  return XmppAdmin.connect({ ...admin, service, domain, ca });
+}
+
+/** The room, with node1 as its only member. */
+export async function roomOfOne(server: XmppServer): Promise<void> {
+  const admin = await adminOf(server);
+  await admin.createRoom(ROOM);
+  await admin.addUser('node1', 'password 1');
+  await admin.addMember(ROOM, 'node1');
+  admin.close();
+}
 
 /** A connection to the room whose events can be waited for. */
 export class Occupant {
@@ -82,6 +98,7 @@ export class Interceptor {
   heard = '';
   /** A frozen proxy keeps connections open and passes nothing on. */
   frozen = false;
+  #passedAt = performance.now();
 
   private constructor(server: Server) {
     this.#server = server;
@@ -113,9 +130,15 @@ export class Interceptor {
       from.on('data', (chunk: Buffer) => {
         if (from === client) this.heard += chunk.toString('latin1');
         if (this.frozen) return;
+        this.#passedAt = performance.now();
         to.write(from === client ? chunk : Buffer.from(change(chunk.toString('latin1')), 'latin1'));
       });
     }
+  }
+
+  /** Nothing is on its way any more: what a client hears from here on came after what it says from here on. */
+  async quiet(): Promise<void> {
+    while (performance.now() < this.#passedAt + QUIET_MS) await sleep(20);
   }
 
   stop(): void {

@@ -5,7 +5,7 @@ import { XmppAdmin } from '../../agent/src/io/xmpp-admin.ts';
 import { startEjabberd } from '../servers/ejabberd.ts';
 import { startProsody } from '../servers/prosody.ts';
 import { CONFERENCE, type XmppServer, type XmppServerOptions } from '../servers/xmpp-server.ts';
-import { accountOf, Interceptor, nickOf, Occupant, ROOM, until } from './room.ts';
+import { accountOf, adminOf, Interceptor, nickOf, Occupant, ROOM, roomOfOne, until } from './room.ts';
 
 const SERVERS: readonly (readonly [string, (options?: XmppServerOptions) => Promise<XmppServer>])[] = [
   ['Prosody', startProsody],
@@ -33,12 +33,7 @@ for (const [name, startXmpp] of SERVERS) {
 
     before(async () => {
       server = await startXmpp();
-      admin = await XmppAdmin.connect({
-        ...server.admin,
-        service: server.service,
-        domain: server.domain,
-        ca: server.ca,
-      });
+      admin = await adminOf(server);
       await admin.createRoom(ROOM);
       for (const n of [1, 2, 3]) {
         await admin.addUser(`node${n}`, `password ${n}`);
@@ -245,16 +240,7 @@ for (const [name, startXmpp] of SERVERS) {
       const server = await startXmpp();
       const occupants: Occupant[] = [];
       try {
-        const admin = await XmppAdmin.connect({
-          ...server.admin,
-          service: server.service,
-          domain: server.domain,
-          ca: server.ca,
-        });
-        await admin.createRoom(ROOM);
-        await admin.addUser('node1', 'password 1');
-        await admin.addMember(ROOM, 'node1');
-        admin.close();
+        await roomOfOne(server);
         const a = new Occupant(accountOf(server, 1));
         occupants.push(a);
         await a.online();
@@ -279,18 +265,10 @@ for (const [name, startXmpp] of SERVERS) {
       const frozen = await Interceptor.start(server.directPort);
       let a: Occupant | undefined;
       try {
-        const admin = await XmppAdmin.connect({
-          ...server.admin,
-          service: server.service,
-          domain: server.domain,
-          ca: server.ca,
-        });
-        await admin.createRoom(ROOM);
-        await admin.addUser('node1', 'password 1');
-        await admin.addMember(ROOM, 'node1');
-        admin.close();
+        await roomOfOne(server);
         a = new Occupant({ ...accountOf(server, 1), service: `xmpps://127.0.0.1:${frozen.port}` });
         await a.online();
+        await frozen.quiet();
         frozen.frozen = true;
         a.room.perform({ kind: 'send-message', nick: nickOf(2), payload: 'c2VhbGVk' });
         await until(

@@ -1,13 +1,13 @@
 /** An overlay of a few nodes on one machine: an authority, certificates, accounts, node files. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { XmppAdmin } from '../../../agent/src/io/xmpp-admin.ts';
 import { encodeCertificate } from '../../../agent/src/wire/certificate.ts';
 import { nodeIdOf } from '../../../agent/src/wire/ids.ts';
 import { generatePrivateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { nodeMac } from '../../../agent/src/wire/mac.ts';
 import { encodeParameters, verifyParameters } from '../../../agent/src/wire/parameters.ts';
 import { CONFERENCE, type XmppServer } from '../../servers/xmpp-server.ts';
+import { adminOf } from '../room.ts';
 
 const ROOM = `agents@${CONFERENCE}`;
 
@@ -38,12 +38,7 @@ export async function enrol(
     authority,
   );
   const { overlayId } = verifyParameters(parameters);
-  const admin = await XmppAdmin.connect({
-    ...server.admin,
-    service: server.service,
-    domain: server.domain,
-    ca: server.ca,
-  });
+  const admin = await adminOf(server);
   await admin.createRoom(ROOM);
   const nodes: EnrolledNode[] = [];
   for (const [i, name] of names.entries()) {

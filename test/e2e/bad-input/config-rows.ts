@@ -42,7 +42,8 @@ const section = (node: NodeValue, name: string): Section => {
 const SECRET = 'hunter2-hunter2-hunter2';
 const ENROL = 'enrol the node again (evio node enroll)';
 const SIGNALLING = 'service, domain, username, password, ca, room';
-const TOP = 'apiVersion, name, overlay, identity, signalling, ice, network, topology, runDir, stateDir, log';
+const TOP =
+  'apiVersion, name, overlay, identity, signalling, ice, network, switch, ovs, topology, runDir, stateDir, log';
 const CERTIFICATE = 'a signed certificate in base64, as `evio node enroll` writes it';
 
 export const CONFIG_ROWS: readonly Row[] = [
