@@ -12,7 +12,7 @@ import { type Control, ControlError } from './io/control.ts';
 import { LanSockets } from './io/lan.ts';
 import type { Log } from './io/log.ts';
 import { Memory } from './io/memory.ts';
-import { OpenVSwitch } from './io/open-vswitch.ts';
+import { NotReadyError, OpenVSwitch } from './io/open-vswitch.ts';
 import { OpenFlowSocket } from './io/openflow.ts';
 import { Relay } from './io/relay.ts';
 import type { IceServers } from './io/rtc.ts';
@@ -424,7 +424,7 @@ export class Node {
         this.#fail(new StartError(message));
         return;
       }
-      this.#problem(`tincan cannot be configured: ${message}`);
+      if (!(error instanceof NotReadyError)) this.#problem(`tincan cannot be configured: ${message}`);
       if (error instanceof UnusableTincanError)
         await control.request('shutdown', { keepBridge: error.keepBridge }).catch(() => {});
       if (error instanceof ControlError && error.code === 'closed') return;

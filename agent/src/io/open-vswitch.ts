@@ -16,6 +16,9 @@ export interface OpenVSwitchHandlers {
   ports(ports: BridgePorts): void;
 }
 
+/** Open vSwitch does not do what is wanted of it, and the log says why. */
+export class NotReadyError extends Error {}
+
 export class OpenVSwitch {
   readonly #log: Log;
   readonly #ovsdb: Ovsdb;
@@ -25,6 +28,8 @@ export class OpenVSwitch {
   /** It was said that the bridge does not answer. */
   #missed = false;
   #stopped = false;
+  /** Something of ours is there. */
+  #made = false;
 
   constructor(config: NodeConfig, log: Log, handlers: OpenVSwitchHandlers) {
     this.#log = log;
@@ -40,7 +45,8 @@ export class OpenVSwitch {
       { socket: join(config.ovs.runDir, 'db.sock') },
       {
         // While the database is away, or nothing is wanted of it yet, there is nothing to know.
-        state: ({ connected, ports, others }) => {
+        state: ({ connected, inPlace, ports, others }) => {
+          this.#made ||= inPlace;
           if (connected && this.#wanted) handlers.ports({ taps: ports, others });
         },
         say: (level, text) => log[level](`ovs: ${text}`),
@@ -70,10 +76,14 @@ export class OpenVSwitch {
     this.#switch.start();
   }
 
-  /** The bridge is there afterwards, with whatever ports it has been given so far. Throws with what keeps Open vSwitch from that. */
+  /** The bridge is there afterwards, with whatever ports it has been given so far. A NotReadyError has been said already. */
   async ready(): Promise<void> {
     this.want();
-    await this.#ovsdb.confirm();
+    try {
+      await this.#ovsdb.confirm();
+    } catch (error) {
+      throw new NotReadyError(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** From here on the bridge is kept, with no port of ours unless it was given one. */
@@ -133,7 +143,7 @@ export class OpenVSwitch {
     this.#stopped = true;
     this.#switch.stop();
     try {
-      await this.#ovsdb.remove(this.#bridge);
+      if (this.#made || this.#ovsdb.state.connected) await this.#ovsdb.remove(this.#bridge);
     } catch (error) {
       const { bridge } = this.#bridge;
       const reason = error instanceof Error ? error.message : String(error);

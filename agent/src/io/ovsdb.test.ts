@@ -44,7 +44,7 @@ describe('the socket of Open vSwitch’s database', () => {
       socket.destroy();
     });
     await until(() => connections > 1);
-    expect(said).to.deep.equal([`ovsdb-server is away: nobody answers at ${path} (ENOENT)`]);
+    expect(said).to.deep.equal([`ovsdb-server is away: nobody answers at ${path} (ENOENT); does Open vSwitch run?`]);
   });
 
   it('may be somebody else’s: garbage ends nothing', async () => {

@@ -144,7 +144,9 @@ export class Ovsdb {
     });
     socket.on('error', (error) => {
       reason =
-        socket.connecting || !socket.readable ? `nobody answers at ${this.#path} (${codeOf(error)})` : codeOf(error);
+        socket.connecting || !socket.readable
+          ? `nobody answers at ${this.#path} (${codeOf(error)}); does Open vSwitch run?`
+          : codeOf(error);
     });
     socket.on('close', () => this.#of(socket, { kind: 'closed', reason }));
   }
