@@ -1,5 +1,6 @@
 /** Meters, timeouts and flow-removed of tincan's switch and of a real Open vSwitch, which must agree (OpenFlow 1.3.5 §5.5, §5.7, §7.4.2). */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { type Message, PORT, WHOLE_FRAME } from '../../agent/src/sdn/openflow/index.ts';
@@ -88,6 +89,36 @@ for (const { name, start } of KINDS) {
       expect(passed).to.be.within(RATE * SECONDS * 0.9, RATE * SECONDS * 1.1 + RATE / 4);
       await ofctl('del-flows');
       await ofctl('del-meters');
+    });
+
+    it('shows to `ovs-ofctl monitor` what it asks a controller, and which flow was deleted', async () => {
+      const monitor = spawn('ovs-ofctl', ['-O', 'OpenFlow13', 'monitor', `unix:${sw.path}`, '65534'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // It makes a control socket there.
+        env: { ...process.env, OVS_RUNDIR: dirname(sw.path) },
+      });
+      let shown = '';
+      for (const stream of [monitor.stdout, monitor.stderr]) {
+        stream.on('data', (data: Buffer) => {
+          shown += data.toString();
+        });
+      }
+      try {
+        await ofctl('add-flow', 'table=0,priority=9,cookie=0x95,send_flow_rem,actions=controller:128');
+        const end = performance.now() + 8_000;
+        // It may still be on its way in. With Open vSwitch it asks for that one's own kind of packet-in.
+        while (!shown.includes('PACKET_IN') && performance.now() < end) {
+          connection.send(...through(1));
+          await sleep(100);
+        }
+        await ofctl('del-flows');
+        while (!shown.includes('OFPT_FLOW_REMOVED') && performance.now() < end) await sleep(50);
+      } finally {
+        monitor.kill();
+      }
+      expect(shown)
+        .to.match(/(OFPT_PACKET_IN|NXT_PACKET_IN2).*cookie=0x95/)
+        .and.to.match(/OFPT_FLOW_REMOVED.*cookie:0x95/);
     });
 
     it('removes a flow when its time is up, used or not, and says why', async () => {
