@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../agent/src/config/documentation.ts';
+import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
 import { helloVectors, signalVectors } from './vectors.ts';
 
@@ -14,6 +15,8 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  ...crdFiles(),
+  ...policyFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
 ];
