@@ -1,6 +1,6 @@
 /**
- * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), the native WebRTC
- * library, tincan when it is built, the launcher `evio`, and the licences of what is inside.
+ * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), `evio-chart.mjs`, which the
+ * chart's Jobs run, the native WebRTC library, tincan when it is built, the launcher `evio`, and the licences of what is inside.
  *
  *   node hack/bundle.ts
  *
@@ -73,7 +73,7 @@ function removeOld(): void {
 async function bundle(): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { evio: 'cli/src/evio.ts' },
+    entryPoints: { evio: 'cli/src/evio.ts', 'evio-chart': 'charts/src/jobs/main.ts' },
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: '[name]-[hash]',

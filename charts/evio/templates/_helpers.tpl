@@ -61,7 +61,14 @@ securityContext:
     type: RuntimeDefault
 {{- end }}
 
-{{- /* A Job that Helm runs: (dict "root" $ "name" "evio-uninstall" "args" (list ...) "seconds" 120 "env" list) */}}
+{{- /* What Helm makes for an event only, and takes away after it; a Job that failed stays, for its log: (dict "events" "test" "weight" 0) */}}
+{{- define "evio.hook" -}}
+helm.sh/hook: {{ .events }}
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded{{ if not .job }},hook-failed{{ end }}
+{{- end }}
+
+{{- /* A Job that Helm runs: (dict "root" $ "component" "uninstall" "args" (list ...) "seconds" 120) */}}
 {{- define "evio.hookJob" -}}
 spec:
   backoffLimit: 3

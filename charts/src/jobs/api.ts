@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 
 export interface Question {
   readonly method: 'GET' | 'PATCH' | 'DELETE';
@@ -49,6 +50,12 @@ export function inCluster(env: NodeJS.ProcessEnv): ApiServer {
   };
 }
 
+/** Every API server's certificate is for this name; it may be reached by addresses that it does not know. */
+const SERVER_NAME = 'kubernetes.default.svc';
+
+const isApiServer = (host: string, certificate: PeerCertificate): Error | undefined =>
+  checkServerIdentity(SERVER_NAME, certificate) === undefined ? undefined : checkServerIdentity(host, certificate);
+
 /** Never throws for what comes from outside: an answer that is none has status 0. */
 export const apiOf =
   (server: ApiServer): Api =>
@@ -61,6 +68,7 @@ export const apiOf =
           host: server.host,
           port: server.port,
           ca: server.ca,
+          checkServerIdentity: isApiServer,
           method,
           path,
           timeout: ANSWER_MS,

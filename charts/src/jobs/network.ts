@@ -5,6 +5,8 @@ const COLLECTION = '/apis/evio.io/v1alpha1/evionetworks';
 const NETWORK = `${COLLECTION}/default`;
 const NODES = '/apis/evio.io/v1alpha1/evionodes?limit=500';
 const AGAIN_MS = 1_000;
+/** For taking the finalizer off; the Job has a minute more than the operator. */
+const RELEASE_MS = 40_000;
 export const FIELD_MANAGER = 'evio-chart';
 
 export type Say = (line: string) => void;
@@ -50,7 +52,7 @@ export function nextStep(seen: Answer, late: boolean): Step {
   return late ? 'release' : 'wait';
 }
 
-/** Ends with the network gone, or throws a little after the time is up when the API server does not answer or refuses. */
+/** Ends with the network gone, or throws within a minute of the time being up when the API server does not answer or refuses. */
 export async function removeNetwork(api: Api, timeoutMs: number, time: Time, say: Say): Promise<void> {
   const until = time.now() + timeoutMs;
   for (;;) {
@@ -71,7 +73,7 @@ export async function removeNetwork(api: Api, timeoutMs: number, time: Time, say
       const body = { metadata: { finalizers: null } };
       await api({ method: 'PATCH', path: NETWORK, body, type: 'application/merge-patch+json' });
     }
-    if (time.now() >= until + timeoutMs) throw new Error(`cannot delete the EvioNetwork: ${seen.message}`);
+    if (time.now() >= until + RELEASE_MS) throw new Error(`cannot delete the EvioNetwork: ${seen.message}`);
     await time.wait(AGAIN_MS);
   }
 }
@@ -82,5 +84,5 @@ async function leftOver(api: Api): Promise<string> {
   const names = items.map(({ metadata }) => metadata.name).sort();
   return names.length === 0
     ? 'there is no EvioNode left'
-    : `clean these by hand, with "evio node cleanup" or a reboot: ${names.join(', ')}`;
+    : `these may not be clean, see "Uninstall" in docs/install.md: ${names.join(', ')}`;
 }
