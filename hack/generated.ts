@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../agent/src/config/documentation.ts';
+import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
 import { helloVectors, signalVectors } from './vectors.ts';
@@ -15,6 +16,7 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  { file: 'docs/api.md', make: apiPage },
   ...crdFiles(),
   ...policyFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },

@@ -110,7 +110,8 @@ export function structural(raw: unknown, path: string): Schema {
   ) as unknown as Schema;
 }
 
-const openApi = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' });
+/** What zod makes of it: not structural yet, and with `ABSENT`. */
+export const openApi = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' });
 
 /** The whole object's schema: `openAPIV3Schema`. */
 export function schemaOf(kind: Kind): Schema {
