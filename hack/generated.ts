@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage } from '../agent/src/config/documentation.ts';
 import { chartFiles } from '../charts/src/files.ts';
+import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
 import { helloVectors, signalVectors } from './vectors.ts';
@@ -18,6 +19,7 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  { file: 'docs/api.md', make: apiPage },
   ...crdFiles(),
   ...policyFiles(),
   ...chartFiles(),

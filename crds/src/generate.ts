@@ -110,7 +110,8 @@ export function structural(raw: unknown, path: string): Schema {
   ) as unknown as Schema;
 }
 
-const openApi = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' });
+/** What zod makes of it: not structural yet, and with `ABSENT`. */
+export const openApi = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' });
 
 /** The whole object's schema: `openAPIV3Schema`. */
 export function schemaOf(kind: Kind): Schema {
@@ -123,7 +124,8 @@ export function schemaOf(kind: Kind): Schema {
       apiVersion: { description: `${GROUP}/${VERSION}.`, type: 'string' },
       kind: { description: `${kind.kind}.`, type: 'string' },
       metadata: { type: 'object' },
-      spec: kind.specDefault ? { ...spec, default: {} } : spec,
+      // With all defaults in it: the API server tries the rules on this value as it stands.
+      spec: kind.specDefault ? structural({ ...spec, default: kind.spec.parse({}) }, 'spec') : spec,
       status: structural(openApi(kind.status), 'status'),
     },
     ...(kind.rules.length === 0 ? {} : { 'x-kubernetes-validations': kind.rules }),
