@@ -131,6 +131,9 @@ export const values = z.strictObject({
       false,
     ),
   }),
+  priorityQuota: section('The quota that some clusters (GKE) ask for where pods are system-node-critical.', {
+    create: flag('Whether the chart makes it.', false),
+  }),
   uninstall: section('What helm uninstall does first: it deletes the EvioNetwork, so that the nodes are cleaned.', {
     timeoutSeconds: say(
       z.int().min(10).max(3600).default(120),

@@ -56,6 +56,7 @@ describe('the chart on an API server', function () {
       'images.pullSecrets={one}',
       'k8sServiceHost=203.0.113.6',
       'operator.replicas=3',
+      'priorityQuota.create=true',
     ];
     const program = helmProgram() ?? '';
     const text = helmTemplate(program, ['--set', options.join(), '--set', 'operator.podAnnotations.a=b']);
