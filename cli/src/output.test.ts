@@ -28,6 +28,7 @@ const STATUS: Status = {
   nat: { class: 'unknown', mapped: [], local: ['192.168.1.10:24001'] },
   switch: { connected: false, flows: 0 },
   openVSwitch: null,
+  problems: [],
   members: 1,
   tunnels: 0,
   ringComplete: false,
