@@ -24,7 +24,7 @@ fn read(frame: &[u8]) -> Option<[Option<IpAddr>; 2]> {
             return Some(match *ethertype {
                 IPV4 => [ipv4(packet, 12), None],
                 // Protocol type (2..4) IPv4, lengths 6 and 4.
-                ARP if packet.get(2..6) == Some(&[0x08, 0x00, 6, 4]) => [ipv4(packet, 14), None],
+                ARP if packet.get(2..6) == Some(&[0x08, 0x00, 6, 4][..]) => [ipv4(packet, 14), None],
                 IPV6 => [ipv6(packet, 8), advertised(packet)],
                 _ => [None, None],
             });
@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn the_sender_of_ip_and_arp_is_found() {
         assert_eq!(addresses(&frame(&[], IPV4, &ipv4_packet())), ["10.244.1.5"]);
-        let arp = [&[0, 1, 8, 0, 6, 4, 0, 2][..], &[2; 6], &[10, 244, 1, 6], &[3; 6], &[10, 244, 2, 7]].concat();
+        let arp: Vec<u8> =
+            [&[0, 1, 8, 0, 6, 4, 0, 2][..], &[2; 6], &[10, 244, 1, 6], &[3; 6], &[10, 244, 2, 7]].concat();
         assert_eq!(addresses(&frame(&[], ARP, &arp)), ["10.244.1.6"]);
         assert_eq!(addresses(&frame(&[], [0x88, 0xb5], &ipv4_packet())), Vec::<String>::new());
     }

@@ -70,6 +70,14 @@ impl Running {
     }
 }
 
+/// One that is not waited for leaves nothing behind: a transaction is whole or not there.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn text(pipe: Option<impl Read>) -> String {
     let mut bytes = vec![];
     if let Some(pipe) = pipe {

@@ -40,8 +40,8 @@ impl Prefixes {
 
     /// By the longest prefix the address is in.
     pub fn owner(&self, address: IpAddr) -> Option<Label> {
-        let of_family = self.lengths.keys().rev().filter(|(v4, _)| *v4 == address.is_ipv4());
-        of_family.filter_map(|&(_, length)| self.owners.get(&Prefix::new(address, length)).copied()).next()
+        let mut of_family = self.lengths.keys().rev().filter(|(v4, _)| *v4 == address.is_ipv4());
+        of_family.find_map(|&(_, length)| self.owners.get(&Prefix::new(address, length)).copied())
     }
 }
 

@@ -28,6 +28,13 @@ fn shown() -> Vec<String> {
     all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
+/// A link with its other end.
+fn wire(name: &str) {
+    ip(&format!("link add {name} type veth peer name {name}-in"));
+    ip(&format!("link set {name} up"));
+    ip(&format!("link set {name}-in up"));
+}
+
 fn conflicts(netlink: &mut Netlink, desired: &Desired) -> Vec<(String, Clash, String)> {
     let found = netlink.ensure(desired).unwrap().conflicts;
     found.into_iter().map(|conflict| (conflict.prefix.to_string(), conflict.clash, conflict.route)).collect()
@@ -68,8 +75,7 @@ fn a_prefix_that_moves_or_goes_takes_its_route_along_and_others_stay() {
         let _tap = Tap::open("evio0-up").unwrap();
         let mut netlink = Netlink::open().unwrap();
         netlink.ensure(&routed()).unwrap();
-        ip("link add lan0 type dummy");
-        ip("link set lan0 up");
+        wire("lan0");
         ip("route add 172.30.0.0/16 dev lan0 proto 69 metric 7");
         ip("route add 10.250.0.0/16 via 10.9.0.2 dev evio0");
         ip("route add unreachable 172.31.0.0/16 proto 69 metric 1163264001");
@@ -112,8 +118,7 @@ fn what_somebody_does_to_our_routes_is_noticed_and_made_good_and_what_we_do_is_n
             noticed.routes.iter().filter(|entry| matters(&desired, bridge, &entry.route, entry.gone)).count()
         };
         assert_eq!(news(&mut monitor), 0, "our own doing");
-        ip("link add pod0 type dummy");
-        ip("link set pod0 up");
+        wire("pod0");
         ip("route add 10.244.1.7/32 dev pod0");
         ip("route add default dev pod0");
         ip("route add 172.30.0.0/16 via 10.9.0.2 dev evio0");
@@ -150,8 +155,7 @@ fn routes_of_others_that_meet_ours_are_named_and_left_alone() {
         let mut netlink = Netlink::open().unwrap();
         let desired = routed();
         netlink.ensure(&desired).unwrap();
-        ip("link add lan0 type dummy");
-        ip("link set lan0 up");
+        wire("lan0");
         ip("addr add 192.168.1.5/24 dev lan0");
         // A default route, pods of our own, a large network behind a router: all of that is as it should be.
         ip("route add default via 192.168.1.1");

@@ -183,7 +183,7 @@ pub(super) fn plan(desired: &Desired, now: &Snapshot, index: u32, changes: &mut 
         desired.routes.iter().filter(usable).map(|route| (route.to, route)).collect();
     let ours = now.routes.iter().filter(|route| route.is_ours(&desired.bridge));
     let have: BTreeMap<Prefix, &KernelRoute> = ours.map(|route| (route.to, route)).collect();
-    for to in have.keys().filter(|to| !wanted.contains_key(to)) {
+    for to in have.keys().filter(|to| !wanted.contains_key(*to)) {
         changes.push(Change::RemoveRoute { to: *to, metric });
     }
     for (to, route) in wanted {
