@@ -1,6 +1,6 @@
 /**
  * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), `evio-chart.mjs`, which the
- * chart's Jobs run, the native WebRTC library, tincan when it is built, the launcher `evio`, and the licences of what is inside.
+ * chart's Jobs run, the native WebRTC library, tincan and evio-cni when they are built, the launcher `evio`, and the licences of what is inside.
  *
  *   node hack/bundle.ts
  *
@@ -101,6 +101,14 @@ function install(from: string, name: string, mode: number): void {
   renameSync(`${to}.new`, to);
 }
 
+/** A program of ours, from the first folder of cargo's that has it. */
+function program(name: string, folders: readonly string[]): void {
+  const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
+  const built = folders.map((folder) => join(target, folder, name)).find((path) => existsSync(path));
+  if (built !== undefined) install(built, name, 0o755);
+  else process.stderr.write(`no ${name} in ${target}: dist/ has none (hack/build.sh makes it)\n`);
+}
+
 function nativeLibrary(): string {
   const packages = join(ROOT, 'node_modules/@node-datachannel');
   const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, NATIVE)) : [];
@@ -133,9 +141,10 @@ function licences(metafile: Metafile): string {
 removeOld();
 const metafile = await bundle();
 install(nativeLibrary(), NATIVE, 0o644);
-const tincan = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'release/tincan');
-if (existsSync(tincan)) install(tincan, 'tincan', 0o755);
-else process.stderr.write(`no tincan in ${dirname(tincan)}: dist/ has none (cargo build --release makes it)\n`);
+program('tincan', ['release']);
+// Static builds have a folder of their own (hack/build.sh).
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+program('evio-cni', [`${machine}-unknown-linux-musl/release`, `${machine}-unknown-linux-gnu/release`, 'release']);
 writeFileSync(join(DIST, 'evio.new'), LAUNCHER);
 chmodSync(join(DIST, 'evio.new'), 0o755);
 renameSync(join(DIST, 'evio.new'), join(DIST, 'evio'));

@@ -1,6 +1,7 @@
 /** The CRDs on a real API server: what it takes, what it refuses and with which words, what it fills in and shows. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { fieldsOf } from '../../crds/src/documentation.ts';
@@ -33,7 +34,10 @@ describe('the CRDs on a real API server', function () {
   this.timeout(120_000);
   let api: KubeApi;
   const kubectl = (...args: readonly string[]): string =>
-    execFileSync(KUBECTL, ['--kubeconfig', api.kubeconfig(), ...args], { encoding: 'utf8', stdio: 'pipe' });
+    execFileSync(KUBECTL, ['--kubeconfig', api.kubeconfig(), '--cache-dir', `${api.directory}/kubectl`, ...args], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
   /** What kubectl says of a refusal. */
   const complaint = (...args: readonly string[]): string => {
     try {
@@ -63,7 +67,12 @@ describe('the CRDs on a real API server', function () {
       );
     });
 
-    it(`lets kubectl explain every field of ${kind.kind}`, () => {
+    it(`let kubectl explain every field of ${kind.kind}`, async () => {
+      // What kubectl explains from is put together a moment after the kind is served.
+      for (const end = performance.now() + 30_000; performance.now() < end; await sleep(100)) {
+        const { body } = await api.request('GET', '/openapi/v3/apis/evio.io/v1alpha1');
+        if (JSON.stringify(body).includes(`.${kind.kind}"`)) break;
+      }
       const objects = fieldsOf(schemaOf(kind), '').filter(
         ({ path, schema }) => /^(spec|status)/.test(path) && schema.properties !== undefined,
       );
