@@ -137,6 +137,7 @@ describe('whatever nodes come and go', () => {
           expect(free(tight, book)).to.deep.equal({ nodes: 30 - book.length, pieces: 16 - book.length });
         }
       }),
+      { numRuns: 30 },
     );
   });
 

@@ -127,13 +127,13 @@ function freePieces(pods: readonly PodPool[], book: readonly Claim[]): FreeNumbe
 export function allot(pools: Pools, book: readonly Claim[], waiting: readonly string[]): Allotted {
   const granted = new Map<string, Allotment>();
   const refused = new Map<string, Shortage>();
-  const hosts = freeHosts(pools.nodes, book);
+  const hosts = pools.nodes.length === 0 ? undefined : freeHosts(pools.nodes, book);
   const pieces = pools.pods.length === 0 ? undefined : freePieces(pools.pods, book);
   // A number that was taken for a node that then got nothing else.
   let host: bigint | undefined;
   for (const name of waiting) {
-    host ??= hosts.take();
-    if (host === undefined) {
+    host ??= hosts?.take();
+    if (hosts !== undefined && host === undefined) {
       refused.set(name, 'addresses');
       continue;
     }
@@ -144,7 +144,7 @@ export function allot(pools: Pools, book: readonly Claim[], waiting: readonly st
     }
     const [h, p] = [host, piece];
     granted.set(name, {
-      addresses: pools.nodes.map((subnet) => `${hostAddress(subnet, h)}/${subnet.length}`),
+      addresses: h === undefined ? [] : pools.nodes.map((subnet) => `${hostAddress(subnet, h)}/${subnet.length}`),
       podCIDRs: p === undefined ? [] : pools.pods.map(({ prefix, length }) => formatPrefix(pieceOf(prefix, length, p))),
     });
     host = undefined;
@@ -184,6 +184,8 @@ export function doubles(book: readonly Claim[]): readonly string[] {
   return [...found].sort();
 }
 
+const COUNT_MAX = 2_147_483_647;
+
 /** How many numbers are in at least one of these ranges. */
 function covered(ranges: readonly Range[]): bigint {
   let count = 0n;
@@ -197,7 +199,7 @@ function covered(ranges: readonly Range[]): bigint {
   return count;
 }
 
-/** How many nodes still fit; at most what a JSON number holds exactly. */
+/** How many nodes still fit; at most what fits the status, 2^31 - 1. */
 export function free(pools: Pools, book: readonly Claim[]): { readonly nodes: number; readonly pieces: number } {
   const inside = (prefix: Prefix, texts: readonly string[]): readonly Range[] => {
     const [first, last] = rangeOf(prefix);
@@ -228,7 +230,7 @@ export function free(pools: Pools, book: readonly Claim[]): { readonly nodes: nu
   });
   const number = (counts: readonly bigint[]): number => {
     const count = least(counts);
-    return Number(count < 0n ? 0n : count > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : count);
+    return Math.max(0, Math.min(Number(count), COUNT_MAX));
   };
   return { nodes: number(hosts), pieces: number(pieces) };
 }

@@ -111,7 +111,7 @@ export function settle(of: Ledger, living: ReadonlyMap<string, string>, key: Key
 
 /**
  * Takes the next serial for a node's certificate. `atLeast`: above every serial that is seen in the cluster, for a ledger that was
- * restored from a backup. A node with new keys has its old ones voided.
+ * restored from a backup. What was issued for other keys, or to a Node that was deleted since, is voided.
  */
 export function issue(
   of: Ledger,
@@ -124,7 +124,7 @@ export function issue(
   const serial = Math.max(of.nextSerial, atLeast);
   const before = issuedTo(of, node);
   const next = { ...of, nextSerial: serial + 1, issued: { ...of.issued, [node]: { ...entry, serial } } };
-  const replaced = before !== undefined && before.id !== entry.id;
+  const replaced = before !== undefined && (before.id !== entry.id || before.uid !== entry.uid);
   return { ledger: replaced ? withRevoked(next, [before], key, now) : next, serial };
 }
 
