@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../agent/src/config/documentation.ts';
 import { wrongClaims } from './claims.ts';
-import { helloVectors, signalVectors } from './vectors.ts';
+import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
 
 interface Generated {
   readonly file: string;
@@ -16,6 +16,7 @@ const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
+  { file: 'test/vectors/credentials.json', make: credentialsVectors },
 ];
 
 const check = process.argv.includes('--check');
