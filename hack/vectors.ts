@@ -258,6 +258,7 @@ export function credentialsVectors(): string {
     stun: ['203.0.113.5:3478', '[2001:db8::5]:3478'],
   };
   const { ca: _, ...withoutCa } = full;
+  const cni = { attachment: 'Flat', podCIDRs: ['10.244.0.0/16', 'fd00:10:244::/48'] } as const;
   const make = (name: string, letter: 'a' | 'b', credentials: Credentials) => {
     const session = privateKey('x25519', seed(`session ${letter}`));
     const { nodeId, ephemeral } = node(letter);
@@ -282,7 +283,7 @@ export function credentialsVectors(): string {
     description:
       'wire.md §9.4, credentials sealed to the session key of the nodes of hello.json. refused: inputs that the node of the first case ' +
       'does not take.',
-    cases: [first, other],
+    cases: [first, other, make('without TURN, flat pods', 'a', { ...full, turn: 'none', cni })],
     refused: [
       { name: 'wrong magic', reason: 'magic', input: bent(sealed, 3) },
       { name: 'another ephemeral key', reason: 'seal', input: bent(sealed, 4) },
@@ -297,6 +298,9 @@ export function credentialsVectors(): string {
       { name: 'a password that is no text', reason: 'plaintext', input: wrong({ password: 7 }) },
       { name: 'no room', reason: 'plaintext', input: wrong({ room: undefined }) },
       { name: 'nine STUN servers', reason: 'plaintext', input: wrong({ stun: new Array(9).fill('203.0.113.5:3478') }) },
+      { name: 'another kind of TURN', reason: 'plaintext', input: wrong({ turn: 'always' }) },
+      { name: 'an attachment nobody knows', reason: 'plaintext', input: wrong({ cni: { ...cni, attachment: 'x' } }) },
+      { name: 'three families', reason: 'plaintext', input: wrong({ cni: { ...cni, podCIDRs: ['a', 'b', 'c'] } }) },
       { name: 'trailing byte', reason: 'seal', input: `${first.sealed}00` },
     ],
   });

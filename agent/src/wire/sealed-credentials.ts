@@ -20,6 +20,7 @@ export const CREDENTIALS_MAX_BYTES = 64 * 1024;
 /** The key is used once. */
 const NONCE = Buffer.alloc(12);
 const STUN_MAX = 8;
+const FAMILIES = 2;
 
 /** As in the node file (agent/src/config/schema.ts), where their form is checked. */
 export interface Credentials {
@@ -34,6 +35,16 @@ export interface Credentials {
   readonly room: string;
   /** At most eight `HOST:PORT`. */
   readonly stun: readonly string[];
+  /** Undefined: `xep-0215`. */
+  readonly turn?: 'xep-0215' | 'none' | undefined;
+  /** What pods get; undefined: routed. No secret, but it belongs to one enrolment. */
+  readonly cni?: PodAttachment | undefined;
+}
+
+export interface PodAttachment {
+  readonly attachment: 'Routed' | 'Flat';
+  /** The cluster's, in CIDR notation, one per family at most: what is on-link for a pod that is attached flat. */
+  readonly podCIDRs: readonly string[];
 }
 
 /** The node they are for. */
@@ -49,9 +60,9 @@ export function sealCredentials(
   sessionKey: Uint8Array,
   ephemeral: KeyObject = generatePrivateKey('x25519'),
 ): Buffer {
-  const { service, domain, username, password, ca, room, stun } = credentials;
-  const text = JSON.stringify({ service, domain, username, password, ...(ca === undefined ? {} : { ca }), room, stun });
-  const plaintext = Buffer.from(text);
+  const { service, domain, username, password, ca, room, stun, turn, cni } = credentials;
+  // What is undefined stays out.
+  const plaintext = Buffer.from(JSON.stringify({ service, domain, username, password, ca, room, stun, turn, cni }));
   const header = Buffer.concat([MAGIC, rawPublicKey(ephemeral)]);
   const key = sealingKey(recipient, agree(ephemeral, sessionKey));
   const cipher = createCipheriv('chacha20-poly1305', key, NONCE, { authTagLength: TAG_BYTES });
@@ -96,9 +107,11 @@ function readCredentials(json: string): Credentials {
     if (typeof found !== 'string') throw new DecodeError(`credentials without ${key}`);
     return found;
   };
-  const { stun } = value;
-  if (!Array.isArray(stun) || stun.length > STUN_MAX || !stun.every((one) => typeof one === 'string'))
-    throw new DecodeError(`credentials without a list stun of at most ${STUN_MAX}`);
+  const stun = texts(value.stun, STUN_MAX);
+  if (stun === undefined) throw new DecodeError(`credentials without a list stun of at most ${STUN_MAX}`);
+  const { turn } = value;
+  if (turn !== undefined && turn !== 'xep-0215' && turn !== 'none')
+    throw new DecodeError('credentials with another turn');
   return {
     service: text('service'),
     domain: text('domain'),
@@ -107,7 +120,24 @@ function readCredentials(json: string): Credentials {
     ...(value.ca === undefined ? {} : { ca: text('ca') }),
     room: text('room'),
     stun,
+    ...(turn === undefined ? {} : { turn }),
+    ...(value.cni === undefined ? {} : { cni: readAttachment(value.cni) }),
   };
+}
+
+function readAttachment(value: unknown): PodAttachment {
+  const { attachment, podCIDRs } =
+    typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  const prefixes = texts(podCIDRs, FAMILIES);
+  if ((attachment !== 'Routed' && attachment !== 'Flat') || prefixes === undefined)
+    throw new DecodeError('credentials with a cni that is none');
+  return { attachment, podCIDRs: prefixes };
+}
+
+function texts(value: unknown, max: number): readonly string[] | undefined {
+  return Array.isArray(value) && value.length <= max && value.every((one) => typeof one === 'string')
+    ? value
+    : undefined;
 }
 
 function parse(json: string): Readonly<Record<string, unknown>> {
