@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../agent/src/config/documentation.ts';
+import { crdFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
 import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
 
@@ -14,6 +15,7 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  ...crdFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
   { file: 'test/vectors/credentials.json', make: credentialsVectors },
