@@ -4,8 +4,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../agent/src/config/documentation.ts';
+import { crdFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
-import { helloVectors, signalVectors } from './vectors.ts';
+import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
 
 interface Generated {
   readonly file: string;
@@ -14,8 +15,10 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  ...crdFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
+  { file: 'test/vectors/credentials.json', make: credentialsVectors },
 ];
 
 const check = process.argv.includes('--check');

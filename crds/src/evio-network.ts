@@ -187,7 +187,7 @@ const topology = z.strictObject({
   onDemand: field(z.int().min(0).max(255).default(8), {
     description: 'At most so many tunnels of a node are made because it talks much with another.',
   }),
-  fullMesh: field(z.enum(['Auto', 'Off']).default('Auto'), {
+  fullMesh: field(z.enum(['Auto', 'Never']).default('Auto'), {
     description: 'Whether a small network is a full mesh.',
   }),
 });
