@@ -4,7 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../agent/src/config/documentation.ts';
-import { crdFiles } from '../crds/src/generate.ts';
+import { apiPage } from '../crds/src/documentation.ts';
+import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
 import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
 
@@ -15,7 +16,9 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  { file: 'docs/api.md', make: apiPage },
   ...crdFiles(),
+  ...policyFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
   { file: 'test/vectors/credentials.json', make: credentialsVectors },
