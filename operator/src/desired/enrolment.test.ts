@@ -54,6 +54,8 @@ const STATE: EnrolmentState = {
     conference: 'conference.evio.test',
     ca: 'PEM',
     stun: ['192.0.2.1:3478'],
+    turn: 'xep-0215',
+    cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
   },
   lifetimeSeconds: LIFE,
 };
@@ -96,6 +98,8 @@ describe('an enrolment', () => {
       ca: 'PEM',
       room: `default-${overlayId.slice(0, 12)}@conference.evio.test`,
       stun: ['192.0.2.1:3478'],
+      turn: 'xep-0215',
+      cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
     });
     expect(() => openCredentials(sealed, recipient, generatePrivateKey('x25519'))).to.throw(DecodeError);
     expect(JSON.stringify(present)).not.to.contain(passwordOf(STATE.overlay, certificate.nodeId));

@@ -11,7 +11,7 @@ import { agree, generatePrivateKey, KEY_BYTES, rawPublicKey, sha256 } from '../.
 import { macRulesOf } from '../../../agent/src/wire/mac.ts';
 import type { Parameters } from '../../../agent/src/wire/parameters.ts';
 import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
-import { sealCredentials } from '../../../agent/src/wire/sealed-credentials.ts';
+import { type PodAttachment, sealCredentials } from '../../../agent/src/wire/sealed-credentials.ts';
 import type { Enrolment } from '../../../crds/src/evio-node.ts';
 import type { Issued } from './ledger.ts';
 
@@ -30,8 +30,11 @@ export interface SignallingPlace {
   readonly conference: string;
   /** PEM; undefined: public authorities. */
   readonly ca: string | undefined;
-  /** `HOST:PORT`. */
+  /** `HOST:PORT`, at most eight. */
   readonly stun: readonly string[];
+  readonly turn: 'xep-0215' | 'none';
+  /** What pods get; undefined: they have another network. */
+  readonly cni: PodAttachment | undefined;
 }
 
 export interface Member {
@@ -74,8 +77,8 @@ export const keysHashOf = (keys: NodeKeys): string => sha256(keys.identityKey, k
 
 /** Of what is sealed for a node, without its password, which follows from the authority and the node id. */
 export function sealedHash(place: SignallingPlace, room: string, account: string): string {
-  const { service, domain, ca = '', stun } = place;
-  return sha256(Buffer.from(JSON.stringify([service, domain, ca, stun, room, account]))).toString('hex');
+  const { service, domain, ca = '', stun, turn, cni } = place;
+  return sha256(Buffer.from(JSON.stringify([service, domain, ca, stun, turn, cni, room, account]))).toString('hex');
 }
 
 /** The prefix length of a certificate's address is that of the overlay's subnet, also after the subnet has grown. */
@@ -239,6 +242,8 @@ export function makeEnrolment(
       ca: place.ca,
       room: roomOf(overlayId, parameters.name, place.conference),
       stun: place.stun,
+      turn: place.turn,
+      cni: place.cni,
     },
     { overlayId, nodeId },
     keys.sessionKey,

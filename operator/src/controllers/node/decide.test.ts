@@ -20,7 +20,9 @@ const PLACE = {
   conference: 'conference.evio.test',
   ca: undefined,
   stun: [],
-};
+  turn: 'none',
+  cni: undefined,
+} as const;
 
 function authorityOf(network: EvioNetwork): Authority {
   const publicKey = rawPublicKey(KEY);
