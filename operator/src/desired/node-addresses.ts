@@ -79,3 +79,18 @@ function untaint(taints: readonly { readonly key: string }[]): readonly PatchSte
       { op: 'remove', path },
     ]);
 }
+
+/** Gives a Node's addresses back to a cloud controller: as its kubelet had it before us. */
+export function releaseSteps(node: Node): { readonly status: readonly PatchStep[]; readonly node: readonly PatchStep[] } {
+  const kept = (node.status?.addresses ?? []).filter((a) => a.type !== 'InternalIP');
+  const taints = node.spec?.taints ?? [];
+  const taint = { key: UNINITIALIZED_TAINT, value: 'true', effect: 'NoSchedule' };
+  const tainted = taints.some((t) => t.key === UNINITIALIZED_TAINT);
+  return {
+    status: [{ op: 'add', path: '/status/addresses', value: kept }],
+    node: [
+      { op: 'remove', path: `/metadata/annotations/${MANAGED_ANNOTATION.replaceAll('/', '~1')}` },
+      ...(tainted ? [] : [{ op: 'add' as const, path: '/spec/taints', value: [...taints, taint] }]),
+    ],
+  };
+}
