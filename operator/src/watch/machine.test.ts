@@ -68,6 +68,16 @@ describe('a list and a watch', () => {
     expect(machine.handle({ kind: 'deadline' }, 20 + IDLE_MS)).to.deep.equal([{ kind: 'abort', id: 2 }]);
   });
 
+  it('ignore what still comes of a watch that was given up', () => {
+    const machine = watching();
+    machine.handle({ kind: 'line', id: 2, line: 'garbage' }, 1_000);
+    machine.handle({ kind: 'deadline' }, 2_000);
+    expect(machine.handle({ kind: 'line', id: 2, line: line('DELETED', body('a', '6')) }, 2_001)).to.deep.equal([]);
+    machine.handle({ kind: 'page', id: 3, text: page('7', [body('a', '3')]) }, 2_002);
+    expect(machine.handle({ kind: 'line', id: 2, line: line('DELETED', body('a', '6')) }, 2_003)).to.deep.equal([]);
+    expect(machine.replica.size).to.equal(1);
+  });
+
   it('wait neither for a page nor for a watch to start for ever', () => {
     const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
