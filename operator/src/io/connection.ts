@@ -1,14 +1,10 @@
-/**
- * Requests to the API server over node:https. Where it is and who we are comes from client-node's KubeConfig (kubeconfig, service
- * account, exec plugins); its own requests have no end in time, and its watch swallows errors.
- */
+/** Requests to the API server over node:https. client-node's own have no end in time, and its watch swallows errors. */
 
-import { existsSync } from 'node:fs';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
-import { KubeConfig } from '@kubernetes/client-node';
 import { LineReader } from '../../../agent/src/io/json-lines.ts';
 import { type Answer, wordsOf } from '../kube/failure.ts';
+import type { Access } from './access.ts';
 
 export interface Ask {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -40,65 +36,32 @@ export interface StreamHandlers {
 const LINE_MAX_BYTES = 16 * 1024 * 1024;
 const ANSWER_MAX_BYTES = 128 * 1024 * 1024;
 const CREDENTIALS_MS = 30_000;
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/token';
-
-export interface ConnectionOptions {
-  /** A kubeconfig; without it KUBECONFIG, then the service account of the pod. */
-  readonly kubeconfig?: string | undefined;
-  readonly context?: string | undefined;
-  readonly userAgent?: string;
-}
 
 export class Connection {
-  readonly server: string;
-  readonly #config: KubeConfig;
+  readonly #access: Access;
   readonly #userAgent: string;
-  readonly #base: URL;
-  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #agents = { 'http:': new HttpAgent(KEPT), 'https:': new HttpsAgent(KEPT) };
   readonly #open = new Set<ClientRequest>();
+  /** Which of the servers is asked. */
+  #at = 0;
   #closed = false;
 
-  private constructor(config: KubeConfig, server: string, userAgent: string) {
-    this.#config = config;
-    this.server = server;
+  constructor(access: Access, userAgent = 'evio-operator') {
+    this.#access = access;
     this.#userAgent = userAgent;
-    this.#base = new URL(server);
-    const options = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 4 };
-    this.#agent = this.#base.protocol === 'http:' ? new HttpAgent(options) : new HttpsAgent(options);
   }
 
-  /** Throws one line when there is no kubeconfig and no service account, or it cannot be used. */
-  static load(options: ConnectionOptions = {}): Connection {
-    const config = new KubeConfig();
-    const file = options.kubeconfig ?? process.env.KUBECONFIG;
-    if (file !== undefined && file !== '') {
-      try {
-        config.loadFromFile(file);
-      } catch (error) {
-        throw new Error(`cannot read the kubeconfig ${file}: ${firstLine(error)}`);
-      }
-    } else if (existsSync(SERVICE_ACCOUNT) && process.env.KUBERNETES_SERVICE_HOST !== undefined)
-      config.loadFromCluster();
-    else
-      throw new Error(
-        'no API server: this is no pod with a service account; name a kubeconfig (--kubeconfig, KUBECONFIG)',
-      );
-    if (options.context !== undefined) config.setCurrentContext(options.context);
-    return Connection.of(config, options.userAgent);
-  }
-
-  static of(config: KubeConfig, userAgent = 'evio-operator'): Connection {
-    const server = config.getCurrentCluster()?.server;
-    if (server === undefined || !URL.canParse(server))
-      throw new Error(`the kubeconfig has no cluster with a server for its context "${config.getCurrentContext()}"`);
-    return new Connection(config, server, userAgent);
+  /** The URL requests go to now. */
+  get server(): string {
+    const { servers } = this.#access;
+    return servers[this.#at % servers.length] ?? '';
   }
 
   /** Ends what is on its way; every request from now on is refused. */
   close(): void {
     this.#closed = true;
     for (const request of this.#open) request.destroy(CLOSED);
-    this.#agent.destroy();
+    for (const agent of Object.values(this.#agents)) agent.destroy();
   }
 
   /** The answer, whatever its status. Throws a `NoAnswer`. */
@@ -204,30 +167,27 @@ export class Connection {
   }
 
   #send(options: RequestOptions): ClientRequest {
-    const request = this.#base.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
+    const request = options.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
     this.#open.add(request);
     request.once('close', () => this.#open.delete(request));
     return request;
   }
 
-  /** Read anew each time: tokens and certificates are renewed in their files. */
   async #options(
     method: string,
     path: string,
     headers: Readonly<Record<string, string | number>>,
   ): Promise<RequestOptions> {
     if (this.#closed) throw CLOSED;
-    const options: RequestOptions = {};
-    // An exec plugin may never end.
-    await withTimeout(this.#config.applyToHTTPSOptions(options), CREDENTIALS_MS);
+    // An exec plugin of a kubeconfig may never end.
+    const options = await withTimeout(this.#access.options(), CREDENTIALS_MS);
     if (this.#closed) throw CLOSED;
-    const proxied = this.#config.getCurrentCluster()?.proxyUrl !== undefined;
-    const { hostname, port, pathname } = this.#base;
+    const { protocol, hostname, port, pathname } = new URL(this.server);
     return {
       ...options,
-      // client-node keeps one agent with the first certificate for ever; ours tells certificates apart.
-      agent: proxied ? options.agent : this.#agent,
+      agent: options.agent ?? this.#agents[protocol === 'http:' ? 'http:' : 'https:'],
       method,
+      protocol,
       hostname: hostname.replace(/^\[|\]$/g, ''),
       port,
       path: `${pathname.replace(/\/$/, '')}${path}`,
@@ -235,16 +195,20 @@ export class Connection {
     };
   }
 
+  /** Of one that does not answer, the next is asked from now on. */
   #noAnswer(error: unknown): NoAnswer {
     if (error instanceof NoAnswer) return error;
-    if (error === LATE)
-      return new NoAnswer('NoAnswer', `${this.server}: no answer in time: see whether the API server is well`);
+    const { server } = this;
     if (error === CLOSED) return new NoAnswer('Closed', 'this process ends');
-    if (error === TOO_LARGE) return new NoAnswer('Garbage', `${this.server}: an answer too large for an API server`);
-    return new NoAnswer('Unreachable', wordsOf(error, this.server));
+    if (error === TOO_LARGE) return new NoAnswer('Garbage', `${server}: an answer too large for an API server`);
+    this.#at++;
+    if (error === LATE)
+      return new NoAnswer('NoAnswer', `${server}: no answer in time: see whether the API server is well`);
+    return new NoAnswer('Unreachable', wordsOf(error, server));
   }
 }
 
+const KEPT = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 4 };
 const LATE = new Error('late');
 const CLOSED = new Error('closed');
 const TOO_LARGE = new Error('too large');

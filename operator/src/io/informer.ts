@@ -12,6 +12,7 @@ import {
   type WatchAction,
   type WatchEvent,
   WatchMachine,
+  type WatchPatience,
 } from '../watch/machine.ts';
 import { Alarm } from './alarm.ts';
 import { type Connection, NoAnswer } from './connection.ts';
@@ -20,6 +21,7 @@ export interface InformerOptions<T extends KubeObject> extends CacheOptions<T> {
   readonly kind: Kind<T>;
   readonly connection: Connection;
   readonly log: Log;
+  readonly patience?: Partial<WatchPatience>;
 }
 
 type Changed<T> = (after: T | undefined, before: T | undefined) => void;
@@ -40,8 +42,8 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
   constructor(options: InformerOptions<T>) {
     this.kind = options.kind;
     this.#options = options;
-    const { kind, keep } = options;
-    this.#machine = new WatchMachine<T>({ kind, keep, name: resourceOf(kind), random: Math.random });
+    const { kind, keep, patience } = options;
+    this.#machine = new WatchMachine<T>({ kind, keep, patience, name: resourceOf(kind), random: Math.random });
   }
 
   get synced(): boolean {

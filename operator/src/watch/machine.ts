@@ -60,6 +60,22 @@ export const RETRY_AFTER_MAX_MS = 120_000;
 /** A watch that lasted this long shows that the trouble before it is over. */
 export const HEALTHY_MS = 30_000;
 
+/** The times above; a test against real servers has less patience. */
+export interface WatchPatience {
+  readonly pageMs: number;
+  readonly openMs: number;
+  readonly watchMinSeconds: number;
+  readonly idleMs: number;
+  readonly backoffMaxMs: number;
+}
+const PATIENCE: WatchPatience = {
+  pageMs: PAGE_TIMEOUT_MS,
+  openMs: OPEN_TIMEOUT_MS,
+  watchMinSeconds: WATCH_MIN_S,
+  idleMs: IDLE_MS,
+  backoffMaxMs: BACKOFF_MAX_MS,
+};
+
 type State<T> =
   | { readonly name: 'stopped' }
   | { readonly name: 'waiting'; readonly until: Instant; readonly next: 'list' | 'watch' }
@@ -84,11 +100,13 @@ export interface WatchOptions<T extends KubeObject> extends Reading<T> {
   /** For people: `nodes`. */
   readonly name: string;
   readonly random: Random;
+  readonly patience?: Partial<WatchPatience> | undefined;
 }
 
 export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, WatchAction<T>> {
   readonly replica = new Replica<T>();
   readonly #options: WatchOptions<T>;
+  readonly #patience: WatchPatience;
   #state: State<T> = { name: 'stopped' };
   #resourceVersion = '';
   #lastId = 0;
@@ -99,6 +117,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
 
   constructor(options: WatchOptions<T>) {
     this.#options = options;
+    this.#patience = { ...PATIENCE, ...options.patience };
   }
 
   /** All objects were heard of at least once. */
@@ -146,7 +165,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     if (event.kind === 'ended') return this.#ended(state, event.failure, now);
     this.#heardAt = now;
     if (state.name === 'listing') return event.kind === 'page' ? this.#page(state, event.text, now) : [];
-    state.until = now + IDLE_MS;
+    state.until = now + this.#patience.idleMs;
     state.opened = true;
     return event.kind === 'line' ? this.#line(event.line, now) : [];
   }
@@ -159,7 +178,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     const resourceVersion = state.resourceVersion ?? page.resourceVersion;
     if (page.continue !== undefined) {
       const id = ++this.#lastId;
-      this.#state = { ...state, id, resourceVersion, until: now + PAGE_TIMEOUT_MS };
+      this.#state = { ...state, id, resourceVersion, until: now + this.#patience.pageMs };
       return [{ kind: 'list', id, limit: PAGE_LIMIT, continue: page.continue }];
     }
     const first = !this.synced;
@@ -217,7 +236,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
   #failed(failure: Failure, now: Instant): readonly WatchAction<T>[] {
     const state = this.#state;
     if (state.name === 'watching' && now - state.since >= HEALTHY_MS) this.#failures = 0;
-    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
+    const ceiling = Math.min(this.#patience.backoffMaxMs, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
     const backoff = ceiling * (0.5 + 0.5 * this.#options.random());
     const asked = Math.min(failure.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
     this.#failures++;
@@ -245,19 +264,19 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
 
   #list(now: Instant, whole: boolean): WatchAction<T> {
     const id = ++this.#lastId;
-    this.#state = { name: 'listing', id, until: now + PAGE_TIMEOUT_MS, whole, items: new Map() };
+    this.#state = { name: 'listing', id, until: now + this.#patience.pageMs, whole, items: new Map() };
     return whole ? { kind: 'list', id } : { kind: 'list', id, limit: PAGE_LIMIT };
   }
 
   #watch(now: Instant): WatchAction<T> {
     const id = ++this.#lastId;
-    const timeoutSeconds = Math.round(WATCH_MIN_S * (1 + this.#options.random()));
+    const timeoutSeconds = Math.round(this.#patience.watchMinSeconds * (1 + this.#options.random()));
     this.#state = {
       name: 'watching',
       id,
       since: now,
       timeoutMs: timeoutSeconds * 1000,
-      until: now + OPEN_TIMEOUT_MS,
+      until: now + this.#patience.openMs,
       opened: false,
     };
     return { kind: 'watch', id, resourceVersion: this.#resourceVersion, timeoutSeconds };

@@ -1,4 +1,5 @@
 /** The objects of one kind as last heard of, and what changes when more is heard. */
+import { isDeepStrictEqual } from 'node:util';
 import { type Key, type KubeObject, keyOf } from '../kube/object.ts';
 
 /** Without `before` it was added, without `after` deleted. One of both is always there. */
@@ -26,8 +27,10 @@ export class Replica<T extends KubeObject> {
   put(after: T): readonly Change<T>[] {
     const key = keyOf(after);
     const before = this.#objects.get(key);
-    this.#objects.set(key, after);
-    return changes(key, before, after);
+    const found = changes(key, before, after);
+    // What is the same stays the very same object.
+    if (found.length > 0) this.#objects.set(key, after);
+    return found;
   }
 
   remove(key: Key): readonly Change<T>[] {
@@ -43,7 +46,10 @@ export class Replica<T extends KubeObject> {
   }
 }
 
-/** An object of another uid is another object: its predecessor was deleted. Resource versions are compared for equality only. */
+/**
+ * An object of another uid is another object: its predecessor was deleted. That resource versions are equal does not say that nothing
+ * changed: a server whose data was taken back to a backup gives out the same versions again.
+ */
 function changes<T extends KubeObject>(key: Key, before: T | undefined, after: T | undefined): readonly Change<T>[] {
   if (before === undefined) return after === undefined ? [] : [{ key, after }];
   if (after === undefined) return [{ key, before }];
@@ -52,5 +58,5 @@ function changes<T extends KubeObject>(key: Key, before: T | undefined, after: T
       { key, before },
       { key, after },
     ];
-  return before.metadata.resourceVersion === after.metadata.resourceVersion ? [] : [{ key, before, after }];
+  return isDeepStrictEqual(before, after) ? [] : [{ key, before, after }];
 }
