@@ -6,6 +6,7 @@ import { networkController } from './controllers/network/index.ts';
 import { nodeController } from './controllers/node/index.ts';
 import { type World, worldOf } from './controllers/world.ts';
 import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
+import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
 import { Connection } from './io/connection.ts';
@@ -138,7 +139,7 @@ async function runOperator(runtime: OperatorRuntime, world: World, settings: Set
 async function main(): Promise<number> {
   const settings = readSettings(process.env, VERSION);
   const log = createLog({ level: settings.logLevel, format: 'text' });
-  const connection = Connection.load({ userAgent: `evio-operator/${VERSION}` });
+  const connection = new Connection(await findAccess({ servers: settings.apiServers }), `evio-operator/${VERSION}`);
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.abort());
   log.info(`operator ${VERSION} of namespace ${settings.namespace}, at ${connection.server}`);

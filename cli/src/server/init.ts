@@ -2,13 +2,15 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { isIP } from 'node:net';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { Failure, UsageError } from '../failure.ts';
 import { installed, mustRun, run } from '../process.ts';
 import { coturnConfig } from './coturn.ts';
 import { layoutOf, putDirectory, putFile, readJson, type ServerLayout, settingsFile } from './layout.ts';
-import { adminFileOf, type ServerSettings, serverSettings, type XmppName } from './settings.ts';
-import { makeTls, takeTls } from './tls.ts';
+import { adminFileOf, type ServerAddress, type ServerSettings, serverSettings, type XmppName } from './settings.ts';
+import { makeTls, type TlsFiles, takeTls } from './tls.ts';
 import { barrier, installCommand, modeText, type User, userOf } from './users.ts';
 import { XMPP_SERVERS, type XmppServer } from './xmpp-server.ts';
 
@@ -56,20 +58,59 @@ export async function initServer(
     options.certificate === undefined || options.key === undefined
       ? undefined
       : takeTls(options.certificate, options.key, settings.domain);
+  const { ca } = await writeServer(layout, settings, [owner, turn], async () => brought ?? makeTls(layout.ca, settings.domain));
+  putFile(layout.admin, `${JSON.stringify(adminFileOf(settings, ca), null, 2)}\n`, 0o600);
+  return { layout, settings };
+}
+
+/** Everything in the server's directory but the administrator's file. `tls` is asked once there is a directory to put it into. */
+async function writeServer(
+  layout: ServerLayout,
+  settings: ServerSettings,
+  [owner, turn]: readonly [owner: User, turn: User],
+  tls: () => Promise<TlsFiles>,
+): Promise<TlsFiles> {
+  const xmpp = XMPP_SERVERS[settings.xmpp];
   refuseBarrier(layout, [owner, turn]);
   makeDirectories(layout, owner, turn);
   putFile(layout.settings, `${JSON.stringify(settings, null, 2)}\n`, 0o600);
-  const tls = brought ?? (await makeTls(layout.ca, settings.domain));
-  copyFor(owner, tls.certificate, layout.xmpp.certificate);
-  copyFor(owner, tls.key, layout.xmpp.key);
+  const files = await tls();
+  copyFor(owner, files.certificate, layout.xmpp.certificate);
+  copyFor(owner, files.key, layout.xmpp.key);
   for (const { path, text } of xmpp.files(layout.xmpp, settings)) {
     if (dirname(path) !== layout.xmpp.dir) putDirectory(dirname(path), 0o750, { uid: 0, gid: owner.gid });
     putFile(path, text, 0o640, owner);
   }
   putFile(layout.coturnConfig, coturnConfig(settings), 0o640, turn);
   await xmpp.putAdmin?.(layout.xmpp, settings);
-  putFile(layout.admin, `${JSON.stringify(adminFileOf(settings, tls.ca), null, 2)}\n`, 0o600);
-  return { layout, settings };
+  return files;
+}
+
+/**
+ * Writes a server's directory from another one that somebody else made, such as the mounted Secret of the operator: `server.json`, and the
+ * certificate in `tls.crt` and `tls.key`. Addresses that this machine does not have are taken to be translated to its own.
+ */
+export async function takeServer(from: string, dir: string): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new Failure('evio server run --from writes files of other users: run it as root (sudo)');
+  const given = readJson(settingsFile(from), serverSettings, 'whoever made it has to make it anew');
+  if (given === undefined) throw new Failure(`there is no ${settingsFile(from)}; name the directory that holds server.json`);
+  const settings = { ...given, addresses: given.addresses.map(localTo(networkInterfaces())) };
+  const xmpp = XMPP_SERVERS[settings.xmpp];
+  const users = await Promise.all([userOf(xmpp.user, xmpp), userOf('turnserver', xmpp)]);
+  const tls = takeTls(join(from, 'tls.crt'), join(from, 'tls.key'), settings.domain);
+  await writeServer(layoutOf(resolve(dir), xmpp.name), settings, users, async () => tls);
+}
+
+/** Behind a one-to-one NAT the machine does not have the address that it is reached at: then its first one of that family is meant. */
+export function localTo(interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>): (address: ServerAddress) => ServerAddress {
+  const own = Object.values(interfaces).flatMap((list) => list ?? []);
+  return (address) => {
+    if (own.some((one) => one.address === address.local)) return address;
+    const family = isIP(address.local) === 6 ? 'IPv6' : 'IPv4';
+    const first = own.find((one) => !one.internal && one.family === family && !one.address.startsWith('fe80:'));
+    return first === undefined ? address : { ...address, local: first.address };
+  };
 }
 
 /** apt-get starts what it installs unless this file says no (invoke-rc.d(8), POLICY). */
