@@ -1,11 +1,11 @@
 /** The operator as a process: settings from the environment, one runtime, two controllers. */
 import { createLog, type Log } from '../../agent/src/io/log.ts';
 import { VERSION } from '../../agent/src/version.ts';
+import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
 import type { Watching } from './controller.ts';
 import { networkController } from './controllers/network/index.ts';
 import { nodeController } from './controllers/node/index.ts';
 import { type World, worldOf } from './controllers/world.ts';
-import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
 import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
@@ -54,7 +54,10 @@ const keepOfNode = ({ metadata, spec, status }: Node): Node => {
   return {
     metadata,
     spec: taints === undefined ? {} : { taints },
-    status: { ...(addresses === undefined ? {} : { addresses }), ...(ready === undefined ? {} : { conditions: ready }) },
+    status: {
+      ...(addresses === undefined ? {} : { addresses }),
+      ...(ready === undefined ? {} : { conditions: ready }),
+    },
   };
 };
 
@@ -118,7 +121,12 @@ export function createOperator({ settings, connection, log, identity, now }: Ope
   return { runtime, world, run: (signal) => runOperator(runtime, world, settings, signal) };
 }
 
-async function runOperator(runtime: OperatorRuntime, world: World, settings: Settings, signal: AbortSignal): Promise<boolean> {
+async function runOperator(
+  runtime: OperatorRuntime,
+  world: World,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { metrics } = runtime;
   const answers = {
     alive: () => undefined,

@@ -76,7 +76,8 @@ const runOptions = (yargs: Argv) =>
     .option('dir', DIR)
     .option('from', {
       type: 'string',
-      describe: 'Set the server up first, from a directory with server.json, tls.crt and tls.key, as the operator makes it',
+      describe:
+        'Set the server up first, from a directory with server.json, tls.crt and tls.key, as the operator makes it',
     })
     .option('verbose', { type: 'boolean', default: false, describe: "Show the servers' whole logs" });
 

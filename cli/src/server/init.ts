@@ -1,9 +1,9 @@
 /** `evio server init`: everything the cloud side needs, written into one directory. Running it again changes the options and keeps the secrets. */
 
 import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Failure, UsageError } from '../failure.ts';
 import { installed, mustRun, run } from '../process.ts';
@@ -58,7 +58,12 @@ export async function initServer(
     options.certificate === undefined || options.key === undefined
       ? undefined
       : takeTls(options.certificate, options.key, settings.domain);
-  const { ca } = await writeServer(layout, settings, [owner, turn], async () => brought ?? makeTls(layout.ca, settings.domain));
+  const { ca } = await writeServer(
+    layout,
+    settings,
+    [owner, turn],
+    async () => brought ?? makeTls(layout.ca, settings.domain),
+  );
   putFile(layout.admin, `${JSON.stringify(adminFileOf(settings, ca), null, 2)}\n`, 0o600);
   return { layout, settings };
 }
@@ -94,23 +99,39 @@ export async function takeServer(from: string, dir: string): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Failure('evio server run --from writes files of other users: run it as root (sudo)');
   const given = readJson(settingsFile(from), serverSettings, 'whoever made it has to make it anew');
-  if (given === undefined) throw new Failure(`there is no ${settingsFile(from)}; name the directory that holds server.json`);
-  const settings = { ...given, addresses: given.addresses.map(localTo(networkInterfaces())) };
+  if (given === undefined)
+    throw new Failure(`there is no ${settingsFile(from)}; name the directory that holds server.json`);
+  const settings = { ...given, addresses: await Promise.all(given.addresses.map(localTo)) };
   const xmpp = XMPP_SERVERS[settings.xmpp];
   const users = await Promise.all([userOf(xmpp.user, xmpp), userOf('turnserver', xmpp)]);
   const tls = takeTls(join(from, 'tls.crt'), join(from, 'tls.key'), settings.domain);
   await writeServer(layoutOf(resolve(dir), xmpp.name), settings, users, async () => tls);
 }
 
-/** Behind a one-to-one NAT the machine does not have the address that it is reached at: then its first one of that family is meant. */
-export function localTo(interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>): (address: ServerAddress) => ServerAddress {
-  const own = Object.values(interfaces).flatMap((list) => list ?? []);
-  return (address) => {
-    if (own.some((one) => one.address === address.local)) return address;
-    const family = isIP(address.local) === 6 ? 'IPv6' : 'IPv4';
-    const first = own.find((one) => !one.internal && one.family === family && !one.address.startsWith('fe80:'));
-    return first === undefined ? address : { ...address, local: first.address };
-  };
+/** Behind a one-to-one NAT the machine does not have the address that it is reached at: then the one it goes out with is meant. */
+export async function localTo(address: ServerAddress): Promise<ServerAddress> {
+  const type = isIP(address.local) === 6 ? 'udp6' : 'udp4';
+  const own = await ownAddress(type, (socket, done) => socket.bind({ address: address.local, port: 0 }, done));
+  if (own !== undefined) return address;
+  // Connecting sends nothing: it asks the kernel for a route (udp(7)).
+  const out = await ownAddress(type, (socket, done) => socket.connect(9, address.public, done));
+  return out === undefined ? address : { ...address, local: out };
+}
+
+/** A socket's own address after `open`; undefined when that fails. */
+function ownAddress(
+  type: 'udp4' | 'udp6',
+  open: (socket: Socket, done: () => void) => void,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket(type);
+    const end = (address: string | undefined) => {
+      socket.close();
+      resolve(address);
+    };
+    socket.once('error', () => end(undefined));
+    open(socket, () => end(socket.address().address));
+  });
 }
 
 /** apt-get starts what it installs unless this file says no (invoke-rc.d(8), POLICY). */

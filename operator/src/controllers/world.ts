@@ -5,9 +5,9 @@ import { type Missing, type Signalling, type SignallingView, signallingOf } from
 import type { Applier } from '../io/applier.ts';
 import type { AuthorityBook } from '../io/authority-book.ts';
 import type { Members } from '../io/members.ts';
-import type { Surroundings } from '../io/surroundings.ts';
 import type { RelayWatch } from '../io/relay-watch.ts';
 import type { SignallingLink } from '../io/signalling-link.ts';
+import type { Surroundings } from '../io/surroundings.ts';
 import type { EvioNetwork, EvioNode } from '../kinds.ts';
 import type { Cache } from '../kube/cache.ts';
 import type { Client } from '../kube/client.ts';

@@ -81,7 +81,10 @@ function untaint(taints: readonly { readonly key: string }[]): readonly PatchSte
 }
 
 /** Gives a Node's addresses back to a cloud controller: as its kubelet had it before us. */
-export function releaseSteps(node: Node): { readonly status: readonly PatchStep[]; readonly node: readonly PatchStep[] } {
+export function releaseSteps(node: Node): {
+  readonly status: readonly PatchStep[];
+  readonly node: readonly PatchStep[];
+} {
   const kept = (node.status?.addresses ?? []).filter((a) => a.type !== 'InternalIP');
   const taints = node.spec?.taints ?? [];
   const taint = { key: UNINITIALIZED_TAINT, value: 'true', effect: 'NoSchedule' };

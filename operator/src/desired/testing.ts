@@ -6,7 +6,7 @@ import { type EvioNetworkSpecInput, evioNetworkSpec, NETWORK_NAME } from '../../
 import type { EvioNodeSpec, EvioNodeStatus } from '../../../crds/src/evio-node.ts';
 import { API_VERSION } from '../../../crds/src/object-meta.ts';
 import type { EvioNetwork, EvioNode } from '../kinds.ts';
-import type { Node } from '../kube/kinds.ts';
+import type { Node, Secret } from '../kube/kinds.ts';
 import type { ObjectMeta } from '../kube/object.ts';
 
 const CREATED = '2026-01-01T00:00:00Z';
@@ -79,3 +79,8 @@ export function aMember(name: string, n: number, { spec = {}, status, meta: more
     ...(status === undefined ? {} : { status }),
   };
 }
+
+export const aSecret = (name: string, data: Readonly<Record<string, string | undefined>>): Secret => ({
+  metadata: meta(name, { namespace: 'evio-system' }),
+  data: data as Readonly<Record<string, string>>,
+});

@@ -72,7 +72,12 @@ export class AuthorityBook {
       how === 'restore' && this.#remembered !== undefined
         ? this.#remembered
         : { key: generatePrivateKey('ed25519'), ledger: EMPTY_LEDGER };
-    const metadata = { name: AUTHORITY_SECRET, namespace: this.#namespace, labels: labelsOf('authority'), ownerReferences: [owner] };
+    const metadata = {
+      name: AUTHORITY_SECRET,
+      namespace: this.#namespace,
+      labels: labelsOf('authority'),
+      ownerReferences: [owner],
+    };
     try {
       this.#note(await this.#client.create(SECRET, { metadata, type: 'Opaque', data: authorityData(key, ledger) }));
     } catch (error) {

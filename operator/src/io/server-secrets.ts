@@ -35,5 +35,8 @@ export function renewCertificate(secrets: ServerSecrets, now: number): ServerSec
 
 function newCertificate(caKey: KeyObject, now: number) {
   const key = newKey();
-  return { certificate: serverCertificate({ ...lasting(now, SERVER_DAYS), domain: DOMAIN, key }, caKey), key: pem(key) };
+  return {
+    certificate: serverCertificate({ ...lasting(now, SERVER_DAYS), domain: DOMAIN, key }, caKey),
+    key: pem(key),
+  };
 }

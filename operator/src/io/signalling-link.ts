@@ -3,10 +3,10 @@
  * it still is. Who waits for it is woken when that changes.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { REASON } from '../../../crds/src/condition.ts';
 import type { Log } from '../../../agent/src/io/log.ts';
 import { XmppAdmin } from '../../../agent/src/io/xmpp-admin.ts';
 import { XmppError } from '../../../agent/src/io/xmpp-error.ts';
+import { REASON } from '../../../crds/src/condition.ts';
 import type { Reach } from '../desired/network-status.ts';
 import type { Signalling } from '../desired/signalling.ts';
 
@@ -118,7 +118,10 @@ export class SignallingLink {
     const members = await inTime(this.#admin.members(target.room), target.signalling.place.service);
     if (round !== this.#round) return;
     const suffix = `@${target.signalling.place.domain}`;
-    const names = members.filter((jid) => jid.endsWith(suffix)).map((jid) => jid.slice(0, -suffix.length)).sort();
+    const names = members
+      .filter((jid) => jid.endsWith(suffix))
+      .map((jid) => jid.slice(0, -suffix.length))
+      .sort();
     const news = !isDeepStrictEqual(names, this.#members);
     this.#members = names;
     if (news && this.#reach.kind === 'up') this.#changed();

@@ -66,7 +66,9 @@ export class Surroundings {
       this.#names.set(host, { addresses, at: performance.now() });
       return addresses;
     } catch {
-      throw new Error(`the name ${host} of the embedded server has no address: correct spec.signalling.embedded.host, or the DNS`);
+      throw new Error(
+        `the name ${host} of the embedded server has no address: correct spec.signalling.embedded.host, or the DNS`,
+      );
     }
   }
 }

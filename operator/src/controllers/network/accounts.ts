@@ -1,7 +1,7 @@
 /** Accounts on the XMPP server as the ledger has them: who is missing is admitted again, who is gone has none any more. */
 import { admitAccount, endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
-import { isAccountOf, passwordOf } from '../../desired/enrolment.ts';
 import { type Authority, overlayOf } from '../../desired/authority.ts';
+import { isAccountOf, passwordOf } from '../../desired/enrolment.ts';
 import type { World } from '../world.ts';
 
 export interface AccountChanges {
@@ -10,7 +10,11 @@ export interface AccountChanges {
 }
 
 /** `present`: accounts that may enter the room. Those of other clusters, and of people, are left alone. */
-export function accountChanges({ ledger, overlayId }: Authority, present: readonly string[], enrolling: ReadonlySet<string>): AccountChanges {
+export function accountChanges(
+  { ledger, overlayId }: Authority,
+  present: readonly string[],
+  enrolling: ReadonlySet<string>,
+): AccountChanges {
   const wanted = Object.values(ledger.issued);
   const names = new Set(wanted.map(({ account }) => account));
   return {

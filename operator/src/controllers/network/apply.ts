@@ -1,10 +1,10 @@
 /** Makes what was decided for the EvioNetwork. */
 import { effectiveTurn } from '../../../../crds/src/effective.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
-import { agent, dataplane } from '../../desired/workloads.ts';
 import { roomOf } from '../../desired/enrolment.ts';
 import { secretsOf, serverDeployment, serverSecret, TURN_PORT } from '../../desired/server.ts';
 import { signallingIs } from '../../desired/signalling.ts';
+import { agent, dataplane } from '../../desired/workloads.ts';
 import { newServerSecrets, renewCertificate } from '../../io/server-secrets.ts';
 import { EVIO_NETWORK, type EvioNetwork } from '../../kinds.ts';
 import { DAEMON_SET, DEPLOYMENT, SECRET } from '../../kube/kinds.ts';
@@ -23,7 +23,11 @@ export async function carryOut(view: NetworkView, action: NetworkAction, world: 
       return;
     case 'make-authority':
       await book.make(action.how, ownerReference(EVIO_NETWORK, network));
-      log.info(action.how === 'new' ? 'made the authority of the overlay' : 'the Secret of the authority was gone: made it again as it was');
+      log.info(
+        action.how === 'new'
+          ? 'made the authority of the overlay'
+          : 'the Secret of the authority was gone: made it again as it was',
+      );
       return;
     case 'change-ledger':
       await book.change(action.change);
@@ -51,19 +55,31 @@ const owned = <T extends KubeObject>(network: EvioNetwork, object: Applied<T>): 
   metadata: { ...object.metadata, ownerReferences: [ownerReference(EVIO_NETWORK, network)] },
 });
 
-const put = <T extends KubeObject>(world: World, kind: Kind<T>, object: Applied<T>, present: T | undefined): Promise<void> =>
-  world.applier.apply(kind, object, present);
+const put = <T extends KubeObject>(
+  world: World,
+  kind: Kind<T>,
+  object: Applied<T>,
+  present: T | undefined,
+): Promise<void> => world.applier.apply(kind, object, present);
 
 async function makeSecrets(view: NetworkView, what: 'all' | 'certificate', world: World): Promise<void> {
   const now = world.now();
   // The cache may be behind: secrets that are there are never drawn anew.
   const there = await world.client.find(SECRET, world.key(SERVER));
   const present = there && secretsOf(there);
-  if (what === 'all' && present !== undefined && there?.metadata.resourceVersion !== view.signalling.server?.metadata.resourceVersion) return;
-  const secrets = what === 'certificate' && present !== undefined ? renewCertificate(present, now) : newServerSecrets(now);
+  if (
+    what === 'all' &&
+    present !== undefined &&
+    there?.metadata.resourceVersion !== view.signalling.server?.metadata.resourceVersion
+  )
+    return;
+  const secrets =
+    what === 'certificate' && present !== undefined ? renewCertificate(present, now) : newServerSecrets(now);
   const wanted = serverSecret(view.network.spec, ['127.0.0.1'], secrets, world.settings.namespace);
   await world.client.apply(SECRET, owned(view.network, wanted));
-  world.log.info(what === 'all' ? 'made the secrets of the embedded server' : 'the embedded server gets a new certificate');
+  world.log.info(
+    what === 'all' ? 'made the secrets of the embedded server' : 'the embedded server gets a new certificate',
+  );
 }
 
 /** Its settings follow the spec, and the pod follows its settings. */

@@ -3,8 +3,8 @@
  * an order. From the whole picture; the time goes in, actions come out. What its status says is in desired/network-status.ts.
  */
 import { X509Certificate } from 'node:crypto';
-import type { EvioNetworkSpec } from '../../../../crds/src/evio-network.ts';
 import { NODE_CONDITION, REASON } from '../../../../crds/src/condition.ts';
+import type { EvioNetworkSpec } from '../../../../crds/src/evio-network.ts';
 import type { Authority } from '../../desired/authority.ts';
 import { conditionOf } from '../../desired/conditions.ts';
 import { type Ledger, settle, withParameters } from '../../desired/ledger.ts';
@@ -56,9 +56,14 @@ const CERTIFICATE_DAYS_LEFT = 90;
 /** `now` in seconds since 1970. */
 export function decide(view: NetworkView, now: number): NetworkPlan {
   const { network } = view;
-  const finalizer: readonly NetworkAction[] = network.metadata.finalizers?.includes(FINALIZER) ? [] : [{ kind: 'add-finalizer' }];
+  const finalizer: readonly NetworkAction[] = network.metadata.finalizers?.includes(FINALIZER)
+    ? []
+    : [{ kind: 'add-finalizer' }];
   const { actions, problem } = authorityPlan(view, now);
-  return { actions: [...finalizer, ...actions, ...serverPlan(view, network.spec, now), { kind: 'apply-daemons' }], problem };
+  return {
+    actions: [...finalizer, ...actions, ...serverPlan(view, network.spec, now), { kind: 'apply-daemons' }],
+    problem,
+  };
 }
 
 // ---- the authority ---------------------------------------------------------------------------------------------------
@@ -72,13 +77,16 @@ function authorityPlan(view: NetworkView, now: number): NetworkPlan {
     if (view.authorityRemembered) return { actions: [{ kind: 'make-authority', how: 'restore' }] };
     // Every node has pinned it: another one would be refused by all.
     if (known !== undefined)
-      return lost('the Secret of the authority is gone: restore it from a backup, or delete the EvioNetwork and make it anew, and all nodes with it');
+      return lost(
+        'the Secret of the authority is gone: restore it from a backup, or delete the EvioNetwork and make it anew, and all nodes with it',
+      );
     return { actions: [{ kind: 'make-authority', how: 'new' }] };
   }
   if (known !== undefined && known !== authority.publicKey.toString('base64'))
     return lost('the Secret of the authority holds the key of another overlay: restore the right one from a backup');
   const living = livingOf(view.members);
-  const change = ({ ledger, key }: Authority): Ledger => settle(withParameters(ledger, parametersOf(network.spec), key, now), living, key, now);
+  const change = ({ ledger, key }: Authority): Ledger =>
+    settle(withParameters(ledger, parametersOf(network.spec), key, now), living, key, now);
   return { actions: change(authority) === authority.ledger ? [] : [{ kind: 'change-ledger', change }] };
 }
 
@@ -86,11 +94,17 @@ const lost = (message: string): NetworkPlan => ({ actions: [], problem: { reason
 
 /** EvioNodes that are to stay, by name. */
 export const livingOf = (members: readonly EvioNode[]): ReadonlyMap<string, string> =>
-  new Map(members.filter((m) => m.metadata.deletionTimestamp === undefined).map((m) => [m.metadata.name, m.metadata.uid]));
+  new Map(
+    members.filter((m) => m.metadata.deletionTimestamp === undefined).map((m) => [m.metadata.name, m.metadata.uid]),
+  );
 
 // ---- the embedded server ---------------------------------------------------------------------------------------------
 
-function serverPlan({ signalling, deployment }: NetworkView, spec: EvioNetworkSpec, now: number): readonly NetworkAction[] {
+function serverPlan(
+  { signalling, deployment }: NetworkView,
+  spec: EvioNetworkSpec,
+  now: number,
+): readonly NetworkAction[] {
   if (spec.signalling.external !== undefined)
     return deployment === undefined && signalling.server === undefined ? [] : [{ kind: 'delete-server' }];
   const due = secretsDue(signalling.server, now);
@@ -107,7 +121,9 @@ export function secretsDue(secret: Secret | undefined, now: number): 'all' | 'ce
     const soon = now + CERTIFICATE_DAYS_LEFT * DAY_SECONDS;
     if (ends(secrets.ca) < soon) return 'all';
     const own = new X509Certificate(secrets.certificate);
-    return ends(secrets.certificate) < soon || !own.checkIssued(new X509Certificate(secrets.ca)) ? 'certificate' : undefined;
+    return ends(secrets.certificate) < soon || !own.checkIssued(new X509Certificate(secrets.ca))
+      ? 'certificate'
+      : undefined;
   } catch {
     return 'all';
   }
@@ -117,8 +133,7 @@ export function secretsDue(secret: Secret | undefined, now: number): 'all' | 'ce
 
 export type RemovalStep =
   /** Agents clean their nodes when they see that the network goes; nothing is to be taken from under them. */
-  | { readonly kind: 'wait'; readonly nodes: readonly string[] }
-  | { readonly kind: 'remove' };
+  { readonly kind: 'wait'; readonly nodes: readonly string[] } | { readonly kind: 'remove' };
 
 /** However a node fares, the network can go after this. */
 export const CLEAN_MAX_SECONDS = 60;
@@ -127,7 +142,10 @@ export const CLEAN_MAX_SECONDS = 60;
  * Whether everything may go. Waited for is each node whose kubelet is heard of and whose agent has ever said something, until it says that
  * it is clean.
  */
-export function removalStep(view: Pick<NetworkView, 'network' | 'nodes' | 'members' | 'agent'>, now: number): RemovalStep {
+export function removalStep(
+  view: Pick<NetworkView, 'network' | 'nodes' | 'members' | 'agent'>,
+  now: number,
+): RemovalStep {
   const since = Date.parse(view.network.metadata.deletionTimestamp ?? '') / 1000;
   if (view.agent === undefined || !(now - since < CLEAN_MAX_SECONDS)) return { kind: 'remove' };
   const open = view.members.filter((member) => {
@@ -137,7 +155,8 @@ export function removalStep(view: Pick<NetworkView, 'network' | 'nodes' | 'membe
   return open.length === 0 ? { kind: 'remove' } : { kind: 'wait', nodes: open.map((m) => m.metadata.name) };
 }
 
-const isClean = (member: EvioNode): boolean => conditionOf(member.status, NODE_CONDITION.Ready)?.reason === REASON.Deleting;
+const isClean = (member: EvioNode): boolean =>
+  conditionOf(member.status, NODE_CONDITION.Ready)?.reason === REASON.Deleting;
 
 /** The node controller of Kubernetes has not heard of its kubelet. */
 export const isSilent = (node: Node): boolean =>

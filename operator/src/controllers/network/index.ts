@@ -1,7 +1,7 @@
 /** The network controller: one key, the EvioNetwork `default`. */
 import { isDeepStrictEqual } from 'node:util';
 import { type EvioNetworkStatus, NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
-import { type Controller, watch, type Watching } from '../../controller.ts';
+import { type Controller, type Watching, watch } from '../../controller.ts';
 import { accountOf } from '../../desired/enrolment.ts';
 import { networkStatus } from '../../desired/network-status.ts';
 import { EVIO_NETWORK, type EvioNetwork } from '../../kinds.ts';

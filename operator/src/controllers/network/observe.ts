@@ -1,5 +1,5 @@
 /** What the network controller decides from, and what its status is said of, as the caches have it. */
-import { isSilent, type NetworkView } from './decide.ts';
+
 import { allot, doubles } from '../../desired/allotment.ts';
 import type { Problem, StatusView } from '../../desired/network-status.ts';
 import { poolsOf } from '../../desired/parameters.ts';
@@ -9,6 +9,7 @@ import type { Node } from '../../kube/kinds.ts';
 import { AGENT, DATAPLANE, SERVER } from '../../names.ts';
 import { claimOf, selects, shortageOf, waitingFor } from '../node/decide.ts';
 import type { World } from '../world.ts';
+import { isSilent, type NetworkView } from './decide.ts';
 
 export function observe(network: EvioNetwork, world: World): NetworkView {
   const { authority, broken } = world.book.read();

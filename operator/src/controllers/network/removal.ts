@@ -10,7 +10,7 @@ import { isConflict, isInvalid, isNotFound, type PatchStep } from '../../kube/cl
 import { DAEMON_SET, DEPLOYMENT, NODE, SECRET } from '../../kube/kinds.ts';
 import { AGENT, AUTHORITY_SECRET, DATAPLANE, FINALIZER, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
-import { managedNodes, removalStep, type NetworkView } from './decide.ts';
+import { managedNodes, type NetworkView, removalStep } from './decide.ts';
 
 const LOOK_MS = 1_000;
 /** Of an external server's accounts; they are worth nothing once the authority is gone. */
@@ -57,7 +57,8 @@ async function endAccounts(world: World): Promise<void> {
   const present = world.link.members ?? [];
   if (authority === undefined) return;
   const ended = world.link.use(async (admin, room) => {
-    for (const account of present.filter((name) => isAccountOf(authority.overlayId, name))) await endAccount(admin, room, account);
+    for (const account of present.filter((name) => isAccountOf(authority.overlayId, name)))
+      await endAccount(admin, room, account);
     await admin.destroyRoom(room);
   });
   const late = new Promise<void>((resolve) => setTimeout(resolve, ACCOUNTS_MS).unref());

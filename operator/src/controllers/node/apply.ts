@@ -6,8 +6,8 @@ import { EVIO_NODE, type EvioNode } from '../../kinds.ts';
 import { isConflict, isInvalid, isNotFound } from '../../kube/client.ts';
 import { NODE } from '../../kube/kinds.ts';
 import { keyOf } from '../../kube/object.ts';
-import { selects, type NodeAction, type NodePlan, type NodeView, type Removal } from './decide.ts';
 import type { World } from '../world.ts';
+import { type NodeAction, type NodePlan, type NodeView, type Removal, selects } from './decide.ts';
 
 /** The next look, when something stood in the way that will have gone soon. */
 const SOON_MS = 1_000;
@@ -63,7 +63,12 @@ async function carryOut(view: NodeView, action: NodeAction, world: World): Promi
   }
 }
 
-async function remove({ name, network }: NodeView, uid: string, reason: Removal, world: World): Promise<number | undefined> {
+async function remove(
+  { name, network }: NodeView,
+  uid: string,
+  reason: Removal,
+  world: World,
+): Promise<number | undefined> {
   const { client } = world;
   // A cache that is behind must not cost a node its addresses: whether the Node is gone is asked of the API server.
   if (reason === 'NodeGone' || reason === 'NotSelected') {

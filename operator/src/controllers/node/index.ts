@@ -1,7 +1,7 @@
 /** The node controller: keys are names of Nodes, and of the EvioNodes called the same. */
 import { isDeepStrictEqual } from 'node:util';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
-import { type Controller, watch, type Watching } from '../../controller.ts';
+import { type Controller, type Watching, watch } from '../../controller.ts';
 import { secretText } from '../../desired/authority.ts';
 import { readLedger } from '../../desired/ledger.ts';
 import type { EvioNode } from '../../kinds.ts';
@@ -34,7 +34,11 @@ export function nodeController(world: World, signals: Watching): Controller {
       watch(world.memberCache, (member) => [member.metadata.name], memberMatters),
       // One that goes makes room for those that wait; one that changes does not.
       watch(world.memberCache, waiting, () => false),
-      watch(world.networks, all, (after, before) => !sameObject(after, before) || after.metadata.generation !== before.metadata.generation),
+      watch(
+        world.networks,
+        all,
+        (after, before) => !sameObject(after, before) || after.metadata.generation !== before.metadata.generation,
+      ),
       watch(world.secrets, all, secretMatters),
       signals,
     ],
@@ -61,7 +65,12 @@ const sameObject = (a: KubeObject, b: KubeObject): boolean =>
 
 /** Not a heartbeat. */
 export function nodeMatters(after: Node, before: Node): boolean {
-  const of = ({ metadata, spec, status }: Node) => [metadata.labels, metadata.annotations, spec?.taints, status?.addresses];
+  const of = ({ metadata, spec, status }: Node) => [
+    metadata.labels,
+    metadata.annotations,
+    spec?.taints,
+    status?.addresses,
+  ];
   return !sameObject(after, before) || !isDeepStrictEqual(of(after), of(before));
 }
 
