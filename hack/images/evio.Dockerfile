@@ -75,9 +75,9 @@ CMD ["--run-dir", "/run/evio/default", "--keep-bridge"]
 
 FROM node AS operator
 COPY --from=bundle /src/dist/*.mjs /src/dist/THIRD-PARTY.txt /opt/evio/
+COPY --from=bundle /src/dist/evio-operator /opt/evio/evio-operator
 USER 65532:65532
-ENV MALLOC_ARENA_MAX=1
-ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=1", "--optimize-for-size", "/opt/evio/evio-operator.mjs"]
+ENTRYPOINT ["/opt/evio/evio-operator"]
 
 FROM node AS server
 # Their own users are there already: the packages take them.

@@ -99,15 +99,16 @@ export const IMAGES: readonly Image[] = [
     dependencies: [],
     node: true,
     copies: [
+      { from: 'dist/evio-operator', to: `${HOME}/evio-operator`, ...PROGRAM },
       { from: 'dist/evio-operator.mjs', to: `${HOME}/evio-operator.mjs`, ...MODULE },
       { from: 'dist/evio-chart.mjs', to: `${HOME}/evio-chart.mjs`, ...MODULE },
       { from: 'dist/THIRD-PARTY.txt', to: `${HOME}/THIRD-PARTY.txt`, ...MODULE },
     ],
     links: [],
-    entrypoint: [NODE, '--max-semi-space-size=1', '--optimize-for-size', `${HOME}/evio-operator.mjs`],
+    entrypoint: [`${HOME}/evio-operator`],
     cmd: [],
     user: '65532:65532',
-    env: { MALLOC_ARENA_MAX: '1' },
+    env: {},
   },
   {
     name: 'server',
