@@ -7,7 +7,7 @@ import { configurationPage } from '../agent/src/config/documentation.ts';
 import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
-import { helloVectors, signalVectors } from './vectors.ts';
+import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
 
 interface Generated {
   readonly file: string;
@@ -21,6 +21,7 @@ const GENERATED: readonly Generated[] = [
   ...policyFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
+  { file: 'test/vectors/credentials.json', make: credentialsVectors },
 ];
 
 const check = process.argv.includes('--check');

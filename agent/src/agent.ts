@@ -147,6 +147,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     return this.#overlay;
   }
 
+  /** Who was to be heard of at the start has been. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
   get controller(): Controller {
     return this.#controller;
   }
