@@ -1,7 +1,7 @@
 /**
- * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), `evio-operator.mjs`
- * likewise, which is an entry of its own so that nothing of it comes into an agent, the native WebRTC
- * library, tincan and evio-cni when they are built, the launcher `evio`, and the licences of what is inside.
+ * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), likewise `evio-operator.mjs`
+ * and `evio-chart.mjs`, which the chart's Jobs run, the native WebRTC library, tincan and evio-cni when they are built, the launchers,
+ * and the licences of what is inside.
  *
  *   node hack/bundle.ts
  *
@@ -83,7 +83,12 @@ function removeOld(): void {
 async function bundle(): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { evio: 'cli/src/evio.ts', 'evio-operator': 'operator/src/main.ts' },
+    // The operator is an entry of its own, so that nothing of it comes into an agent.
+    entryPoints: {
+      evio: 'cli/src/evio.ts',
+      'evio-operator': 'operator/src/main.ts',
+      'evio-chart': 'charts/src/jobs/main.ts',
+    },
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: '[name]-[hash]',
