@@ -170,6 +170,11 @@ describe('the status of an EvioNode', () => {
     expect(slower.tunnels?.[0]?.rttMs).to.equal(40);
   });
 
+  it('tells a node that is known twice once, by the tunnel that carries', () => {
+    const edges = [edge('a', { path: 'none' }), edge('a'), edge('a', { path: 'via' })];
+    expect(make({ ...FACTS, edges }).tunnels?.map(({ peer, path }) => `${peer} ${path}`)).to.deep.equal(['a Direct']);
+  });
+
   it('is what the API server takes, whatever the node is like', () => {
     const name = fc.stringMatching(/^[a-z]{1,8}$/);
     const edges = fc.uniqueArray(

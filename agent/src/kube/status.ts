@@ -50,7 +50,7 @@ export function statusOf(parts: StatusParts, before: EvioNodeStatus | undefined,
     versions: { agent: agentVersion, ...(facts?.tincan === undefined ? {} : { tincan: facts.tincan }) },
   };
   if (facts === undefined) return status;
-  const all = facts.edges.map((edge) =>
+  const all = oneEach(facts.edges).map((edge) =>
     tunnelOf(
       edge,
       before?.tunnels?.find(({ peer }) => peer === edge.name),
@@ -71,6 +71,17 @@ export function statusOf(parts: StatusParts, before: EvioNodeStatus | undefined,
       failed: all.filter(({ state }) => state === 'Down').length,
     },
   };
+}
+
+/** A node that got new keys may be known twice for a while: tunnels are listed by name, and the one that carries counts. */
+function oneEach(edges: readonly EdgeFacts[]): readonly EdgeFacts[] {
+  const carries = ({ path }: EdgeFacts): boolean => path === 'direct' || path === 'webrtc';
+  const byName = new Map<string, EdgeFacts>();
+  for (const edge of edges) {
+    const other = byName.get(edge.name);
+    if (other === undefined || !carries(other)) byName.set(edge.name, edge);
+  }
+  return [...byName.values()];
 }
 
 function tunnelOf(edge: EdgeFacts, before: TunnelStatus | undefined, wallMs: number): TunnelStatus {
