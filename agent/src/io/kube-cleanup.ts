@@ -3,7 +3,7 @@
  * do, so that it can be run again; what cannot be removed is said, and the rest goes all the same.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CNI_PLUGIN, CONFLIST_NAME } from '../kube/conflist.ts';
 import type { KubernetesOptions } from '../kube/options.ts';
@@ -71,12 +71,15 @@ async function endTincan(path: string, log: Log): Promise<void> {
   log.info('tincan has ended');
 }
 
-const links = (): readonly string[] => readdirSync('/sys/class/net').filter((name) => LINK.test(name));
+/** Of this process's network namespace, which /sys may not show. */
+function links(): readonly string[] {
+  const names = readFileSync('/proc/self/net/dev', 'utf8').matchAll(/^\s*([^\s:|]+):/gm);
+  return [...names].flatMap(([, name]) => (name !== undefined && LINK.test(name) ? [name] : []));
+}
 
 function removeLink(name: string): void {
   // With one end of a pair the other one goes, and the next name may be it.
-  if (!existsSync(join('/sys/class/net', name))) return;
-  run('ip', 'link', 'delete', name);
+  if (links().includes(name)) run('ip', 'link', 'delete', name);
 }
 
 function removeTable(): void {
