@@ -37,6 +37,7 @@ import {
 import { ConnectionTold, Told } from './told.ts';
 import { VERSION } from './version.ts';
 import { facts, type NodeFacts } from './view.ts';
+import type { NodeId } from './wire/ids.ts';
 import { generatePrivateKey, privateKey } from './wire/keys.ts';
 import { DecodeError, fromBase64 } from './wire/reader.ts';
 
@@ -219,7 +220,8 @@ export class Node {
 
   get facts(): NodeFacts {
     const { state, error } = this.#room.state;
-    return facts(this.#agent, {
+    const sources = { agent: this.#agent, selected: (peer: NodeId) => this.#rtc.selected(peer) };
+    return facts(sources, {
       hello: this.#hello,
       signalling: { online: state === 'online', error: error ?? undefined },
       bridge: this.#config.network.bridge,
