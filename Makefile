@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults demo bundle fuzz cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults demo images fuzz cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-faults: build ## Break one thing after the other and measure what each cost
 
 demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leaves it up)
 	@node test/demo/main.ts
+
+images: build ## Make the container images, without Docker: .cache/images/evio.tar, for ctr -n k8s.io images import
+	@node hack/images/build.ts $(IMAGES)
 
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)

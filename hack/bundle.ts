@@ -1,7 +1,7 @@
 /**
- * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), `evio-operator.mjs`
- * likewise, which is an entry of its own so that nothing of it comes into an agent, the native WebRTC
- * library, tincan when it is built, the launcher `evio`, and the licences of what is inside.
+ * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), likewise `evio-operator.mjs`
+ * and `evio-chart.mjs`, which the chart's Jobs run, the native WebRTC library, tincan and evio-cni when they are built, the launchers,
+ * and the licences of what is inside.
  *
  *   node hack/bundle.ts
  *
@@ -83,7 +83,12 @@ function removeOld(): void {
 async function bundle(): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { evio: 'cli/src/evio.ts', 'evio-operator': 'operator/src/main.ts' },
+    // The operator is an entry of its own, so that nothing of it comes into an agent.
+    entryPoints: {
+      evio: 'cli/src/evio.ts',
+      'evio-operator': 'operator/src/main.ts',
+      'evio-chart': 'charts/src/jobs/main.ts',
+    },
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: '[name]-[hash]',
@@ -109,6 +114,14 @@ function install(from: string, name: string, mode: number): void {
   copyFileSync(from, `${to}.new`);
   chmodSync(`${to}.new`, mode);
   renameSync(`${to}.new`, to);
+}
+
+/** A program of ours, from the first folder of cargo's that has it. */
+function program(name: string, folders: readonly string[]): void {
+  const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
+  const built = folders.map((folder) => join(target, folder, name)).find((path) => existsSync(path));
+  if (built !== undefined) install(built, name, 0o755);
+  else process.stderr.write(`no ${name} in ${target}: dist/ has none (hack/build.sh makes it)\n`);
 }
 
 function nativeLibrary(): string {
@@ -143,9 +156,10 @@ function licences(metafile: Metafile): string {
 removeOld();
 const metafile = await bundle();
 install(nativeLibrary(), NATIVE, 0o644);
-const tincan = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'release/tincan');
-if (existsSync(tincan)) install(tincan, 'tincan', 0o755);
-else process.stderr.write(`no tincan in ${dirname(tincan)}: dist/ has none (cargo build --release makes it)\n`);
+program('tincan', ['release']);
+// Static builds have a folder of their own (hack/build.sh).
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+program('evio-cni', [`${machine}-unknown-linux-musl/release`, `${machine}-unknown-linux-gnu/release`, 'release']);
 for (const [name, text] of [
   ['evio', LAUNCHER],
   ['evio-operator', OPERATOR_LAUNCHER],

@@ -59,6 +59,8 @@ export interface EdgeFacts {
   readonly name: string;
   readonly kinds: readonly EdgeKind[];
   readonly path: PathName;
+  /** With path `webrtc`: over a TURN server, as far as is known. */
+  readonly relayed: boolean;
   readonly rttMs: number | undefined;
   /** Milliseconds since the path was last changed. */
   readonly sinceMs: number | undefined;
@@ -88,7 +90,7 @@ export interface NodeFacts {
 }
 
 export function facts(
-  agent: Agent,
+  { agent, selected }: PeerSources,
   rest: Pick<NodeFacts, 'signalling' | 'bridge'> & { readonly hello: TincanHello | undefined },
 ): NodeFacts {
   const { certificate, parameters } = agent;
@@ -109,8 +111,10 @@ export function facts(
       .flatMap(({ peer: id }) => agent.member(id) ?? [])
       .sort((a, b) => (clockwise(certificate, a) < clockwise(certificate, b) ? -1 : 1))
       .map((member) => {
-        const { name, kinds, path, rttMs, sinceMs } = peer(member, agent, () => null);
-        return { name, kinds, path, rttMs: rttMs ?? undefined, sinceMs: sinceMs ?? undefined };
+        const { name, kinds, path, rttMs, sinceMs, local, remote } = peer(member, agent, selected);
+        const servers = local === null || local.type === 'relay' || remote?.type === 'relay';
+        const relayed = path === 'webrtc' && servers;
+        return { name, kinds, path, relayed, rttMs: rttMs ?? undefined, sinceMs: sinceMs ?? undefined };
       }),
   };
 }

@@ -40,6 +40,15 @@ describe('the examples of the API', () => {
     }
   });
 
+  it('say at their head what becomes of them', () => {
+    for (const { kind, name, sentence } of EXAMPLES) {
+      const first = (verdict: string): string =>
+        readFileSync(`${DIRECTORY}/${kind.toLowerCase()}/${name}.${verdict}.yaml`, 'utf8').split('\n')[0] ?? '';
+      expect(first('accepted')).to.match(/^# Accepted\./);
+      expect(first('refused').startsWith(`# Refused: ${sentence}.`), name).to.equal(true);
+    }
+  });
+
   it('that are accepted are what the schemas take, and so is the sample', () => {
     const files = EXAMPLES.map(({ kind, name }) => `${DIRECTORY}/${kind.toLowerCase()}/${name}.accepted.yaml`);
     for (const file of [...files, 'manifests/samples/evionetwork.yaml']) {

@@ -124,7 +124,8 @@ export function schemaOf(kind: Kind): Schema {
       apiVersion: { description: `${GROUP}/${VERSION}.`, type: 'string' },
       kind: { description: `${kind.kind}.`, type: 'string' },
       metadata: { type: 'object' },
-      spec: kind.specDefault ? { ...spec, default: {} } : spec,
+      // With all defaults in it: the API server tries the rules on this value as it stands.
+      spec: kind.specDefault ? structural({ ...spec, default: kind.spec.parse({}) }, 'spec') : spec,
       status: structural(openApi(kind.status), 'status'),
     },
     ...(kind.rules.length === 0 ? {} : { 'x-kubernetes-validations': kind.rules }),

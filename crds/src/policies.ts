@@ -53,7 +53,7 @@ export function policies(namespace = NAMESPACE): readonly Policy[] {
       title: "An agent writes the status of its own node's EvioNode, and nothing else of the API",
       group: GROUP,
       version: VERSION,
-      resources: ['*', '*/*'],
+      resources: ['*/*'],
       operations: ['CREATE', 'UPDATE', 'DELETE'],
       account: agent,
       variables: { node: NODE_OF_TOKEN },

@@ -5,7 +5,12 @@ import { readSettings, SettingsError } from './settings.ts';
 describe('the settings of the operator', () => {
   it('have defaults that suit a cluster', () => {
     const settings = readSettings({}, '1.2.3');
-    expect(settings).to.deep.include({ namespace: 'evio-system', apiServers: [], advertise: undefined, metricsPort: 0 });
+    expect(settings).to.deep.include({
+      namespace: 'evio-system',
+      apiServers: [],
+      advertise: undefined,
+      metricsPort: 0,
+    });
     expect(settings.images.agent).to.equal('localhost/evio/agent:1.2.3');
     expect(settings.tolerations).to.deep.equal([{ operator: 'Exists' }]);
   });
@@ -49,7 +54,10 @@ describe('the settings of the operator', () => {
 });
 
 describe('where nodes reach the embedded server', () => {
-  const slice = { endpoints: [{ addresses: ['203.0.113.6'] }, { addresses: ['203.0.113.7'] }], ports: [{ name: 'https', port: 6443 }] };
+  const slice = {
+    endpoints: [{ addresses: ['203.0.113.6'] }, { addresses: ['203.0.113.7'] }],
+    ports: [{ name: 'https', port: 6443 }],
+  };
 
   it('is what the EvioNetwork says, else what the operator was told, else where the API server is', () => {
     const found = apiServersOf(slice);
@@ -57,7 +65,9 @@ describe('where nodes reach the embedded server', () => {
     expect(advertisedHost('a', 'b', found)).to.equal('a');
     expect(advertisedHost(undefined, 'b', found)).to.equal('b');
     expect(advertisedHost(undefined, undefined, found)).to.equal('203.0.113.6');
-    expect(advertisedHost(undefined, undefined, apiServersOf({ endpoints: [{ addresses: ['2001:db8::6'] }] }))).to.equal('2001:db8::6');
+    expect(
+      advertisedHost(undefined, undefined, apiServersOf({ endpoints: [{ addresses: ['2001:db8::6'] }] })),
+    ).to.equal('2001:db8::6');
     expect(advertisedHost(undefined, undefined, apiServersOf(undefined))).to.equal(undefined);
   });
 });

@@ -115,7 +115,7 @@ describe("the agent's client of the API server", () => {
     expect(forbidden.status).to.equal(403);
     expect(forbidden.message).to.equal(`API server: GET ${THINGS}/a: 403: things "a" is forbidden: no`);
     const nobody = await refused(client(['https://127.0.0.1:1']).request({ method: 'GET', path: THINGS }));
-    expect(nobody.message).to.equal(`API server: GET ${THINGS}: https://127.0.0.1:1: connection refused`);
+    expect(nobody.message).to.equal('API server https://127.0.0.1:1: connection refused');
     const { message } = await refused(client([url]).request({ method: 'GET', path: THINGS }));
     expect(message).to.not.match(/token/);
   });

@@ -8,7 +8,7 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { KubeError, retryAfterMs, serverWords } from '../kube/api-error.ts';
 import type { Endpoints } from '../kube/endpoints.ts';
 import { isObject, LineReader, parseObject } from './json-lines.ts';
-import type { ServiceAccount } from './service-account.ts';
+import { type ServiceAccount, ServiceAccountError } from './service-account.ts';
 import { systemReason } from './system-error.ts';
 
 const ANSWER_MS = 10_000;
@@ -192,9 +192,10 @@ export class KubeClient {
 
   #failure(request: KubeRequest, error: unknown): KubeError {
     if (error instanceof KubeError) return error;
-    const at = error instanceof AddressError ? `${error.url}: ` : '';
-    const cause = error instanceof AddressError ? error.cause : error;
-    return new KubeError(`${what(request)}: ${at}${serverWords(networkReason(cause))}`);
+    // The same whatever was asked, so that it is told once.
+    if (error instanceof AddressError) return new KubeError(`API server ${error.url}: ${networkReason(error.cause)}`);
+    if (error instanceof ServiceAccountError) return new KubeError(error.message);
+    return new KubeError(`${what(request)}: ${serverWords(networkReason(error))}`);
   }
 }
 

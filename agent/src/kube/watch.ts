@@ -16,7 +16,11 @@ const SHORT_MS = 5_000;
 
 /** What every object has. */
 export interface KubeObject {
-  readonly metadata: { readonly name: string; readonly uid?: string; readonly resourceVersion?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly uid?: string | undefined;
+    readonly resourceVersion?: string | undefined;
+  };
 }
 
 export type WatchEvent<T> =

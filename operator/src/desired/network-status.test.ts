@@ -1,16 +1,20 @@
 import { expect } from 'chai';
 import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNodeStatus } from '../../../crds/src/evio-node.ts';
+import { claimOf } from '../controllers/node/decide.ts';
 import type { EvioNode } from '../kinds.ts';
 import type { DaemonSet, Deployment } from '../kube/kinds.ts';
-import { claimOf } from '../controllers/node/decide.ts';
 import { networkStatus, type StatusView } from './network-status.ts';
 import { poolsOf } from './parameters.ts';
 import { aMember, aNetwork } from './testing.ts';
 
 const NOW = '2026-06-01T00:00:00Z';
 const LATER = '2026-06-01T01:00:00Z';
-const DOWN = { kind: 'down', reason: 'ServerUnreachable', message: 'cannot reach xmpps://192.0.2.1:5223: nothing listens there' } as const;
+const DOWN = {
+  kind: 'down',
+  reason: 'ServerUnreachable',
+  message: 'cannot reach xmpps://192.0.2.1:5223: nothing listens there',
+} as const;
 
 const is = (type: string, status: Condition['status'] = 'True', reason = 'Ready'): Condition => ({
   type,
@@ -126,20 +130,36 @@ describe("an EvioNetwork's conditions", () => {
   });
 
   it('name the pool that is empty, and who waits', () => {
-    const change = { refused: new Map([['c', 'addresses' as const]]), shortages: ['no overlay address is left in 10.45.0.0/30'] };
-    expect(said(change)).to.include({ Ready: 'False PoolExhausted', Degraded: 'True PoolExhausted', AddressPoolReady: 'False PoolExhausted' });
+    const change = {
+      refused: new Map([['c', 'addresses' as const]]),
+      shortages: ['no overlay address is left in 10.45.0.0/30'],
+    };
+    expect(said(change)).to.include({
+      Ready: 'False PoolExhausted',
+      Degraded: 'True PoolExhausted',
+      AddressPoolReady: 'False PoolExhausted',
+    });
     expect(message('AddressPoolReady', change)).to.equal('no overlay address is left in 10.45.0.0/30 (waiting: c)');
     expect(said({ doubles: ['b'] })).to.include({ AddressPoolReady: 'False AddressesOverlap' });
   });
 
   it('name nodes that are not enrolled, not ready, or silent', () => {
     const joining = { members: [good('a', 1), aMember('b', 2)] };
-    expect(said(joining)).to.include({ Ready: 'False NodesJoining', Progressing: 'True NodesJoining', Available: 'True Ready', DataPlaneVerified: 'False Unverified' });
+    expect(said(joining)).to.include({
+      Ready: 'False NodesJoining',
+      Progressing: 'True NodesJoining',
+      Available: 'True Ready',
+      DataPlaneVerified: 'False Unverified',
+    });
     const down = { members: [good('a', 1), good('b', 2, { conditions: [is('Ready', 'False', 'DataPlaneAbsent')] })] };
     expect(said(down)).to.include({ Ready: 'False NodesNotReady', Degraded: 'False AsExpected' });
     expect(message('Ready', down)).to.equal('not ready: b (DataPlaneAbsent)');
     expect(message('Ready', { silent: new Set(['a']) })).to.equal('not ready: a (its kubelet is silent)');
-    expect(said({ members: [], selected: [] })).to.include({ Ready: 'False NoNodes', Available: 'False NoNodes', DataPlaneVerified: 'Unknown Pending' });
+    expect(said({ members: [], selected: [] })).to.include({
+      Ready: 'False NoNodes',
+      Available: 'False NoNodes',
+      DataPlaneVerified: 'Unknown Pending',
+    });
   });
 
   it('tell when the parts on the nodes are being started', () => {
@@ -147,17 +167,29 @@ describe("an EvioNetwork's conditions", () => {
   });
 
   it('name what an agent found in the way of the addresses, and what could not be made', () => {
-    const conflict = { ...is('AddressConflict', 'True', 'RouteOverlaps'), message: '10.45.0.0/16 and the route 10.0.0.0/8 of eth0' };
-    const change = { members: [good('a', 1), good('b', 2, { conditions: [is('Ready'), is('DataPlaneReady'), conflict] })] };
+    const conflict = {
+      ...is('AddressConflict', 'True', 'RouteOverlaps'),
+      message: '10.45.0.0/16 and the route 10.0.0.0/8 of eth0',
+    };
+    const change = {
+      members: [good('a', 1), good('b', 2, { conditions: [is('Ready'), is('DataPlaneReady'), conflict] })],
+    };
     expect(message('Degraded', change)).to.equal('b: 10.45.0.0/16 and the route 10.0.0.0/8 of eth0');
-    expect(said({ failure: 'cannot apply daemonsets.apps' })).to.include({ Degraded: 'True ApplyFailed', Ready: 'False ApplyFailed' });
+    expect(said({ failure: 'cannot apply daemonsets.apps' })).to.include({
+      Degraded: 'True ApplyFailed',
+      Ready: 'False ApplyFailed',
+    });
     const lost = { authorityProblem: { reason: 'AuthorityLost', message: 'the Secret is gone' } };
     expect(said(lost)).to.include({ Degraded: 'True AuthorityLost' });
   });
 
   it('tell of a relay that is not wanted without calling the network not ready', () => {
     const network = aNetwork({ ice: { turn: 'None' } });
-    expect(said({ network })).to.include({ Ready: 'True Ready', RelayReady: 'False RelayDisabled', Degraded: 'False AsExpected' });
+    expect(said({ network })).to.include({
+      Ready: 'True Ready',
+      RelayReady: 'False RelayDisabled',
+      Degraded: 'False AsExpected',
+    });
     const relay = { kind: 'down', reason: 'RelayUnreachable', message: 'no answer on UDP 192.0.2.1:3478' } as const;
     expect(said({ relay })).to.include({ Ready: 'False RelayUnreachable', RelayReady: 'False RelayUnreachable' });
   });
@@ -194,7 +226,11 @@ describe("an EvioNetwork's numbers", () => {
     ];
     const members = [
       good('a', 1, { summary: { tunnels: 3, direct: 2, relayed: 1, failed: 1 }, versions: { agent: '1.0' }, tunnels }),
-      good('b', 2, { summary: { tunnels: 2, direct: 2 }, versions: { agent: '1.1' }, tunnels: [{ peer: 'a', state: 'Down' }] }),
+      good('b', 2, {
+        summary: { tunnels: 2, direct: 2 },
+        versions: { agent: '1.1' },
+        tunnels: [{ peer: 'a', state: 'Down' }],
+      }),
     ];
     const status = networkStatus(view({ members, silent: new Set(['b']) }), 7, NOW);
     expect(status).to.deep.include({

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { serverSettings } from '../../../cli/src/server/settings.ts';
-import { newServerSecrets, renewCertificate } from '../io/server-secrets.ts';
 import { secretsDue } from '../controllers/network/decide.ts';
+import { newServerSecrets, renewCertificate } from '../io/server-secrets.ts';
 import { readSettings } from '../settings.ts';
 import { secretText } from './authority.ts';
 import { secretsOf, serverDeployment, serverSecret } from './server.ts';
@@ -17,7 +17,9 @@ const of = (made = secrets, addresses = ['192.0.2.1'], spec = {}) =>
 describe('the embedded server', () => {
   it('is set up by a Secret that evio server run takes, with what was made once', () => {
     const spec = { nodeCIDRs: ['10.45.0.0/16'], ice: { relayPorts: { min: 50_000, max: 50_100 } } };
-    const settings = serverSettings.parse(JSON.parse(secretText(of(secrets, ['192.0.2.1'], spec), 'server.json') ?? ''));
+    const settings = serverSettings.parse(
+      JSON.parse(secretText(of(secrets, ['192.0.2.1'], spec), 'server.json') ?? ''),
+    );
     expect(settings.addresses).to.deep.equal([{ public: '192.0.2.1', local: '192.0.2.1' }]);
     expect(settings.ports).to.deep.equal({ starttls: 5222, tls: 5223, turn: 3478, relayMin: 50_000, relayMax: 50_100 });
     // The relay is no way into the cluster.
@@ -29,7 +31,8 @@ describe('the embedded server', () => {
     const [before, after] = [of(), of(secrets, ['192.0.2.2'])];
     expect(secretsOf(after)).to.deep.equal(secretsOf(before));
     const annotations = [before, after].map(
-      (secret) => serverDeployment(aNetwork().spec, secret, SETTINGS).spec?.template?.metadata?.annotations?.['evio.io/settings'],
+      (secret) =>
+        serverDeployment(aNetwork().spec, secret, SETTINGS).spec?.template?.metadata?.annotations?.['evio.io/settings'],
     );
     expect(annotations[0]).to.match(/^[0-9a-f]{32}$/);
     expect(annotations[0]).not.to.equal(annotations[1]);
@@ -62,7 +65,10 @@ describe('the embedded server', () => {
     const placed = pod({ signalling: { embedded: { nodeSelector: { role: 'hub' } } } });
     expect([placed?.nodeSelector, placed?.affinity]).to.deep.equal([{ role: 'hub' }, undefined]);
     const [container] = pod()?.containers ?? [];
-    expect([container?.securityContext?.privileged, container?.securityContext?.capabilities?.drop]).to.deep.equal([undefined, ['ALL']]);
+    expect([container?.securityContext?.privileged, container?.securityContext?.capabilities?.drop]).to.deep.equal([
+      undefined,
+      ['ALL'],
+    ]);
     expect(pod()?.volumes?.[0]?.secret?.defaultMode).to.equal(0o400);
   });
 });

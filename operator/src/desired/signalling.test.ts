@@ -105,10 +105,22 @@ describe('the signalling server', () => {
     const cases: readonly (readonly [string, readonly Secret[]])[] = [
       ['SecretMissing: Secret evio-system/xmpp-admin does not exist', [CA]],
       ['SecretMissing: Secret evio-system/xmpp-ca does not exist', [ADMIN]],
-      ['SecretMissing: Secret evio-system/xmpp-admin has no key password', [aSecret('xmpp-admin', secretData({ username: 'root' })), CA]],
-      ['SecretMissing: Secret evio-system/xmpp-admin has no key username', [aSecret('xmpp-admin', secretData({ username: ' ', password: 'x' })), CA]],
-      ['SecretInvalid: Secret evio-system/xmpp-ca: ca.crt is not a certificate', [ADMIN, aSecret('xmpp-ca', secretData({ 'ca.crt': 'hunter2' }))]],
-      ['SecretInvalid: Secret evio-system/xmpp-admin: username is not a name', [aSecret('xmpp-admin', secretData({ username: 'root@example.org', password: 'hunter2' })), CA]],
+      [
+        'SecretMissing: Secret evio-system/xmpp-admin has no key password',
+        [aSecret('xmpp-admin', secretData({ username: 'root' })), CA],
+      ],
+      [
+        'SecretMissing: Secret evio-system/xmpp-admin has no key username',
+        [aSecret('xmpp-admin', secretData({ username: ' ', password: 'x' })), CA],
+      ],
+      [
+        'SecretInvalid: Secret evio-system/xmpp-ca: ca.crt is not a certificate',
+        [ADMIN, aSecret('xmpp-ca', secretData({ 'ca.crt': 'hunter2' }))],
+      ],
+      [
+        'SecretInvalid: Secret evio-system/xmpp-admin: username is not a name',
+        [aSecret('xmpp-admin', secretData({ username: 'root@example.org', password: 'hunter2' })), CA],
+      ],
     ];
     for (const [wanted, secrets] of cases) {
       expect(message({ spec: EXTERNAL, secrets }), wanted).to.contain(wanted);

@@ -110,9 +110,13 @@ export class ApiClient implements Client {
       preconditions: { uid, resourceVersion },
     };
     const target: Target = { verb: 'delete', kind, key };
-    this.#guard(target);
     try {
-      await this.#send(target, { method: 'DELETE', path: pathOf(target), body: JSON.stringify(body) });
+      await this.#send(target, {
+        method: 'DELETE',
+        path: pathOf(target),
+        body: JSON.stringify(body),
+        may: this.#options.mayWrite,
+      });
       return true;
     } catch (error) {
       if (isNotFound(error)) return false;
@@ -125,9 +129,8 @@ export class ApiClient implements Client {
     options: TokenOptions = {},
   ): Promise<{ readonly token: string; readonly expires: string }> {
     const target: Target = { verb: 'create', kind: SERVICE_ACCOUNT, key: serviceAccount, subresource: 'token' };
-    this.#guard(target);
     const body = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { ...options } });
-    const text = await this.#send(target, { method: 'POST', path: pathOf(target), body });
+    const text = await this.#send(target, { method: 'POST', path: pathOf(target), body, may: this.#options.mayWrite });
     const { status } = read(target, text, JSON.parse) as {
       status?: { token?: unknown; expirationTimestamp?: unknown };
     };
@@ -149,13 +152,9 @@ export class ApiClient implements Client {
   }
 
   async #write<T extends KubeObject>(target: Target, kind: Kind<T>, ask: Omit<Ask, 'timeoutMs'>): Promise<T> {
-    this.#guard(target);
-    return read(target, await this.#send(target, ask), (text) => object(text, kind));
-  }
-
-  #guard(target: Target): void {
-    if (this.#options.mayWrite?.() === false)
-      throw broken(target, 'NotLeading', 'this process does not lead: another one acts');
+    return read(target, await this.#send(target, { ...ask, may: this.#options.mayWrite }), (text) =>
+      object(text, kind),
+    );
   }
 
   #ask(target: Target, method: 'GET', query: Query = {}): Promise<string> {

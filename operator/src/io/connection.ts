@@ -14,11 +14,13 @@ export interface Ask {
   readonly contentType?: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Asked right before the request is sent; false refuses it. */
+  readonly may?: (() => boolean) | undefined;
 }
 
 /** There was no answer, or only a part of one. The message names the server and never a credential. */
 export class NoAnswer extends Error {
-  readonly reason: 'Unreachable' | 'NoAnswer' | 'Garbage' | 'Closed';
+  readonly reason: 'Unreachable' | 'NoAnswer' | 'Garbage' | 'Closed' | 'NotLeading';
   constructor(reason: NoAnswer['reason'], message: string) {
     super(message);
     this.reason = reason;
@@ -138,6 +140,7 @@ export class Connection {
     const options = await this.#options(ask.method, ask.path, headers).catch((error: unknown) => {
       throw this.#noAnswer(error);
     });
+    if (ask.may?.() === false) throw new NoAnswer('NotLeading', 'this process does not lead: another one acts');
     return new Promise((resolve, reject) => {
       const request = this.#send(options);
       const timer = setTimeout(() => request.destroy(LATE), ask.timeoutMs);

@@ -100,5 +100,10 @@ const microTime = (): string => new Date().toISOString().replace('Z', '000Z');
 
 function cut(note: string): string {
   const bytes = Buffer.from(note);
-  return bytes.length <= NOTE_MAX_BYTES ? note : `${bytes.subarray(0, NOTE_MAX_BYTES - 6).toString('utf8')}...`;
+  return bytes.length <= NOTE_MAX_BYTES
+    ? note
+    : `${bytes
+        .subarray(0, NOTE_MAX_BYTES - 6)
+        .toString('utf8')
+        .replace(/\uFFFD$/, '')}...`;
 }

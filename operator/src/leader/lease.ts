@@ -18,11 +18,15 @@ export function leaseOf(key: Key, claim: LeaseClaim, wall: Date, known: Lease | 
   // metav1.MicroTime.
   const time = wall.toISOString().replace('Z', '000Z');
   const { name, namespace = 'default' } = splitKey(key);
+  const { labels, annotations } = known?.metadata ?? {};
   return {
     metadata: {
       name,
       namespace,
       ...(claim.resourceVersion !== undefined && { resourceVersion: claim.resourceVersion }),
+      // Others' marks stay: the whole object is replaced.
+      ...(labels !== undefined && { labels }),
+      ...(annotations !== undefined && { annotations }),
     },
     spec: {
       holderIdentity: claim.holder,

@@ -86,15 +86,20 @@ describe('an EvioNetwork', () => {
     const first = changed(view({ authority: authority() }));
     if (first === undefined) throw new Error('not signed');
     expect(changed(view({ authority: authority(first) }))).to.equal(undefined);
-    const second = changed(view({ authority: authority(first), spec: { mtu: 1300, nodeCIDRs: ['fd45::/64'], topology: { fullMesh: 'Never' } } }));
+    const second = changed(
+      view({
+        authority: authority(first),
+        spec: { mtu: 1300, nodeCIDRs: ['fd45::/64'], topology: { fullMesh: 'Never' } },
+      }),
+    );
     const signed = verifyParameters(fromBase64(second?.parameters ?? ''), PUBLIC);
-    expect([signed.serial, signed.mtu, signed.subnet4, signed.subnet6?.address, signed.topology.fullMesh]).to.deep.equal([
-      2n,
-      1300,
-      undefined,
-      'fd45::',
-      'off',
-    ]);
+    expect([
+      signed.serial,
+      signed.mtu,
+      signed.subnet4,
+      signed.subnet6?.address,
+      signed.topology.fullMesh,
+    ]).to.deep.equal([2n, 1300, undefined, 'fd45::', 'off']);
   });
 
   it('voids certificates of nodes that are gone or go', () => {
@@ -123,11 +128,22 @@ describe('an EvioNetwork', () => {
 describe('accounts', () => {
   const of = authority();
   const account = (name: string): string => `${name}.${of.overlayId.slice(0, 12)}`;
-  const issued = (name: string, account: string) => ({ uid: name, id: name, serial: 1, notAfter: NOW, account, sealed: '' });
+  const issued = (name: string, account: string) => ({
+    uid: name,
+    id: name,
+    serial: 1,
+    notAfter: NOW,
+    account,
+    sealed: '',
+  });
   const ledger = { ...EMPTY_LEDGER, issued: { a: issued('a', account('a')), b: issued('b', account('b')) } };
 
   it('are admitted again when the server has lost them, and ended when their node is gone', () => {
-    const changes = accountChanges(authority(ledger), [account('a'), account('gone'), account('coming')], new Set([account('coming')]));
+    const changes = accountChanges(
+      authority(ledger),
+      [account('a'), account('gone'), account('coming')],
+      new Set([account('coming')]),
+    );
     expect(changes).to.deep.equal({ admit: [{ account: account('b'), id: 'b' }], end: [account('gone')] });
   });
 
@@ -141,7 +157,13 @@ describe('the end of an EvioNetwork', () => {
   const since = new Date(NOW * 1000).toISOString();
   const network = aNetwork({}, { deletionTimestamp: since, finalizers: ['evio.io/cleanup'] });
   const agent: DaemonSet = { metadata: aNode('x').metadata };
-  const ready = (reason: string): Condition => ({ type: 'Ready', status: 'False', reason, message: '', lastTransitionTime: since });
+  const ready = (reason: string): Condition => ({
+    type: 'Ready',
+    status: 'False',
+    reason,
+    message: '',
+    lastTransitionTime: since,
+  });
   const silent = { ...aNode('c'), status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } };
   const nodes = new Map([aNode('a'), aNode('b'), silent].map((node) => [node.metadata.name, node]));
   const step = (members: NetworkView['members'], at = NOW, more: Partial<NetworkView> = {}) =>
@@ -153,7 +175,10 @@ describe('the end of an EvioNetwork', () => {
     expect(step([clean, open])).to.deep.equal({ kind: 'wait', nodes: ['b'] });
     expect(step([clean])).to.deep.equal({ kind: 'remove' });
     expect(step([clean, aMember('b', 2)])).to.deep.equal({ kind: 'remove' });
-    const away = [aMember('c', 3, { status: { conditions: [ready('Running')] } }), aMember('gone', 4, { status: { conditions: [ready('Running')] } })];
+    const away = [
+      aMember('c', 3, { status: { conditions: [ready('Running')] } }),
+      aMember('gone', 4, { status: { conditions: [ready('Running')] } }),
+    ];
     expect(step(away)).to.deep.equal({ kind: 'remove' });
   });
 
