@@ -2,13 +2,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { SignallingLink } from '../../operator/src/io/signalling-link.ts';
-import { RelayWatch } from '../../operator/src/io/relay-watch.ts';
-import { newServerSecrets, renewCertificate } from '../../operator/src/io/server-secrets.ts';
 import { secretText } from '../../operator/src/desired/authority.ts';
 import { serverSecret } from '../../operator/src/desired/server.ts';
 import { type Signalling, signallingIs, signallingOf } from '../../operator/src/desired/signalling.ts';
 import { aNetwork, aSecret } from '../../operator/src/desired/testing.ts';
+import { RelayWatch } from '../../operator/src/io/relay-watch.ts';
+import { newServerSecrets, renewCertificate } from '../../operator/src/io/server-secrets.ts';
+import { SignallingLink } from '../../operator/src/io/signalling-link.ts';
 import { RunningServer, scratch } from '../e2e/evio.ts';
 import { until } from './operator/lab.ts';
 
@@ -29,7 +29,8 @@ describe('the embedded server', function () {
     const { spec } = aNetwork(SPEC);
     const secret = aSecret('evio-server', serverSecret(spec, [HOST], secrets, 'evio-system').data ?? {});
     mkdirSync(join(dir, 'from'), { recursive: true });
-    for (const key of Object.keys(secret.data ?? {})) writeFileSync(join(dir, 'from', key), secretText(secret, key) ?? '', { mode: 0o400 });
+    for (const key of Object.keys(secret.data ?? {}))
+      writeFileSync(join(dir, 'from', key), secretText(secret, key) ?? '', { mode: 0o400 });
     server = new RunningServer(join(dir, 'server'), 'prosody', ['--from', join(dir, 'from')]);
     await server.ready();
     const found = signallingOf({ spec, namespace: '', secret: () => undefined, server: secret, host: HOST });
@@ -48,7 +49,9 @@ describe('the embedded server', function () {
       relay.want({ host: HOST, port: 3478 });
       await until('the session', async () => link.reach.kind === 'up');
       await until('the relay', async () => relay.reach.kind === 'up');
-      expect(await link.use(async (admin, room) => [await admin.addUser('n', 'password'), await admin.addMember(room, 'n')])).to.have.length(2);
+      expect(
+        await link.use(async (admin, room) => [await admin.addUser('n', 'password'), await admin.addMember(room, 'n')]),
+      ).to.have.length(2);
       await until('the member', async () => link.members?.includes('n'));
       await server?.end('SIGTERM');
       await until('the session is lost', async () => link.reach.kind === 'down', 10_000);

@@ -1,8 +1,8 @@
 /** The operator with a real API server and a real Prosody: what it makes, that it keeps it so, and that it takes it away again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { openSession } from '../../agent/src/io/xmpp-session.ts';
 import { XmppError } from '../../agent/src/io/xmpp-error.ts';
+import { openSession } from '../../agent/src/io/xmpp-session.ts';
 import { verifyCertificate } from '../../agent/src/wire/certificate.ts';
 import { verifyParameters } from '../../agent/src/wire/parameters.ts';
 import { fromBase64 } from '../../agent/src/wire/reader.ts';
@@ -18,7 +18,11 @@ function opened(enrolment: Enrolment, keys: NodeKeysOf) {
   const parameters = verifyParameters(fromBase64(enrolment.overlayParameters));
   const certificate = verifyCertificate(fromBase64(enrolment.certificate), parameters.authorityKey, Date.now() / 1000);
   const recipient = { overlayId: parameters.overlayId, nodeId: certificate.nodeId };
-  return { parameters, certificate, credentials: openCredentials(fromBase64(enrolment.credentials), recipient, keys.session) };
+  return {
+    parameters,
+    certificate,
+    credentials: openCredentials(fromBase64(enrolment.credentials), recipient, keys.session),
+  };
 }
 
 async function logsIn({ service, domain, username, password, ca }: Credentials): Promise<true | string> {
@@ -62,7 +66,11 @@ describe('the operator', function () {
     expect(missing.message).to.contain('evio-system/xmpp-admin does not exist');
     expect((await lab.condition('Degraded'))?.reason).to.equal('SecretMissing');
     await lab.adminSecrets();
-    await until('signalling is ready', async () => (await lab.condition('SignallingReady'))?.status === 'True', SOON_MS);
+    await until(
+      'signalling is ready',
+      async () => (await lab.condition('SignallingReady'))?.status === 'True',
+      SOON_MS,
+    );
     expect((await lab.network())?.status?.observedGeneration).to.equal(1);
   });
 
@@ -71,7 +79,12 @@ describe('the operator', function () {
   it('gives a Node an EvioNode, and enrols it once it has told its keys', async () => {
     await lab.node('a');
     const member = await until('the EvioNode', () => lab.member('a'));
-    expect(member.spec).to.deep.equal({ network: 'default', memberName: 'a', addresses: ['10.45.0.1/16'], podCIDRs: ['10.244.0.0/24'] });
+    expect(member.spec).to.deep.equal({
+      network: 'default',
+      memberName: 'a',
+      addresses: ['10.45.0.1/16'],
+      podCIDRs: ['10.244.0.0/24'],
+    });
     const own = lab.newKeys();
     keys.set('a', own);
     await lab.tell('a', own);
@@ -92,17 +105,26 @@ describe('the operator', function () {
       { type: 'Hostname', address: 'b' },
     ]);
     const broken = { status: { addresses: [{ type: 'Hostname', address: 'b' }] } };
-    lab.must(await lab.api.request('PATCH', '/api/v1/nodes/b/status', broken, { type: 'application/merge-patch+json' }));
-    await until('the address is back', async () => (await lab.theNode('b'))?.status?.addresses?.[0]?.address === '10.45.0.2');
+    lab.must(
+      await lab.api.request('PATCH', '/api/v1/nodes/b/status', broken, { type: 'application/merge-patch+json' }),
+    );
+    await until(
+      'the address is back',
+      async () => (await lab.theNode('b'))?.status?.addresses?.[0]?.address === '10.45.0.2',
+    );
     expect((await lab.theNode('a'))?.status?.addresses?.[0]?.address).to.equal('192.168.1.10');
   });
 
   it('says when the XMPP server is away, and when it is back, within ten seconds', async () => {
     await lab.xmpp.kill();
-    const away = await until('the condition', async () => {
-      const is = await lab.condition('SignallingReady');
-      return is?.status === 'False' && is;
-    }, SOON_MS);
+    const away = await until(
+      'the condition',
+      async () => {
+        const is = await lab.condition('SignallingReady');
+        return is?.status === 'False' && is;
+      },
+      SOON_MS,
+    );
     expect([away.reason, away.message.includes(lab.xmpp.service)]).to.deep.equal(['ServerUnreachable', true]);
     await lab.xmpp.start();
     await until('it is back', async () => (await lab.condition('SignallingReady'))?.status === 'True', SOON_MS);
@@ -179,7 +201,11 @@ describe('the operator', function () {
     await lab.remove('evionetworks', 'default');
     await until('it is gone', async () => (await lab.network()) === undefined, 90_000);
     await lab.apply({ signalling, nodeCIDRs: ['10.45.0.0/28'] });
-    await until('the pool is empty', async () => (await lab.condition('AddressPoolReady'))?.reason === 'PoolExhausted', SOON_MS);
+    await until(
+      'the pool is empty',
+      async () => (await lab.condition('AddressPoolReady'))?.reason === 'PoolExhausted',
+      SOON_MS,
+    );
     await until('fourteen have addresses', async () => (await lab.members()).length === 14);
     expect((await lab.condition('AddressPoolReady'))?.message).to.contain('no overlay address is left in 10.45.0.0/28');
     await lab.apply({ signalling, nodeCIDRs: ['10.45.0.0/24'] });
@@ -187,7 +213,9 @@ describe('the operator', function () {
     await until('the pool is ready', async () => (await lab.condition('AddressPoolReady'))?.status === 'True', SOON_MS);
     const members = await lab.members();
     expect(new Set(members.flatMap((m) => m.spec.addresses)).size).to.equal(22);
-    await until('lengths follow the subnet', async () => (await lab.members()).every((m) => m.spec.addresses[0]?.endsWith('/24') === true));
+    await until('lengths follow the subnet', async () =>
+      (await lab.members()).every((m) => m.spec.addresses[0]?.endsWith('/24') === true),
+    );
   });
 
   it('leaves nothing when the EvioNetwork is deleted, also when its parts were deleted before', async () => {

@@ -1,12 +1,12 @@
 /** Operators against a real API server and a real Prosody; the test plays kubelets and agents. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { generatePrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
-import type { KeyObject } from 'node:crypto';
 import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNetworkSpecInput } from '../../../crds/src/evio-network.ts';
 import type { EvioNetwork, EvioNode } from '../../../operator/src/kinds.ts';
@@ -38,7 +38,10 @@ export class Lab {
         lab.must(await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()));
     }
     lab.must(await api.request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
-    await until('the kinds of Evio are served', async () => (await api.request('GET', `${GROUP}/evionodes`)).status === 200);
+    await until(
+      'the kinds of Evio are served',
+      async () => (await api.request('GET', `${GROUP}/evionodes`)).status === 200,
+    );
     return lab;
   }
 
@@ -100,11 +103,25 @@ export class Lab {
   }
 
   async node(name: string, { external = false } = {}): Promise<void> {
-    const taints = external ? [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true', effect: 'NoSchedule' }] : [];
-    this.must(await this.api.request('POST', '/api/v1/nodes', { metadata: { name, labels: { 'kubernetes.io/hostname': name } }, spec: { taints } }));
+    const taints = external
+      ? [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true', effect: 'NoSchedule' }]
+      : [];
+    this.must(
+      await this.api.request('POST', '/api/v1/nodes', {
+        metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+        spec: { taints },
+      }),
+    );
     if (external) return;
     const status = { addresses: [{ type: 'InternalIP', address: '192.168.1.10' }] };
-    this.must(await this.api.request('PATCH', `/api/v1/nodes/${name}/status`, { status }, { type: 'application/merge-patch+json' }));
+    this.must(
+      await this.api.request(
+        'PATCH',
+        `/api/v1/nodes/${name}/status`,
+        { status },
+        { type: 'application/merge-patch+json' },
+      ),
+    );
   }
 
   theNode = (name: string): Promise<Node | undefined> => this.#get(`/api/v1/nodes/${name}`);
@@ -181,7 +198,11 @@ export class Lab {
 }
 
 /** Asks until `found` gives something that is not undefined and not false. */
-export async function until<T>(what: string, found: () => Promise<T | undefined | false>, withinMs = 20_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  found: () => Promise<T | undefined | false>,
+  withinMs = 20_000,
+): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {
     const value = await found();
