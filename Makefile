@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults demo bundle fuzz clean
+.PHONY: help setup build check unit test test-full test-faults demo images fuzz cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ## Install what Debian, npm and cargo have to give (done by the others by themselves)
 	@hack/setup.sh
@@ -20,10 +20,10 @@ check: setup ## Format, lint, types, clippy, generated files
 unit: build ## Unit, property and simulator tests of both languages
 	@node hack/test.ts unit
 
-test: build ## Everything a change must pass: check, unit, fuzzing, integration, a short demo, short faults
+test: build cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, a short demo, short faults
 	@node hack/test.ts all
 
-test-full: build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS)
+test-full: build cluster-build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS)
 	@node hack/test.ts full
 
 test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
@@ -32,8 +32,20 @@ test-faults: build ## Break one thing after the other and measure what each cost
 demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leaves it up)
 	@node test/demo/main.ts
 
+images: build ## Make the container images, without Docker: .cache/images/evio.tar, for ctr -n k8s.io images import
+	@node hack/images/build.ts $(IMAGES)
+
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
+
+cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
+	@hack/cluster/build.sh
+
+cluster: cluster-build ## A Kubernetes cluster of namespaces, two nodes public, two behind NATs (docs/cluster.md; NAT=random)
+	@hack/cluster/images.sh && hack/cluster/up.sh
+
+cluster-down: ## Remove that cluster
+	@hack/cluster/down.sh
 
 clean: ## Remove what was built
 	rm -rf dist target results node_modules .cache

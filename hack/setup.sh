@@ -14,34 +14,9 @@ rust=$(cargo --version | awk '{print $2}')
 needs="prosody:prosody ejabberdctl:ejabberd turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping
   openssl:openssl ovs-ofctl:openvswitch-common ovs-vswitchd:openvswitch-switch
   conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
-  /lib/systemd/systemd:systemd"
-missing=()
-for pair in $needs; do
-  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  command -v apt-get >/dev/null || die "these are missing and there is no apt-get to install them: ${missing[*]}"
-  echo "evio: installing ${missing[*]}"
-  # invoke-rc.d and deb-systemd-invoke ask this file before they start a service: 101 means "may not". Nothing else of these
-  # packages starts one: ejabberd's makes an account, and epmd with it, only when debconf was given a password.
-  policy=/usr/sbin/policy-rc.d
-  if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-  fi
-  units=()
-  for unit in prosody.service ejabberd.service epmd.service epmd.socket coturn.service openvswitch-switch.service; do
-    [ -e "/lib/systemd/system/$unit" ] || units+=("$unit")
-  done
-  log=$(mktemp)
-  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null ||
-    { tail -20 "$log" >&2; die "apt-get could not install ${missing[*]} (log: $log)"; }
-  rm -f "$log"
-  # Nor at the next boot.
-  for unit in "${units[@]}"; do
-    if [ -e "/lib/systemd/system/$unit" ]; then systemctl disable "$unit" >/dev/null 2>&1 || true; fi
-  done
-fi
+  /lib/systemd/systemd:systemd tc:iproute2 iptables:iptables /usr/lib/cni/portmap:containernetworking-plugins"
+. hack/apt.sh
+install_missing "$needs" "prosody.service ejabberd.service epmd.service epmd.socket coturn.service openvswitch-switch.service"
 
 # Not "npm ci": it refuses a lock file that leaves out the platforms of optional packages that a registry does not carry.
 stamp=node_modules/.evio-stamp

@@ -26,7 +26,14 @@ import { StartError } from './obstacle.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
 import { readDemand, readPort, type TincanHello } from './tincan.ts';
-import { bringUp, configuration, resolveEndpoints, UnableError, UnusableTincanError } from './tincan-link.ts';
+import {
+  bringUp,
+  configuration,
+  firewallOrder,
+  resolveEndpoints,
+  UnableError,
+  UnusableTincanError,
+} from './tincan-link.ts';
 import { ConnectionTold, Told } from './told.ts';
 import { VERSION } from './version.ts';
 import { facts, type NodeFacts } from './view.ts';
@@ -102,6 +109,7 @@ export class Node {
       topology: config.topology,
       lan: config.network.lan,
       ovs: config.switch === 'ovs',
+      firewall: firewallOrder(config),
       // Since the machine started: the wall clock may be set back, and tincan lives no longer than the machine runs.
       generation: process.hrtime.bigint(),
       random: Math.random,
@@ -474,7 +482,7 @@ export class Node {
     this.#give({ kind: 'tincan-away' });
   }
 
-  #ask(method: string, params: object, done: (result: unknown) => void): void {
+  #ask(method: string, params: object | null, done: (result: unknown) => void): void {
     const control = this.#control;
     if (control === undefined) return;
     control.request(method, params).then(done, (error: unknown) => {

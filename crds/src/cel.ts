@@ -43,7 +43,8 @@ export const networkPrefixRules = (example4: string, example6: string): readonly
   },
   {
     rule: '!isCIDR(self) || cidr(self) == cidr(self).masked()',
-    message: `the address has bits behind its prefix length: write the network's own address, like ${example4} and not an address within it`,
+    message: `this prefix has bits behind its length: write the network's own address, like ${example4}`,
+    messageExpression: "self + ' has bits behind its length: write the network, ' + string(cidr(self).masked())",
   },
   {
     rule: '!isCIDR(self) || cidr(self).ip().isGlobalUnicast()',

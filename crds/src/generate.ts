@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { ABSENT } from './field.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { GROUP, VERSION } from './object-meta.ts';
+import { policies, policyObjects } from './policies.ts';
 
 /** JSONSchemaProps of apiextensions.k8s.io/v1, as far as it is used. */
 export interface Schema {
@@ -109,7 +110,8 @@ export function structural(raw: unknown, path: string): Schema {
   ) as unknown as Schema;
 }
 
-const openApi = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' });
+/** What zod makes of it: not structural yet, and with `ABSENT`. */
+export const openApi = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' });
 
 /** The whole object's schema: `openAPIV3Schema`. */
 export function schemaOf(kind: Kind): Schema {
@@ -122,7 +124,8 @@ export function schemaOf(kind: Kind): Schema {
       apiVersion: { description: `${GROUP}/${VERSION}.`, type: 'string' },
       kind: { description: `${kind.kind}.`, type: 'string' },
       metadata: { type: 'object' },
-      spec: kind.specDefault ? { ...spec, default: {} } : spec,
+      // With all defaults in it: the API server tries the rules on this value as it stands.
+      spec: kind.specDefault ? structural({ ...spec, default: kind.spec.parse({}) }, 'spec') : spec,
       status: structural(openApi(kind.status), 'status'),
     },
     ...(kind.rules.length === 0 ? {} : { 'x-kubernetes-validations': kind.rules }),
@@ -169,6 +172,18 @@ const HEAD = '# Made from crds/src by hack/generated.ts: change the schemas ther
 export const toYaml = (...objects: readonly object[]): string =>
   HEAD + objects.map((one) => stringify(one, YAML)).join('---\n');
 
+export interface GeneratedFile {
+  readonly file: string;
+  readonly make: () => string;
+}
+
 /** The CRD files by name, for hack/generated.ts. */
-export const crdFiles = (): readonly { readonly file: string; readonly make: () => string }[] =>
+export const crdFiles = (): readonly GeneratedFile[] =>
   KINDS.map((kind) => ({ file: `crds/${GROUP}_${kind.plural}.yaml`, make: () => toYaml(crdOf(kind)) }));
+
+/** The policies' files by name: each a policy and its binding. */
+export const policyFiles = (): readonly GeneratedFile[] =>
+  policies().map((policy) => ({
+    file: `crds/policies/${policy.name.replace(`.${GROUP}`, '')}.yaml`,
+    make: () => toYaml(...policyObjects(policy)),
+  }));

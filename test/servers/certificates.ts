@@ -1,6 +1,7 @@
 /** A certificate authority and server certificates for tests, made by openssl in a directory of the caller. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 
 const openssl = (...args: string[]): void => {
@@ -26,13 +27,13 @@ export class TestAuthority {
 
   readonly #name: string;
 
-  /** Files of a key and a certificate for these names; `expired`: it was valid for one day, years ago. */
+  /** Files of a key and a certificate for these names or addresses; `expired`: it was valid for one day, years ago. */
   issue(file: string, names: readonly string[], expired = false): { readonly key: string; readonly crt: string } {
     const at = (suffix: string) => join(this.#directory, `${file}.${suffix}`);
     const ca = (suffix: string) => join(this.#directory, `${this.#name}.${suffix}`);
     newKey(at('key'));
     openssl('req', '-new', '-key', at('key'), '-subj', `/CN=${names[0]}`, '-out', at('csr'));
-    writeFileSync(at('ext'), `subjectAltName=${names.map((n) => `DNS:${n}`).join(',')}\n`);
+    writeFileSync(at('ext'), `subjectAltName=${names.map((n) => `${isIP(n) === 0 ? 'DNS' : 'IP'}:${n}`).join(',')}\n`);
     if (expired) this.#issueExpired(at, ca);
     else
       openssl(

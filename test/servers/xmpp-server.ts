@@ -136,7 +136,8 @@ export async function startServer<T extends XmppServer>(
   return server;
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports on loopback that nobody has at the moment. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();
