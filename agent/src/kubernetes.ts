@@ -38,6 +38,8 @@ const SLOW_MS = 10_000;
 /** What could not be written to the disk. */
 const STORE_RETRY_MS = 5_000;
 const PING_MS = 1_000;
+/** A node that starts again, or is exchanged for itself, is what it was for so long: its conditions do not come and go with that. */
+const HOLD_MS = 10_000;
 /** Host ends of pods' links begin so. */
 const POD_LINKS = 'evc';
 
@@ -74,6 +76,7 @@ class ClusterAgent {
     at: Number.NEGATIVE_INFINITY,
   };
   #standingTold = '';
+  #holdUntil = Number.NEGATIVE_INFINITY;
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: KubernetesOptions, files: KubeFiles, runner: Runner, log: Log) {
@@ -152,6 +155,7 @@ class ClusterAgent {
     try {
       const config = this.#config();
       this.#serial = this.#enroller.stored?.serial;
+      this.#hold();
       this.#runner.start(config);
     } catch (error) {
       // The cluster has it all the same.
@@ -167,14 +171,15 @@ class ClusterAgent {
   #seen(object: EvioNode | undefined): void {
     this.#object = object;
     if (object?.status?.conditions !== undefined) this.#conditions.adopt(object.status.conditions);
-    const keyed = object?.status?.keys?.identityKey === this.#keys.identityKey;
-    this.#writer.seen(object === undefined ? undefined : { uid: object.metadata.uid ?? '', keyed });
     this.#carryOut(this.#enroller.handle(object));
     const { standing } = this.#enroller;
     const told = standing.kind === 'enrolled' ? '' : standing.message;
     if (told !== this.#standingTold && told !== '') this.#log[standing.kind === 'refused' ? 'error' : 'info'](told);
     this.#standingTold = told;
+    // With what the object says of earlier times, before it is written.
     this.#tick();
+    const keyed = object?.status?.keys?.identityKey === this.#keys.identityKey;
+    this.#writer.seen(object === undefined ? undefined : { uid: object.metadata.uid ?? '', keyed });
   }
 
   #carryOut(actions: readonly EnrollerAction[]): void {
@@ -201,7 +206,10 @@ class ClusterAgent {
         this.#log.info(`enrolled as ${config.name}, certificate number ${serial}`);
         this.#serial = serial.toString();
         if (this.#runner.node === undefined) this.#runner.start(config);
-        else void this.#runner.exchange(config);
+        else {
+          this.#hold();
+          void this.#runner.exchange(config);
+        }
         return;
       }
       case 'revoke':
@@ -228,6 +236,10 @@ class ClusterAgent {
 
   // How it is.
 
+  #hold(): void {
+    this.#holdUntil = performance.now() + HOLD_MS;
+  }
+
   #tick(): void {
     if (this.#runner.ending) return;
     const now = performance.now();
@@ -253,6 +265,10 @@ class ClusterAgent {
       conflicts: this.#slow.conflicts,
     };
     const list = verdicts(picture);
+    const ready = list[0]?.status === 'True';
+    if (ready && facts?.signalling.online && facts.ringComplete) this.#holdUntil = Number.NEGATIVE_INFINITY;
+    if (ready) this.#writer.untaint();
+    if (now < this.#holdUntil) return;
     const wall = Date.now();
     this.#status = statusOf(
       {
@@ -267,7 +283,6 @@ class ClusterAgent {
       wall,
     );
     this.#writer.want(this.#status);
-    if (list[0]?.status === 'True') this.#writer.untaint();
   }
 
   #ask(to: string): void {

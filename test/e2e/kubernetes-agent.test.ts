@@ -62,6 +62,10 @@ describe("the agent of a cluster's node", function () {
     expect(result.renewed).to.deep.equal({ samePid: true, sameTincan: true });
   });
 
+  it('keeps its conditions meanwhile, and over a restart', () => {
+    expect(result).to.include({ steady: true, steadyOverRestart: true });
+  });
+
   it('puts the CNI configuration and the plugin back', () => {
     expect(result.mended).to.equal(true);
   });

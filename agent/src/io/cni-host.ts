@@ -167,7 +167,9 @@ export class CniHost {
     const { confDir, binDir } = this.#options;
     for (const dir of [confDir, binDir]) {
       try {
-        const watcher = watch(dir, { persistent: false }, () => {
+        const watcher = watch(dir, { persistent: false }, (_, name) => {
+          // Our own, on its way: a plugin that does not run would be tried without end.
+          if (name?.endsWith('.new')) return;
           if (this.#checking === undefined) this.#later(SETTLE_MS);
           else this.#again = true;
         });

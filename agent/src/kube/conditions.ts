@@ -109,12 +109,15 @@ function addressConflict({ conflicts }: Picture): Verdict {
 
 /** Gives conditions their times: a status that stays keeps the time it came. */
 export class Conditions {
-  readonly #since = new Map<string, { readonly status: string; readonly time: string }>();
+  readonly #since = new Map<string, { readonly status: string; readonly time: string; readonly first: boolean }>();
 
-  /** From an earlier life, as the object has them; what is known already is newer. */
+  /** From an earlier life, as the object has them: a status that was there at our start may have come long before. */
   adopt(conditions: readonly Condition[]): void {
-    for (const { type, status, lastTransitionTime: time } of conditions)
-      if (!this.#since.has(type)) this.#since.set(type, { status, time });
+    for (const { type, status, lastTransitionTime: time } of conditions) {
+      const ours = this.#since.get(type);
+      if (ours === undefined || (ours.first && ours.status === status))
+        this.#since.set(type, { status, time, first: false });
+    }
   }
 
   /** `wallMs`: milliseconds since 1970. */
@@ -122,7 +125,8 @@ export class Conditions {
     return list.map(({ type, status, reason, message }) => {
       const before = this.#since.get(type);
       const time = before?.status === status ? before.time : rfc3339(wallMs);
-      this.#since.set(type, { status, time });
+      const first = before === undefined || (before.first && before.status === status);
+      this.#since.set(type, { status, time, first });
       return {
         type,
         status,

@@ -122,6 +122,14 @@ describe('the conditions of an EvioNode', () => {
     const restarted = new Conditions();
     restarted.adopt(first);
     expect(times(restarted.stamp(verdicts(GOOD), 2, later)).Ready).to.equal('2030-05-05T12:00:00Z');
+    // The API server was away at the start.
+    const late = new Conditions();
+    late.stamp(verdicts(lost), 2, later);
+    late.stamp(verdicts(GOOD), 2, later + 5_000);
+    late.adopt(first);
+    const third = times(late.stamp(verdicts(GOOD), 2, later + 10_000));
+    expect(third.Ready).to.equal('2030-05-05T12:00:00Z');
+    expect(third.SignallingConnected).to.equal('2030-05-05T12:01:05Z');
   });
 });
 

@@ -208,12 +208,20 @@ try {
 
   // 3. A renewed certificate is taken without a new process, and tincan goes on.
   const { pid } = first;
+  const transition = async () =>
+    (await evioNode(api)).status?.conditions
+      ?.map(({ type, lastTransitionTime }) => `${type} ${lastTransitionTime}`)
+      .sort();
+  const transitions = await transition();
+  // Times have whole seconds.
+  await sleep(1_000);
   await enrolInCluster(api, enrolment(keys, 8));
   await until('the new serial is told', async () => (await evioNode(api)).status?.observedSerial === '8');
   await until(
     'it is in the room again',
     async () => condition(await evioNode(api), 'SignallingConnected') === 'True Connected',
   );
+  result.steady = JSON.stringify(await transition()) === JSON.stringify(transitions);
   result.renewed = { samePid: first.pid === pid && !over(first), sameTincan: pidOfTincan() === tincanPid };
 
   // 4. What others take away comes back.
@@ -249,6 +257,8 @@ try {
     'it is told again',
     async () => condition(await evioNode(api), 'Ready') === 'True Ready',
   );
+
+  result.steadyOverRestart = JSON.stringify(await transition()) === JSON.stringify(transitions);
 
   // 6. Everything of Evio goes, twice; also what a tincan that was killed has left.
   first.kill('SIGTERM');
