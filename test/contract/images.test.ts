@@ -30,7 +30,11 @@ describe('the container images', function () {
   };
   /** To its end; the image's own command when none is given. */
   function run(image: string, command: readonly string[], options: readonly string[] = []) {
-    const done = spawnSync('ctr', runArguments(image, options, command), { encoding: 'utf8', timeout: READY_MS });
+    const done = spawnSync('ctr', runArguments(image, options, command), {
+      encoding: 'utf8',
+      timeout: READY_MS,
+      killSignal: 'SIGKILL',
+    });
     return { code: done.status, said: `${done.stdout}${done.stderr}`.trim() };
   }
 
@@ -82,7 +86,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     expect(run('agent', []).code).to.equal(2);
     expect(run('agent', []).said).to.match(/NODE_NAME/);
     expect(run('agent', ['/opt/evio/evio', '--version']).said).to.match(/^\d+\.\d+\.\d+/);
-    expect(run('agent', ['/opt/evio/evio-cni'], ['--env', 'CNI_COMMAND=VERSION']).said).to.match(/"supportedVersions"/);
+    const plugin = `echo '{"cniVersion":"1.0.0"}' | CNI_COMMAND=VERSION /opt/evio/evio-cni`;
+    expect(run('agent', ['sh', '-c', plugin]).said).to.match(/"supportedVersions"/);
     const native = "require('/opt/evio/node_datachannel.node');console.log('loaded')";
     expect(run('agent', ['node', '-e', native]).said).to.equal('loaded');
     expect(run('agent', ['ip', '-brief', 'link']).said).to.match(/^lo /);
