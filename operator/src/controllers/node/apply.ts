@@ -45,7 +45,7 @@ async function carryOut(view: NodeView, action: NodeAction, world: World): Promi
     case 'create':
       try {
         const made = await client.create(EVIO_NODE, action.member);
-        world.members.made(made);
+        world.members.leave(made);
         world.log.info(`node ${name}: ${[...made.spec.addresses, ...made.spec.podCIDRs].join(', ')}`);
         return undefined;
       } catch (error) {
@@ -55,7 +55,7 @@ async function carryOut(view: NodeView, action: NodeAction, world: World): Promi
     case 'delete':
       return remove(view, action.uid, action.reason, world);
     case 'apply':
-      await client.apply(EVIO_NODE, action.member);
+      world.members.leave(await client.apply(EVIO_NODE, action.member));
       return undefined;
     case 'patch-node':
       return patchNode(name, action, world);
@@ -124,7 +124,7 @@ async function enrol(
     return issued.ledger;
   });
   const enrolment = makeEnrolment(state, serial, ledger.revocations, now);
-  await world.client.apply(EVIO_NODE, { ...member, spec: { ...member.spec, enrolment } });
+  world.members.leave(await world.client.apply(EVIO_NODE, { ...member, spec: { ...member.spec, enrolment } }));
   world.log.info(`node ${name}: certificate ${serial} until ${enrolment.notAfter} (${reason})`);
   if (present !== undefined) {
     const note = `certificate ${serial}, until ${enrolment.notAfter}`;
