@@ -208,6 +208,7 @@ impl Node {
             ("CNI_IFNAME", "eth0"),
             ("CNI_PATH", "/opt/cni/bin"),
         ];
+        all.retain(|(name, _)| variables.iter().all(|(other, _)| other != name));
         all.extend(variables);
         self.spawn(&plugin(), &all, config)
     }
