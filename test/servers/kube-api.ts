@@ -201,6 +201,17 @@ export class KubeApi {
     if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await once(child, 'exit');
   }
 
+  /** What `kill` leaves, without etcd's data: as after a disk was lost. `start` begins with nothing. */
+  async loseData(): Promise<void> {
+    const etcd = this.#processes.get('etcd');
+    if (etcd !== undefined && !over(etcd)) {
+      const exited = once(etcd, 'exit');
+      etcd.kill('SIGKILL');
+      await exited;
+    }
+    rmSync(this.#file('etcd'), { recursive: true, force: true });
+  }
+
   async stop(): Promise<void> {
     const left = [...this.#processes.values()].filter((child) => !over(child));
     await Promise.all(

@@ -4,10 +4,20 @@ export const MAX_LINE_BYTES = 1024 * 1024;
 
 export class LineError extends Error {}
 
-/** Cuts a byte stream into lines. A line that does not end within MAX_LINE_BYTES is an error: the other side is not what we think. */
+/** Cuts a byte stream into lines. A line that does not end within `maxBytes` is an error: the other side is not what we think. */
 export class LineReader {
+  readonly #maxBytes: number;
   #parts: Buffer[] = [];
   #bytes = 0;
+
+  constructor(maxBytes = MAX_LINE_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** There is the beginning of a line whose end has not come. */
+  get pending(): boolean {
+    return this.#bytes > 0;
+  }
 
   push(data: Buffer): string[] {
     const lines: string[] = [];
@@ -25,7 +35,7 @@ export class LineReader {
 
   #keep(part: Buffer): void {
     this.#bytes += part.length;
-    if (this.#bytes > MAX_LINE_BYTES) throw new LineError(`a line of more than ${MAX_LINE_BYTES} bytes`);
+    if (this.#bytes > this.#maxBytes) throw new LineError(`a line of more than ${this.#maxBytes} bytes`);
     if (part.length > 0) this.#parts.push(part);
   }
 }
