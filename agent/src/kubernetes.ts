@@ -14,12 +14,10 @@ import { KubeFiles } from './io/kube-files.ts';
 import { KubeWatch } from './io/kube-watch.ts';
 import { ClusterWriter } from './io/kube-writer.ts';
 import type { Log } from './io/log.ts';
-import { readRoutes } from './io/routes.ts';
 import { ServiceAccount } from './io/service-account.ts';
 import { surroundings } from './io/surroundings.ts';
 import { systemReason } from './io/system-error.ts';
 import { Conditions, type Picture, type PodNetwork, verdicts } from './kube/conditions.ts';
-import { conflicts } from './kube/conflict.ts';
 import { Endpoints } from './kube/endpoints.ts';
 import { Enroller, type EnrollerAction } from './kube/enroller.ts';
 import { publicKeys } from './kube/enrolment.ts';
@@ -33,15 +31,11 @@ import { Runner } from './runner.ts';
 import { VERSION } from './version.ts';
 
 const TICK_MS = 1_000;
-/** What costs more than a glance is looked at this often. */
-const SLOW_MS = 10_000;
 /** What could not be written to the disk. */
 const STORE_RETRY_MS = 5_000;
 const PING_MS = 1_000;
 /** A node that starts again, or is exchanged for itself, is what it was for so long: its conditions do not come and go with that. */
 const HOLD_MS = 10_000;
-/** Host ends of pods' links begin so. */
-const POD_LINKS = 'evc';
 
 /** Runs until the process is told to end; tincan is never ended. Resolves with the exit code; throws StartError. */
 export async function runKubernetesAgent(options: KubernetesOptions, log: Log): Promise<number> {
@@ -71,10 +65,6 @@ class ClusterAgent {
   /** The serial that the node runs with. */
   #serial: string | undefined;
   #status: EvioNodeStatus | undefined;
-  #slow: { readonly conflicts: readonly string[]; readonly at: number } = {
-    conflicts: [],
-    at: Number.NEGATIVE_INFINITY,
-  };
   #standingTold = '';
   #holdUntil = Number.NEGATIVE_INFINITY;
   #timers: NodeJS.Timeout[] = [];
@@ -256,13 +246,11 @@ class ClusterAgent {
     if (ask !== undefined) this.#ask(ask);
     const pods = this.#enroller.stored?.pods;
     if (this.#proof.proven && facts !== undefined) this.#cni.want(pods, facts.bridge);
-    if (now - this.#slow.at >= SLOW_MS) this.#slow = { at: now, conflicts: this.#conflicts(facts?.bridge) };
     const picture: Picture = {
       standing: this.#enroller.standing,
       facts,
       proof: this.#proof.state,
       pods: this.#pods(),
-      conflicts: this.#slow.conflicts,
     };
     const list = verdicts(picture);
     const ready = list[0]?.status === 'True';
@@ -276,7 +264,7 @@ class ClusterAgent {
         serial: facts === undefined ? undefined : this.#serial,
         conditions: this.#conditions.stamp(list, this.#object?.metadata.generation, wall),
         facts,
-        ipam: pods && ipamOf(pods.subnets, this.#cni.addresses(), pods.attachment === 'Flat'),
+        ipam: pods && ipamOf(pods.subnets, this.#cni.addresses()),
         agentVersion: VERSION,
       },
       this.#status,
@@ -299,15 +287,6 @@ class ClusterAgent {
     const { stored } = this.#enroller;
     if (stored === undefined) return { kind: 'missing', message: 'the node is not enrolled yet' };
     return stored.pods === undefined ? { kind: 'not-wanted' } : this.#cni.state;
-  }
-
-  #conflicts(bridge: string | undefined): readonly string[] {
-    const { spec } = this.#object ?? {};
-    const pods = this.#enroller.stored?.pods;
-    const ranges = [...(spec?.addresses ?? []), ...(pods?.podCIDRs ?? []), ...(pods?.subnets ?? [])];
-    return ranges.length === 0 || bridge === undefined
-      ? []
-      : conflicts(readRoutes(), ranges, { bridge, pods: POD_LINKS });
   }
 
   #health(): { readonly ready: boolean; readonly message: string } {

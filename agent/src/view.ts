@@ -1,6 +1,6 @@
 /** What `evio status` and `evio peers` show, made from what the machines know. */
 import type { Agent } from './agent.ts';
-import type { EdgeKind, NatClass, PathName, Peer } from './api.ts';
+import type { EdgeKind, NatClass, NetworkProblem, PathName, Peer } from './api.ts';
 import { hostPortOf } from './config/service.ts';
 import type { CandidatePair } from './io/rtc.ts';
 import { natClass } from './nat.ts';
@@ -85,6 +85,8 @@ export interface NodeFacts {
   /** IP addresses that STUN servers see. */
   readonly publicAddresses: readonly string[];
   readonly ringComplete: boolean;
+  /** What tincan says keeps prefixes behind nodes from being reached. */
+  readonly problems: readonly NetworkProblem[];
   /** Clockwise from this node. */
   readonly edges: readonly EdgeFacts[];
 }
@@ -107,6 +109,7 @@ export function facts(
     nat: natClass(agent.localCandidates),
     publicAddresses: [...new Set(seen.map(({ address }) => hostPortOf(address).host))].sort(),
     ringComplete: agent.overlay.ringComplete,
+    problems: agent.problems,
     edges: agent.overlay.neighbours
       .flatMap(({ peer: id }) => agent.member(id) ?? [])
       .sort((a, b) => (clockwise(certificate, a) < clockwise(certificate, b) ? -1 : 1))

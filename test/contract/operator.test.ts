@@ -58,6 +58,7 @@ describe('the operator', function () {
 
   it('names the Secret that is missing, and goes on when it is there', async () => {
     start();
+    await lab.leads(name());
     await lab.apply();
     const missing = await until('the condition', async () => {
       const is = await lab.condition('SignallingReady');
@@ -194,6 +195,7 @@ describe('the operator', function () {
     expect(new Set(serials).size).to.equal(nodes.length);
     await lab.kill(other, 'SIGTERM');
     start();
+    await lab.leads(name());
   });
 
   it('names the pool that is empty, and goes on when it has grown', async () => {

@@ -55,7 +55,7 @@ describe("the agent of a cluster's node", function () {
     expect(result.tunnels).to.deep.equal(['other Up Direct']);
     expect(result.serial).to.equal('7');
     expect(result.versions.tincan).to.be.a('string');
-    expect(result.ipam).to.deep.equal({ used: 0, free: 254 });
+    expect(result.ipam).to.deep.equal({ used: 0, free: 253 });
   });
 
   it('takes a renewed certificate without a new process, and tincan goes on', () => {

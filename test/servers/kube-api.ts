@@ -77,9 +77,9 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const etcd = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'etcd'));
   const missing = [
     ...(etcd.some(executable) ? [] : ['etcd']),
-    ...['kube-apiserver', 'kube-controller-manager']
+    ...['kube-apiserver', ...(options.controllers === true ? ['kube-controller-manager'] : [])]
       .map((name) => join(CLUSTER_BIN, name))
-      .filter((f) => !executable(f)),
+      .filter((file) => !executable(file)),
   ];
   if (missing.length > 0)
     throw new Error(`no API server for this test: ${missing.join(', ')} not found; run: hack/cluster/build.sh`);

@@ -15,6 +15,9 @@ const TINCAN_MS = 5_000;
 /** Of Evio: the bridge, tincan's tap, taps of tunnels, host ends of pods' links. */
 const LINK = /^(evio0|evio0-.+|evc[0-9a-f]{1,12})$/;
 
+/** docs/wire.md §10.1, "Routes". */
+const ROUTE_PROTOCOL = '69';
+
 /** The exit code: 0 when nothing of Evio is left. */
 export async function cleanUp(options: KubernetesOptions, log: Log): Promise<number> {
   const problems: string[] = [];
@@ -31,6 +34,7 @@ export async function cleanUp(options: KubernetesOptions, log: Log): Promise<num
   gone(join(cni.confDir, `${CONFLIST_NAME}.new`));
   await endTincan(join(runDir, 'control.sock'), log);
   for (const link of links()) step(`cannot remove the link ${link}`, () => removeLink(link));
+  for (const family of ['-4', '-6']) step('cannot remove routes of Evio', () => removeRoutes(family));
   step('cannot remove the nftables table "inet evio"', removeTable);
   gone(join(cni.binDir, CNI_PLUGIN));
   gone(join(cni.binDir, `.${CNI_PLUGIN}.new`));
@@ -80,6 +84,22 @@ function links(): readonly string[] {
 function removeLink(name: string): void {
   // With one end of a pair the other one goes, and the next name may be it.
   if (links().includes(name)) run('ip', 'link', 'delete', name);
+}
+
+/** Those without a link: what a tincan that was killed has left for prefixes of this node. */
+function removeRoutes(family: string): void {
+  let present: string;
+  try {
+    present = execFileSync('ip', [family, 'route', 'show', 'proto', ROUTE_PROTOCOL], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: TINCAN_MS,
+    });
+  } catch {
+    // No such family in this kernel, or no program that could tell.
+    return;
+  }
+  if (present.trim() !== '') run('ip', family, 'route', 'flush', 'proto', ROUTE_PROTOCOL);
 }
 
 function removeTable(): void {

@@ -175,19 +175,19 @@ describe("the agent's client of the API server", () => {
       response.writeHead(200);
       switch (watches++) {
         case 0:
-          // Two events, in three pieces; then the line is cut with the connection.
+          // Two events in two pieces, and an orderly end.
           response.write(event('MODIFIED', '6').slice(0, 20));
-          setTimeout(() => {
-            response.write(
-              event('MODIFIED', '6').slice(20) + event('BOOKMARK', '9') + event('MODIFIED', '10').slice(0, 9),
-            );
-            setTimeout(() => response.socket?.destroy(), 50);
-          }, 50);
+          setTimeout(() => response.end(event('MODIFIED', '6').slice(20) + event('BOOKMARK', '9')), 50);
           return;
         case 1:
-          response.end(`${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410 } })}\n`);
+          // The line is cut with the connection.
+          response.write(event('MODIFIED', '10').slice(0, 9));
+          setTimeout(() => response.socket?.destroy(), 50);
           return;
         case 2:
+          response.end(`${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410 } })}\n`);
+          return;
+        case 3:
           response.write(event('DELETED', '31'));
           return;
       }
@@ -207,6 +207,8 @@ describe("the agent's client of the API server", () => {
       'list  metadata.name=a',
       '1 5 metadata.name=a',
       '1 9 metadata.name=a',
+      'list  metadata.name=a',
+      '1 30 metadata.name=a',
       'list  metadata.name=a',
       '1 30 metadata.name=a',
     ]);

@@ -16,13 +16,14 @@ export class KubeWatch<T extends KubeObject> {
   readonly #collection: string;
   readonly #name: string;
   readonly #handlers: KubeWatchHandlers<T>;
-  readonly #machine = new ObjectWatch<T>(Math.random);
+  readonly #machine: ObjectWatch<T>;
   #cut: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** `collection` is the path of the objects, like /apis/evio.io/v1alpha1/evionodes. */
-  constructor(client: KubeClient, collection: string, name: string, handlers: KubeWatchHandlers<T>) {
+  /** `collection` is the path of the objects, like /apis/evio.io/v1alpha1/evionodes; `idleMs` makes tests short. */
+  constructor(client: KubeClient, collection: string, name: string, handlers: KubeWatchHandlers<T>, idleMs?: number) {
+    this.#machine = new ObjectWatch<T>(Math.random, idleMs);
     this.#client = client;
     this.#collection = collection;
     this.#name = name;

@@ -102,9 +102,11 @@ describe('enrolment in a cluster', () => {
 
   it('with another attachment of pods changes what pods get, and the node stays in the room', () => {
     const one = enroller();
-    const node = operator.node(MEMBER);
+    const podCIDRs = ['10.244.0.0/16'];
+    const cni = { attachment: 'Flat', podCIDRs } as const;
+    const node = operator.node({ ...MEMBER, credentials: { ...CREDENTIALS, cni: { attachment: 'Routed', podCIDRs } } });
     one.handle(node);
-    const cni = { attachment: 'Flat', podCIDRs: ['10.244.0.0/16'] } as const;
+    expect(JSON.parse(one.stored?.file ?? '').pods).to.deep.equal({ overlayCIDRs: podCIDRs });
     const { credentials } = operator.spec({ ...MEMBER, credentials: { ...CREDENTIALS, cni } }).enrolment ?? {};
     const enrolment = { ...node.spec.enrolment, credentials } as NonNullable<EvioNode['spec']['enrolment']>;
     expect(kinds(one.handle({ ...node, spec: { ...node.spec, enrolment } }))).to.deep.equal(['store', 'pods']);

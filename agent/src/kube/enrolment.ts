@@ -144,13 +144,16 @@ function read(
   const nodeId = nodeIdOf(certificate.identityKey);
   const credentials = openCredentials(sealed, { overlayId, nodeId }, privateKey('x25519', own.session));
 
-  const compose = (revocations: string | undefined) =>
-    nodeFileOf(node.spec.memberName, { ...enrolment, revocations }, own, place, credentials);
+  const subnets = certificate.routes.map(formatPrefix);
+  const { attachment, podCIDRs } = credentials.cni ?? { attachment: 'Routed', podCIDRs: [] };
+  const compose = (revocations: string | undefined): NodeFileInput => ({
+    ...nodeFileOf(node.spec.memberName, { ...enrolment, revocations }, own, place, credentials),
+    // tincan's firewall has to know what pods reach by their own addresses.
+    ...(subnets.length === 0 ? {} : { pods: { overlayCIDRs: [...podCIDRs] } }),
+  });
   const input = compose(enrolment.revocations);
   const checked = nodeFile.safeParse(input);
   if (!checked.success) return refused(problemsOf(nodeFile, input, checked.error).join('; '));
-  const { attachment, podCIDRs } = credentials.cni ?? { attachment: 'Routed', podCIDRs: [] };
-  const subnets = certificate.routes.map(formatPrefix);
   const gateways = certificate.addresses.map(({ address }) => address);
   return {
     kind: 'enrolled',

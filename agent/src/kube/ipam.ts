@@ -4,13 +4,13 @@ import { DecodeError } from '../wire/reader.ts';
 import type { Ipam } from './status.ts';
 
 /** Of the family that has fewer left; undefined when there is none. */
-export function ipamOf(subnets: readonly string[], names: readonly string[], flat: boolean): Ipam | undefined {
+export function ipamOf(subnets: readonly string[], names: readonly string[]): Ipam | undefined {
   const families = subnets.map((subnet) => {
     const prefix = parsePrefix(subnet);
     const used = names.filter((name) => within(prefix, name)).length;
     const bits = (prefix.family === 4 ? 32 : 128) - prefix.length;
-    // The network's own address, in IPv4 the broadcast address, and where pods are on one link their gateway.
-    const reserved = (prefix.family === 4 ? 2 : 1) + (flat ? 1 : 0);
+    // The network's own, the first one, and in IPv4 the broadcast address (docs/cni.md).
+    const reserved = prefix.family === 4 ? 3 : 2;
     return { used, free: Math.max(0, 2 ** bits - reserved - used) };
   });
   return families.sort((a, b) => a.free - b.free)[0];

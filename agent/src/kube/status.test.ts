@@ -32,6 +32,7 @@ const FACTS: NodeFacts = {
   nat: 'endpoint-independent',
   publicAddresses: ['203.0.113.7'],
   ringComplete: true,
+  problems: [],
   edges: [edge('a')],
 };
 const GOOD: Picture = {
@@ -39,7 +40,6 @@ const GOOD: Picture = {
   facts: FACTS,
   proof: { ok: true, message: 'a answers' },
   pods: { kind: 'configured', message: '' },
-  conflicts: [],
 };
 const told = (picture: Picture) => verdicts(picture).map(({ type, status, reason }) => `${type} ${status} ${reason}`);
 const make = (facts: NodeFacts | undefined, before?: ReturnType<typeof statusOf>, wallMs = WALL) =>
@@ -106,7 +106,16 @@ describe('the conditions of an EvioNode', () => {
       { facts: { ...FACTS, ringComplete: false, edges: [edge('a', { path: 'via' })] } },
       ['Ready True Ready', 'RingJoined False RingIncomplete'],
     ],
-    ['has a route in the way', { conflicts: ['10.45.0.0/24 on eth1'] }, ['AddressConflict True RouteOverlaps']],
+    [
+      'has a route in the way',
+      { facts: { ...FACTS, problems: [{ kind: 'address-conflict', text: '10.45.0.0/24 on eth1' }] } },
+      ['Ready True Ready', 'AddressConflict True RouteOverlaps'],
+    ],
+    [
+      'cannot keep its firewall, which stops no traffic',
+      { facts: { ...FACTS, problems: [{ kind: 'firewall', text: 'no nft' }] } },
+      ['Ready True Ready', 'DataPlaneReady True Verified', 'AddressConflict False NoConflict'],
+    ],
   ] as const satisfies readonly (readonly [string, Partial<Picture>, readonly string[]])[])
     it(`of a node that ${name}`, () => expect(told({ ...GOOD, ...change })).to.include.members([...expected]));
 

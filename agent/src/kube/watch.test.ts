@@ -85,14 +85,21 @@ describe('a watched object', () => {
     expect(kinds(watch.handle(listed(thing(7, 'other'), 60), 2))).to.include('object');
   });
 
-  it('on which nothing comes for long is cut and watched anew', () => {
+  it('is listed again after a watch that was lost, or ended without a word: the server may have lost its data', () => {
+    const lost = watching();
+    lost.handle(line('BOOKMARK', thing(40)), 60_000);
+    lost.handle(failed(), 61_000);
+    expect(kinds(lost.handle({ kind: 'deadline' }, 70_000))).to.deep.equal(['list']);
+    expect(kinds(lost.handle(listed(thing(3), 5), 70_001))).to.deep.equal(['well', 'object', 'watch']);
+    const silent = watching();
+    expect(kinds(silent.handle({ kind: 'ended' }, 300_000))).to.deep.equal(['list']);
+  });
+
+  it('on which nothing comes for long is cut and listed again', () => {
     const watch = watching();
     watch.handle(line('BOOKMARK', thing(40)), 60_000);
     expect(watch.deadline()).to.equal(60_000 + IDLE_MS);
-    expect(watch.handle({ kind: 'deadline' }, 60_000 + IDLE_MS)).to.deep.equal([
-      { kind: 'cut' },
-      { kind: 'watch', resourceVersion: '40', timeoutSeconds: 330 },
-    ]);
+    expect(kinds(watch.handle({ kind: 'deadline' }, 60_000 + IDLE_MS))).to.deep.equal(['cut', 'list']);
   });
 
   it('is asked for at growing intervals while the server is away, and at short ones after it was there', () => {

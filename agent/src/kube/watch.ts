@@ -1,7 +1,8 @@
 /**
  * One object of the API server, watched: listed first, then followed from that resource version on (Kubernetes API Concepts, "Efficient
- * detection of changes"). Whatever ends a watch, nothing is missed: it goes on from the last version seen, and when that is too old (410)
- * the object is listed again. A connection on which nothing comes for long is dead: the server sends bookmarks about every minute. Pure.
+ * detection of changes"). Only a watch that spoke and was ended in order is gone on with from its last version; after anything else the
+ * object is listed again, because a version may be too old (410), or of a server that has lost its data since, whose watch says nothing.
+ * A connection on which nothing comes for long is dead: the server sends bookmarks about every minute. Pure.
  */
 import type { Instant, Machine, Random } from '../machine.ts';
 import { GONE, type KubeError } from './api-error.ts';
@@ -47,6 +48,7 @@ export type WatchAction<T> =
 
 export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>, WatchAction<T>> {
   readonly #random: Random;
+  readonly #idleMs: number;
   readonly #backoff: Backoff;
   #state: 'idle' | 'listing' | 'watching' | 'waiting' = 'idle';
   /** Where to go on from; undefined: list. */
@@ -57,8 +59,9 @@ export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>,
   #heard = false;
   #deadline: Instant | undefined;
 
-  constructor(random: Random) {
+  constructor(random: Random, idleMs = IDLE_MS) {
     this.#random = random;
+    this.#idleMs = idleMs;
     this.#backoff = new Backoff({ firstMs: 1_000, maxMs: 30_000, random });
   }
 
@@ -78,9 +81,10 @@ export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>,
         return this.#state === 'watching' ? this.#line(event.type, event.object, now) : [];
       case 'ended':
         if (this.#state !== 'watching') return [];
+        if (this.#heard) return this.#next(now);
+        this.#version = undefined;
         // A proxy in between may end every watch at once.
-        if (!this.#heard && now - this.#since < SHORT_MS) return this.#wait(0, now);
-        return this.#next(now);
+        return now - this.#since < SHORT_MS ? this.#wait(0, now) : this.#next(now);
       case 'failed':
         return this.#failed(event.error, now);
       case 'deadline':
@@ -89,7 +93,7 @@ export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>,
   }
 
   #line(type: string, object: unknown, now: Instant): readonly WatchAction<T>[] {
-    this.#deadline = now + IDLE_MS;
+    this.#deadline = now + this.#idleMs;
     const version = versionOf(object);
     if (type === 'ERROR') {
       // The server has no more to say on this connection (meta/v1 Status).
@@ -107,10 +111,8 @@ export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>,
 
   #failed(error: KubeError, now: Instant): readonly WatchAction<T>[] {
     if (this.#state !== 'listing' && this.#state !== 'watching') return [];
-    if (error.status === GONE && this.#state === 'watching') {
-      this.#version = undefined;
-      return this.#next(now);
-    }
+    this.#version = undefined;
+    if (error.status === GONE && this.#state === 'watching') return this.#next(now);
     return [{ kind: 'problem', error }, ...this.#wait(error.retryAfterMs, now)];
   }
 
@@ -118,6 +120,7 @@ export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>,
     if (this.#deadline === undefined || now < this.#deadline) return [];
     if (this.#state === 'watching') {
       // Half open: the other end has forgotten us.
+      this.#version = undefined;
       return [{ kind: 'cut' }, ...this.#next(now)];
     }
     return this.#state === 'waiting' ? this.#next(now) : [];
@@ -139,7 +142,7 @@ export class ObjectWatch<T extends KubeObject> implements Machine<WatchEvent<T>,
       return [{ kind: 'list' }];
     }
     this.#state = 'watching';
-    this.#deadline = now + IDLE_MS;
+    this.#deadline = now + this.#idleMs;
     const timeoutSeconds = Math.round(WATCH_SECONDS * (1 + this.#random() / 5));
     return [{ kind: 'watch', resourceVersion: this.#version, timeoutSeconds }];
   }

@@ -78,6 +78,11 @@ export class Lab {
       });
   }
 
+  /** Until it does: a machine that is busy starts slowly. */
+  async leads(name: string): Promise<void> {
+    await until(`${name} leads`, async () => this.log(name).includes('this process leads'), 60_000);
+  }
+
   log(name: string): string {
     return this.#operators.get(name)?.log ?? '';
   }

@@ -107,6 +107,7 @@ const credentials = (username: string): Credentials => ({
   room: ROOM,
   stun: [],
   turn: 'none',
+  cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
 });
 
 /** Another node of the overlay, without a cluster. */
