@@ -34,7 +34,7 @@ import { freePorts } from './xmpp-server.ts';
 export const CLUSTER_BIN = process.env.EVIO_CLUSTER_BIN ?? resolve(import.meta.dirname, '../../.cache/cluster/bin');
 export const KUBECTL = join(CLUSTER_BIN, 'kubectl');
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 const FOLDER = 'evio-kube-api-';
 
 export interface User {
