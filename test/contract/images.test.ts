@@ -1,13 +1,16 @@
 /** The container images in a containerd of the test's own: they are imported, and what is in them runs. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 const TAG = 'test';
+/** Of containerd; runc names a cgroup after it. */
+const NAMESPACE = `evio-images-${process.pid}`;
+const CGROUPS = '/sys/fs/cgroup';
 const IMPORT_MS = 240_000;
 const READY_MS = 60_000;
 
@@ -19,13 +22,13 @@ describe('the container images', function () {
 
   const address = (): string => join(folder, 'containerd.sock');
   const ctr = (...args: readonly string[]): string =>
-    execFileSync('ctr', ['--address', address(), '--namespace', 'evio', ...args], {
+    execFileSync('ctr', ['--address', address(), '--namespace', NAMESPACE, ...args], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   const runArguments = (image: string, options: readonly string[], command: readonly string[]): readonly string[] => {
     number += 1;
-    const place = ['--address', address(), '--namespace', 'evio', 'run', '--rm', ...options];
+    const place = ['--address', address(), '--namespace', NAMESPACE, 'run', '--rm', ...options];
     return [...place, `localhost/evio/${image}:${TAG}`, `${image}-${number}`, ...command];
   };
   /** To its end; the image's own command when none is given. */
@@ -71,6 +74,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
       const ended = once(containerd, 'exit');
       containerd.kill('SIGTERM');
       await ended;
+    }
+    for (const place of [CGROUPS, ...readdirSync(CGROUPS).map((name) => join(CGROUPS, name))]) {
+      const cgroup = join(place, NAMESPACE);
+      if (existsSync(cgroup)) rmdirSync(cgroup);
     }
     rmSync(folder, { recursive: true, force: true });
   });
