@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults demo images fuzz cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-cluster demo images fuzz cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ images: build ## Make the container images, without Docker: .cache/images/evio.t
 
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
+
+test-cluster: images cluster-build ## Evio on that cluster: pods, Services, kubectl, upgrades, uninstallation (results/cluster.json)
+	@hack/cluster/images.sh && node test/cluster/main.ts
 
 cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
 	@hack/cluster/build.sh

@@ -46,7 +46,8 @@ fn host_ports_lead_to_the_pod_and_its_traffic_is_shaped() {
         let shaped = String::from_utf8(node.ns.run(&format!("tc qdisc show dev {host}")).stdout).unwrap();
         assert!(shaped.contains("tbf"), "{version}: {shaped}");
         if version != "0.3.1" {
-            chain.check(&pod, &result).unwrap();
+            // Not portmap's: 1.1.1 looks for its IPv4 rules in IPv6's table, whatever is before it in the list.
+            chain.check_but("portmap", &pod, &result).unwrap();
         }
         chain.del(&pod, &result).unwrap();
         let rules = String::from_utf8(node.ns.run("iptables-save -t nat").stdout).unwrap();

@@ -60,9 +60,9 @@ fn an_interface_of_that_name_in_the_pod_is_an_error_and_stays() {
         assert_eq!(node.call("ADD", &pod, &node.config("1.1.0")).code(), 102);
         assert_eq!((pod.ns.ip("addr show eth0"), node.given()), (before, given));
         let foreign = node.pod();
-        foreign.ns.ip("link add eth0 type dummy");
+        foreign.ns.ip("link add eth0 type bridge");
         assert_eq!(node.call("ADD", &foreign, &node.config("1.1.0")).code(), 102);
-        assert!(foreign.ns.ip("-d link show eth0").contains("dummy"));
+        assert!(foreign.ns.ip("-d link show eth0").contains("bridge"));
         assert_eq!(node.host_links().len(), 1);
     }
 }

@@ -170,7 +170,7 @@ fn flat_pods_are_ports_of_the_bridge_in_one_network() {
 #[test]
 fn router_advertisements_keep_their_meaning_on_a_node_that_did_not_forward() {
     let node = Node::new("routed", "6");
-    node.ns.ip("link add up0 type dummy");
+    node.ns.ip("link add up0 type bridge");
     must_write(&node, "ipv6/conf/all/forwarding", "0");
     must_write(&node, "ipv6/conf/up0/accept_ra", "1");
     node.call("ADD", &node.pod(), &node.config("1.0.0")).result();

@@ -44,7 +44,6 @@ export const networkPrefixRules = (example4: string, example6: string): readonly
   {
     rule: '!isCIDR(self) || cidr(self) == cidr(self).masked()',
     message: `this prefix has bits behind its length: write the network's own address, like ${example4}`,
-    messageExpression: "self + ' has bits behind its length: write the network, ' + string(cidr(self).masked())",
   },
   {
     rule: '!isCIDR(self) || cidr(self).ip().isGlobalUnicast()',

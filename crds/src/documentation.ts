@@ -120,18 +120,13 @@ function section(kind: Kind, part: 'spec' | 'status'): string {
 
 const exampleOf = (rule: RuleOf): string =>
   EXAMPLES.find(
-    (example) => example.kind === rule.kind && pathOf(example.field) === rule.path && says(example.sentence, rule.rule),
+    (example) =>
+      example.kind === rule.kind && pathOf(example.field) === rule.path && example.sentence === rule.rule.message,
   )?.name ?? '';
 
 /** The path in the schema of a field that the API server blames: numbers of items and keys of maps taken out. */
 export const pathOf = (blamed: string): string =>
   blamed === '<nil>' ? '' : blamed.replace(/\[\d+\]/g, '[]').replace(/\[[^\]]*[a-z][^\]]*\]/g, '[*]');
-
-/** Whether a sentence is that of a rule; one made by CEL ends like none of the static ones. */
-export const says = (sentence: string, rule: Rule): boolean =>
-  rule.messageExpression === undefined
-    ? sentence === rule.message
-    : sentence.includes(/'( [^']+)'/.exec(rule.messageExpression)?.[1] ?? sentence);
 
 function rules(kind: Kind): string {
   const rows = rulesOf(kind).map((one) =>

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import type { z } from 'zod';
-import { pathOf, rulesOf, says } from './documentation.ts';
+import { pathOf, rulesOf } from './documentation.ts';
 import { effectivePodCIDRs, effectiveTurn } from './effective.ts';
 import { evioNetworkSpec } from './evio-network.ts';
 import { EXAMPLES, type Example } from './examples.ts';
@@ -12,7 +12,7 @@ const DIRECTORY = 'crds/examples';
 const objectsOf = (path: string): readonly { readonly kind: string; readonly spec: unknown }[] =>
   parseAllDocuments(readFileSync(path, 'utf8')).map((document) => document.toJS());
 const is = (example: Example, { kind, path, type, rule }: ReturnType<typeof rulesOf>[number]): boolean =>
-  example.kind === kind && pathOf(example.field) === path && example.type === type && says(example.sentence, rule);
+  example.kind === kind && pathOf(example.field) === path && example.type === type && example.sentence === rule.message;
 
 describe('the examples of the API', () => {
   it('are one pair for each rule', () => {

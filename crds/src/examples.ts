@@ -49,7 +49,7 @@ export const EXAMPLES: readonly Example[] = [
     name: 'node-cidr-masked',
     field: 'spec.nodeCIDRs[0]',
     type: 'string',
-    sentence: '10.50.0.1/16 has bits behind its length: write the network, 10.50.0.0/16',
+    sentence: "this prefix has bits behind its length: write the network's own address, like 10.45.0.0/16",
   },
   {
     kind: 'EvioNetwork',
@@ -94,7 +94,7 @@ export const EXAMPLES: readonly Example[] = [
     name: 'pod-cidr-masked',
     field: 'spec.podCIDRs[0]',
     type: 'string',
-    sentence: '10.200.3.0/16 has bits behind its length: write the network, 10.200.0.0/16',
+    sentence: "this prefix has bits behind its length: write the network's own address, like 10.244.0.0/16",
   },
   {
     kind: 'EvioNetwork',

@@ -10,8 +10,6 @@ export interface Rule {
   readonly rule: string;
   /** What is wrong and what to do, in one sentence. */
   readonly message: string;
-  /** The same in CEL, where it can name the value or its correction; `message` is then what the documentation shows. */
-  readonly messageExpression?: string;
   /** The field to blame where the rule stands above it, like ".podCIDRs". */
   readonly fieldPath?: string;
 }

@@ -12,7 +12,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { IMAGES } from './images.ts';
-import { baseLayer, imageLayers, missingOf, nodeLayer } from './layers.ts';
+import { baseLayer, missingOf, nodeLayer, ownLayer, packageLayer } from './layers.ts';
 import { ARCHITECTURE, type BuiltImage, writeArchive } from './oci.ts';
 import { layerTar } from './tree.ts';
 
@@ -50,8 +50,9 @@ async function build(): Promise<void> {
       process.stderr.write(`${what}: left out\n`);
       continue;
     }
-    const under = image.node ? [base, node] : [base];
-    const layers = [...under, ...imageLayers(image, ROOT, under)].map((tree) => layerTar(tree, CACHE));
+    const packages = packageLayer(image, base);
+    const under = [base, ...(packages === undefined ? [] : [packages]), ...(image.node ? [node] : [])];
+    const layers = [...under, ownLayer(image, ROOT, under)].map((tree) => layerTar(tree, CACHE));
     for (const layer of layers) used.add(layer);
     images.push({ image, reference: `${values.registry}/${image.name}:${values.tag}`, version: values.tag, layers });
   }

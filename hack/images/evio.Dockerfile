@@ -58,6 +58,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 libs
 COPY --from=bundle /usr/local/bin/node.stripped /usr/local/bin/node
 
 FROM node AS agent
+RUN apt-get update && apt-get install -y --no-install-recommends iproute2 nftables && rm -rf /var/lib/apt/lists/*
 COPY --from=bundle /src/dist/*.mjs /src/dist/THIRD-PARTY.txt /src/dist/node_datachannel.node /opt/evio/
 COPY --from=bundle /src/dist/evio /opt/evio/evio
 COPY --from=rust /out/evio-cni /opt/evio/evio-cni

@@ -64,7 +64,8 @@ export const IMAGES: readonly Image[] = [
   {
     name: 'agent',
     title: 'Evio agent: decides, one per node',
-    packages: ['ca-certificates'],
+    // The last two for what takes Evio off a node again.
+    packages: ['ca-certificates', 'iproute2', 'nftables'],
     dependencies: [],
     node: true,
     copies: [

@@ -79,18 +79,22 @@ function addCopy(tree: Tree, root: string, { from, to, mode }: Copy): void {
 export const missingOf = (image: Image, root: string): readonly string[] =>
   image.copies.map(({ from }) => from).filter((from) => !existsSync(join(root, from)));
 
-/** What is above base and Node.js: at most two layers, so that a new build of ours does not carry Debian's packages along. */
-export function imageLayers(image: Image, root: string, under: readonly Tree[]): readonly Tree[] {
-  const packages: Tree = new Map();
-  for (const name of [...image.packages, ...image.dependencies])
-    if (name !== 'ca-certificates') addPackage(packages, name);
-  addLicences(packages);
-  const ours: Tree = new Map();
-  for (const copy of image.copies) addCopy(ours, root, copy);
-  for (const { path, target } of image.links) ours.set(path, { kind: 'link', target });
-  const libraries: Tree = new Map();
-  for (const { from } of image.copies) if (!from.endsWith('.mjs')) addLibraries(libraries, join(root, from));
-  for (const [path, entry] of libraries) ours.set(path, entry);
-  const below = without(packages, under);
-  return [...(below.size > 0 ? [below] : []), without(ours, [...under, below])];
+/** Debian's packages of an image, above the base alone, so that images with the same ones share them. */
+export function packageLayer(image: Image, base: Tree): Tree | undefined {
+  const tree: Tree = new Map();
+  for (const name of [...image.packages, ...image.dependencies]) if (name !== 'ca-certificates') addPackage(tree, name);
+  if (tree.size === 0) return undefined;
+  addLicences(tree);
+  return without(tree, [base]);
+}
+
+/** Our own files, in the uppermost layer. */
+export function ownLayer(image: Image, root: string, under: readonly Tree[]): Tree {
+  const tree: Tree = new Map();
+  for (const copy of image.copies) {
+    addCopy(tree, root, copy);
+    if (!copy.from.endsWith('.mjs')) addLibraries(tree, join(root, copy.from));
+  }
+  for (const { path, target } of image.links) tree.set(path, { kind: 'link', target });
+  return without(tree, under);
 }

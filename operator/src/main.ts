@@ -16,7 +16,7 @@ import { RelayWatch } from './io/relay-watch.ts';
 import { SignallingLink } from './io/signalling-link.ts';
 import { Surroundings } from './io/surroundings.ts';
 import { EVIO_NETWORK, EVIO_NODE } from './kinds.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, type Node, SECRET } from './kube/kinds.ts';
+import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from './kube/kinds.ts';
 import { MANAGER } from './names.ts';
 import { createRuntime, type OperatorRuntime } from './runtime.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -60,6 +60,12 @@ const keepOfNode = ({ metadata, spec, status }: Node): Node => {
     },
   };
 };
+
+/** Where it is, and what it is of. */
+const keepOfPod = ({ metadata, spec }: Pod): Pod => ({
+  metadata,
+  spec: { containers: [], ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }) },
+});
 
 export interface Operator {
   readonly runtime: OperatorRuntime;
@@ -108,6 +114,7 @@ export function createOperator({ settings, connection, log, identity, now }: Ope
     secrets,
     daemonSets: runtime.cache(DAEMON_SET, { namespace }),
     deployments: runtime.cache(DEPLOYMENT, { namespace }),
+    pods: runtime.cache(POD, { namespace, labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`, keep: keepOfPod }),
     members: new Members(memberCache),
     book: new AuthorityBook(client, secrets, namespace),
     link: new SignallingLink(log, wake),

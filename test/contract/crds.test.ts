@@ -141,7 +141,7 @@ describe('the CRDs on a real API server', function () {
   it('show the person at kubectl the sentence, and the field it is about', () => {
     const file = 'crds/examples/evionetwork/node-cidr-masked.refused.yaml';
     expect(complaint('apply', '-f', file).trim()).to.equal(
-      'The EvioNetwork "default" is invalid: spec.nodeCIDRs[0]: Invalid value: "string": 10.50.0.1/16 has bits behind its length: write the network, 10.50.0.0/16',
+      `The EvioNetwork "default" is invalid: spec.nodeCIDRs[0]: Invalid value: "string": this prefix has bits behind its length: write the network's own address, like 10.45.0.0/16`,
     );
   });
 

@@ -208,6 +208,7 @@ impl Node {
             ("CNI_IFNAME", "eth0"),
             ("CNI_PATH", "/opt/cni/bin"),
         ];
+        all.retain(|(name, _)| variables.iter().all(|(other, _)| other != name));
         all.extend(variables);
         self.spawn(&plugin(), &all, config)
     }
@@ -223,10 +224,21 @@ impl Node {
 
     /// Any plugin in the node's namespace; its configuration is on its way to it.
     pub fn spawn(&self, program: &Path, variables: &[(&str, &str)], config: &Value) -> Child {
+        self.spawn_with(program, variables, config, |_| {})
+    }
+
+    pub fn spawn_with(
+        &self,
+        program: &Path,
+        variables: &[(&str, &str)],
+        config: &Value,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Child {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
         self.inside(&mut command);
+        prepare(&mut command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A plugin that was killed at once has closed its end.

@@ -12,7 +12,7 @@ import type { EvioNetwork, EvioNode } from '../kinds.ts';
 import type { Cache } from '../kube/cache.ts';
 import type { Client } from '../kube/client.ts';
 import type { Recorder } from '../kube/events.ts';
-import type { DaemonSet, Deployment, Node, Secret } from '../kube/kinds.ts';
+import type { DaemonSet, Deployment, Node, Pod, Secret } from '../kube/kinds.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { SERVER } from '../names.ts';
 import type { Settings } from '../settings.ts';
@@ -30,6 +30,8 @@ export interface WorldParts {
   readonly secrets: Seen<Secret>;
   readonly daemonSets: Seen<DaemonSet>;
   readonly deployments: Seen<Deployment>;
+  /** Of what the operator makes. */
+  readonly pods: Seen<Pod>;
   readonly members: Members;
   readonly book: AuthorityBook;
   readonly link: SignallingLink;

@@ -25,6 +25,8 @@ export class AuthorityBook {
   /** What we wrote last, and versions that we know to be older. */
   #written: { readonly secret: Secret; readonly at: number } | undefined;
   readonly #older = new Set<string>();
+  /** Uid of the one the watch told of last. */
+  #seen: string | undefined;
   #remembered: { readonly key: KeyObject; readonly ledger: Ledger } | undefined;
   #parsed: { readonly version: string; readonly reading: Reading } | undefined;
 
@@ -48,9 +50,14 @@ export class AuthorityBook {
 
   #newest(): Secret | undefined {
     const cached = this.#secrets.get(this.#key);
+    if (cached !== undefined) this.#seen = cached.metadata.uid;
     const written = this.#written;
     if (written === undefined || performance.now() - written.at > BEHIND_MS) return cached;
-    const behind = cached === undefined || this.#older.has(cached.metadata.resourceVersion);
+    // One that was there and is there no more was deleted.
+    const behind =
+      cached === undefined
+        ? this.#seen !== written.secret.metadata.uid
+        : this.#older.has(cached.metadata.resourceVersion);
     return behind ? written.secret : cached;
   }
 

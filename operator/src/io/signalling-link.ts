@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '../../../agent/src/io/log.ts';
+import { admitAccount, endAccount } from '../../../agent/src/io/xmpp-accounts.ts';
 import { XmppAdmin } from '../../../agent/src/io/xmpp-admin.ts';
 import { XmppError } from '../../../agent/src/io/xmpp-error.ts';
 import { REASON } from '../../../crds/src/condition.ts';
@@ -54,6 +55,20 @@ export class SignallingLink {
     this.#end();
     this.#set({ kind: 'pending' });
     if (target !== undefined) void this.#run(this.#round);
+  }
+
+  /** False: it is not up. */
+  async admit(account: string, password: string): Promise<boolean> {
+    const done = await this.use((admin, room) => admitAccount(admin, room, account, password).then(() => true));
+    if (done === true && this.#members?.includes(account) === false) this.#members = [...this.#members, account].sort();
+    return done === true;
+  }
+
+  /** False: it is not up. */
+  async end(account: string): Promise<boolean> {
+    const done = await this.use((admin, room) => endAccount(admin, room, account).then(() => true));
+    if (done === true) this.#members = this.#members?.filter((name) => name !== account);
+    return done === true;
   }
 
   /** Undefined: it is not up. Throws what `work` throws; an XmppError may be the end of the session. */

@@ -211,23 +211,23 @@ describe("the operator's requests, with a real API server", () => {
     const reader = as('reader');
     const cases = [
       [
-        reader.list(NODE),
+        () => reader.list(NODE),
         'cannot list nodes',
         'a ClusterRole with apiGroups [""], resources ["nodes"], verbs ["list"]',
       ],
       [
-        reader.apply(DAEMON_SET, { metadata: named('x') }),
+        () => reader.apply(DAEMON_SET, { metadata: named('x') }),
         'cannot patch daemonsets.apps default/x',
         'a Role in default with apiGroups ["apps"], resources ["daemonsets"], verbs ["patch"]',
       ],
       [
-        reader.applyStatus(THING, { metadata: { name: 'a' } }),
+        () => reader.applyStatus(THING, { metadata: { name: 'a' } }),
         'cannot patch the status of things.test.evio.io a',
         'a ClusterRole with apiGroups ["test.evio.io"], resources ["things/status"], verbs ["patch"]',
       ],
     ] as const;
     for (const [asked, what, rule] of cases) {
-      const failure = await failureOf(asked);
+      const failure = await failureOf(asked());
       expect(isForbidden(failure)).to.equal(true);
       expect(failure.message).to.equal(`${what}: not permitted: the service account needs ${rule}`);
     }
@@ -286,12 +286,12 @@ describe("the operator's requests, with a real API server", () => {
   it('nothing is written while this process may not, and everything is read', async () => {
     const bound = new ApiClient(connection, { fieldManager: 'test', mayWrite: () => false });
     for (const write of [
-      bound.apply(CONFIG_MAP, { metadata: named('a') }),
-      bound.patch(CONFIG_MAP, 'default/a', []),
-      bound.delete(CONFIG_MAP, 'default/a'),
-      bound.token('default/agent'),
+      () => bound.apply(CONFIG_MAP, { metadata: named('a') }),
+      () => bound.patch(CONFIG_MAP, 'default/a', []),
+      () => bound.delete(CONFIG_MAP, 'default/a'),
+      () => bound.token('default/agent'),
     ])
-      expect((await failureOf(write)).reason).to.equal('NotLeading');
+      expect((await failureOf(write())).reason).to.equal('NotLeading');
     expect((await bound.get(CONFIG_MAP, 'default/a')).metadata.name).to.equal('a');
   });
 

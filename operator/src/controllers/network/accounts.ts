@@ -1,5 +1,4 @@
 /** Accounts on the XMPP server as the ledger has them: who is missing is admitted again, who is gone has none any more. */
-import { admitAccount, endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
 import { type Authority, overlayOf } from '../../desired/authority.ts';
 import { isAccountOf, passwordOf } from '../../desired/enrolment.ts';
 import type { World } from '../world.ts';
@@ -31,14 +30,12 @@ export async function keepAccounts(world: World, enrolling: ReadonlySet<string>)
   if (authority === undefined || overlay === undefined || present === undefined) return;
   const { admit, end } = accountChanges(authority, present, enrolling);
   if (admit.length === 0 && end.length === 0) return;
-  await world.link.use(async (admin, room) => {
-    for (const { account, id } of admit) {
-      await admitAccount(admin, room, account, passwordOf(overlay, id));
-      world.log.info(`admitted ${account} again: the XMPP server did not know it`);
-    }
-    for (const account of end) {
-      await endAccount(admin, room, account);
-      world.log.info(`ended the account ${account}`);
-    }
-  });
+  for (const { account, id } of admit) {
+    if (!(await world.link.admit(account, passwordOf(overlay, id)))) return;
+    world.log.info(`admitted ${account} again: the XMPP server did not know it`);
+  }
+  for (const account of end) {
+    if (!(await world.link.end(account))) return;
+    world.log.info(`ended the account ${account}`);
+  }
 }

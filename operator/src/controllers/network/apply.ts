@@ -50,7 +50,7 @@ export async function carryOut(view: NetworkView, action: NetworkAction, world: 
   }
 }
 
-const owned = <T extends KubeObject>(network: EvioNetwork, object: Applied<T>): Applied<T> => ({
+export const owned = <T extends KubeObject>(network: EvioNetwork, object: Applied<T>): Applied<T> => ({
   ...object,
   metadata: { ...object.metadata, ownerReferences: [ownerReference(EVIO_NETWORK, network)] },
 });

@@ -1,17 +1,17 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { overlayIdOf } from '../../../../agent/src/wire/ids.ts';
 import { privateKey, rawPublicKey } from '../../../../agent/src/wire/keys.ts';
 import { verifyParameters } from '../../../../agent/src/wire/parameters.ts';
 import { fromBase64 } from '../../../../agent/src/wire/reader.ts';
 import { isRevoked, verifyRevocations } from '../../../../agent/src/wire/revocations.ts';
-import type { Condition } from '../../../../crds/src/condition.ts';
 import type { EvioNetworkSpecInput } from '../../../../crds/src/evio-network.ts';
 import type { Authority } from '../../desired/authority.ts';
 import { EMPTY_LEDGER, issue, type Ledger } from '../../desired/ledger.ts';
 import { aMember, aNetwork, aNode } from '../../desired/testing.ts';
-import type { DaemonSet } from '../../kube/kinds.ts';
+import type { DaemonSet, Pod } from '../../kube/kinds.ts';
 import { accountChanges } from './accounts.ts';
-import { decide, livingOf, type NetworkView, removalStep } from './decide.ts';
+import { decide, livingOf, type NetworkView, type RemovalView, removalStep } from './decide.ts';
 
 const NOW = 1_800_000_000;
 const KEY = privateKey('ed25519', Buffer.alloc(32, 7));
@@ -154,38 +154,91 @@ describe('accounts', () => {
 });
 
 describe('the end of an EvioNetwork', () => {
-  const since = new Date(NOW * 1000).toISOString();
-  const network = aNetwork({}, { deletionTimestamp: since, finalizers: ['evio.io/cleanup'] });
-  const agent: DaemonSet = { metadata: aNode('x').metadata };
-  const ready = (reason: string): Condition => ({
-    type: 'Ready',
-    status: 'False',
-    reason,
-    message: '',
-    lastTransitionTime: since,
+  const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
+  const network = (clean = false) =>
+    aNetwork(
+      {},
+      {
+        deletionTimestamp: at(NOW),
+        finalizers: ['evio.io/cleanup'],
+        annotations: clean ? { 'evio.io/nodes-clean': 'true' } : {},
+      },
+    );
+  const set = (numberReady?: number): DaemonSet => ({
+    metadata: { ...aNode('x').metadata, generation: 1, creationTimestamp: at(NOW) },
+    ...(numberReady === undefined
+      ? {}
+      : {
+          status: {
+            observedGeneration: 1,
+            numberReady,
+            desiredNumberScheduled: 3,
+            currentNumberScheduled: 3,
+            numberMisscheduled: 0,
+          },
+        }),
+  });
+  const pod = (component: string, nodeName: string): Pod => ({
+    metadata: { ...aNode(`${component}-${nodeName}`).metadata, labels: { 'app.kubernetes.io/component': component } },
+    spec: { containers: [], nodeName },
   });
   const silent = { ...aNode('c'), status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } };
   const nodes = new Map([aNode('a'), aNode('b'), silent].map((node) => [node.metadata.name, node]));
-  const step = (members: NetworkView['members'], at = NOW, more: Partial<NetworkView> = {}) =>
-    removalStep({ network, nodes, members, agent, ...more }, at);
+  const step = (more: Partial<RemovalView>, now = NOW): string =>
+    removalStep(
+      { network: network(), nodes, agent: undefined, cleanup: undefined, dataplane: undefined, pods: [], ...more },
+      now,
+    ).kind;
+  const clean = { network: network(true) };
 
-  it('waits for the agents to clean their nodes, but for none that cannot', () => {
-    const clean = aMember('a', 1, { status: { conditions: [ready('Deleting')] } });
-    const open = aMember('b', 2, { status: { conditions: [ready('Running')] } });
-    expect(step([clean, open])).to.deep.equal({ kind: 'wait', nodes: ['b'] });
-    expect(step([clean])).to.deep.equal({ kind: 'remove' });
-    expect(step([clean, aMember('b', 2)])).to.deep.equal({ kind: 'remove' });
-    const away = [
-      aMember('c', 3, { status: { conditions: [ready('Running')] } }),
-      aMember('gone', 4, { status: { conditions: [ready('Running')] } }),
-    ];
-    expect(step(away)).to.deep.equal({ kind: 'remove' });
+  it('goes one step after the other, from whatever is there', () => {
+    expect(step({ agent: set(), dataplane: set() })).to.equal('delete-agents');
+    expect(step({ dataplane: set(), pods: [pod('agent', 'a')] })).to.equal('wait');
+    expect(step({ dataplane: set() })).to.equal('clean-nodes');
+    expect(step({ dataplane: set(), cleanup: set(1) })).to.equal('wait');
+    expect(step({ dataplane: set(), cleanup: set(3) })).to.equal('note-clean');
+    expect(step({ ...clean, dataplane: set(), cleanup: set(3) })).to.equal('delete-dataplane');
+    expect(step({ ...clean, cleanup: set(3), pods: [pod('dataplane', 'b')] })).to.equal('wait');
+    expect(step({ ...clean, cleanup: set(3) })).to.equal('delete-cleanup');
+    expect(step({ ...clean, pods: [pod('cleanup', 'b')] })).to.equal('wait');
+    expect(step(clean)).to.equal('remove-rest');
   });
 
-  it('comes after a minute whatever happens, and at once where no agents were', () => {
-    const open = [aMember('b', 2, { status: { conditions: [ready('Running')] } })];
-    expect(step(open, NOW + 59).kind).to.equal('wait');
-    expect(step(open, NOW + 60).kind).to.equal('remove');
-    expect(step(open, NOW, { agent: undefined }).kind).to.equal('remove');
+  it('cleans the nodes also where the DaemonSets were deleted before', () => {
+    expect(step({})).to.equal('clean-nodes');
+  });
+
+  it('waits for no node that is away or gone, and for none of them longer than a minute and a half', () => {
+    expect(step({ dataplane: set(), pods: [pod('agent', 'c'), pod('agent', 'gone')] })).to.equal('clean-nodes');
+    expect(step({ cleanup: set(2) })).to.equal('note-clean');
+    expect(step({ cleanup: set(1), pods: [pod('agent', 'a')] }, NOW + 89)).to.equal('wait');
+    expect(step({ cleanup: set(1), pods: [pod('agent', 'a')] }, NOW + 90)).to.equal('note-clean');
+    expect(step({ ...clean, pods: [pod('cleanup', 'a'), pod('dataplane', 'a')] }, NOW + 90)).to.equal('remove-rest');
+  });
+
+  it('waits for no DaemonSet that has no controller', () => {
+    expect(step({ cleanup: set() }, NOW + 9)).to.equal('wait');
+    expect(step({ cleanup: set() }, NOW + 10)).to.equal('note-clean');
+  });
+
+  it('always comes to its end, whatever is left over', () => {
+    const one = fc.option(fc.constant(set(0)), { nil: undefined });
+    const some = fc.subarray(['agent', 'dataplane', 'cleanup'].flatMap((c) => [pod(c, 'a'), pod(c, 'c')]));
+    fc.assert(
+      fc.property(one, one, one, some, (agent, dataplane, cleanup, pods) => {
+        let view: RemovalView = { network: network(), nodes, agent, dataplane, cleanup, pods };
+        for (let steps = 0; steps < 12; steps++) {
+          // Nobody but us does anything, and the time has come.
+          const { kind } = removalStep(view, NOW + 90);
+          if (kind === 'remove-rest') return true;
+          if (kind === 'delete-agents') view = { ...view, agent: undefined };
+          if (kind === 'clean-nodes') view = { ...view, cleanup: set(0) };
+          if (kind === 'note-clean') view = { ...view, ...clean };
+          if (kind === 'delete-dataplane') view = { ...view, dataplane: undefined };
+          if (kind === 'delete-cleanup') view = { ...view, cleanup: undefined };
+        }
+        return false;
+      }),
+    );
   });
 });

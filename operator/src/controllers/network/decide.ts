@@ -3,10 +3,8 @@
  * an order. From the whole picture; the time goes in, actions come out. What its status says is in desired/network-status.ts.
  */
 import { X509Certificate } from 'node:crypto';
-import { NODE_CONDITION, REASON } from '../../../../crds/src/condition.ts';
 import type { EvioNetworkSpec } from '../../../../crds/src/evio-network.ts';
 import type { Authority } from '../../desired/authority.ts';
-import { conditionOf } from '../../desired/conditions.ts';
 import { type Ledger, settle, withParameters } from '../../desired/ledger.ts';
 import type { Problem } from '../../desired/network-status.ts';
 import { MANAGED_ANNOTATION } from '../../desired/node-addresses.ts';
@@ -14,8 +12,8 @@ import { parametersOf } from '../../desired/parameters.ts';
 import { secretsOf } from '../../desired/server.ts';
 import type { SignallingView } from '../../desired/signalling.ts';
 import type { EvioNetwork, EvioNode } from '../../kinds.ts';
-import type { DaemonSet, Deployment, Node, Secret } from '../../kube/kinds.ts';
-import { FINALIZER } from '../../names.ts';
+import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../kube/kinds.ts';
+import { COMPONENT_LABEL, FINALIZER } from '../../names.ts';
 
 export interface NetworkView {
   readonly network: EvioNetwork;
@@ -131,32 +129,75 @@ export function secretsDue(secret: Secret | undefined, now: number): 'all' | 'ce
 
 // ---- the end ---------------------------------------------------------------------------------------------------------
 
-export type RemovalStep =
-  /** Agents clean their nodes when they see that the network goes; nothing is to be taken from under them. */
-  { readonly kind: 'wait'; readonly nodes: readonly string[] } | { readonly kind: 'remove' };
-
-/** However a node fares, the network can go after this. */
-export const CLEAN_MAX_SECONDS = 60;
-
-/**
- * Whether everything may go. Waited for is each node whose kubelet is heard of and whose agent has ever said something, until it says that
- * it is clean.
- */
-export function removalStep(
-  view: Pick<NetworkView, 'network' | 'nodes' | 'members' | 'agent'>,
-  now: number,
-): RemovalStep {
-  const since = Date.parse(view.network.metadata.deletionTimestamp ?? '') / 1000;
-  if (view.agent === undefined || !(now - since < CLEAN_MAX_SECONDS)) return { kind: 'remove' };
-  const open = view.members.filter((member) => {
-    const node = view.nodes.get(member.metadata.name);
-    return node !== undefined && !isSilent(node) && member.status?.conditions !== undefined && !isClean(member);
-  });
-  return open.length === 0 ? { kind: 'remove' } : { kind: 'wait', nodes: open.map((m) => m.metadata.name) };
+/** What is left of the network, and how far its end is. */
+export interface RemovalView {
+  readonly network: EvioNetwork;
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly agent: DaemonSet | undefined;
+  readonly cleanup: DaemonSet | undefined;
+  readonly dataplane: DaemonSet | undefined;
+  /** Of the DaemonSets. */
+  readonly pods: readonly Pod[];
 }
 
-const isClean = (member: EvioNode): boolean =>
-  conditionOf(member.status, NODE_CONDITION.Ready)?.reason === REASON.Deleting;
+export type RemovalStep =
+  | { readonly kind: 'wait'; readonly for: string }
+  /** No agent puts back what is taken away. */
+  | { readonly kind: 'delete-agents' }
+  | { readonly kind: 'clean-nodes' }
+  /** The nodes are clean, which is noted on the network. */
+  | { readonly kind: 'note-clean' }
+  | { readonly kind: 'delete-dataplane' }
+  | { readonly kind: 'delete-cleanup' }
+  | { readonly kind: 'remove-rest' };
+
+/** However the nodes fare, the network can go after this. */
+export const CLEAN_MAX_SECONDS = 90;
+/** A DaemonSet that nobody has looked at for so long has no controller. */
+const UNSEEN_SECONDS = 10;
+
+export const CLEAN_ANNOTATION = 'evio.io/nodes-clean';
+
+/** One step further, from what is there; so an operator that starts anew in the middle goes on where the last one was. */
+export function removalStep(view: RemovalView, now: number): RemovalStep {
+  const { network, cleanup } = view;
+  const late = !(now - secondsOf(network.metadata.deletionTimestamp) < CLEAN_MAX_SECONDS);
+  const running = (component: string): boolean =>
+    !late && view.pods.some((pod) => podIs(pod, component) && isHeard(view, pod));
+  if (stays(view.agent)) return { kind: 'delete-agents' };
+  if (network.metadata.annotations?.[CLEAN_ANNOTATION] === undefined) {
+    if (running('agent')) return { kind: 'wait', for: 'the agents to end' };
+    if (cleanup === undefined) return { kind: 'clean-nodes' };
+    return late || (stays(cleanup) && isDone(view, cleanup, now))
+      ? { kind: 'note-clean' }
+      : { kind: 'wait', for: 'the nodes to be clean' };
+  }
+  if (stays(view.dataplane)) return { kind: 'delete-dataplane' };
+  if (running('dataplane')) return { kind: 'wait', for: 'tincan to end' };
+  if (stays(cleanup)) return { kind: 'delete-cleanup' };
+  return running('cleanup') ? { kind: 'wait', for: 'the last of it to go' } : { kind: 'remove-rest' };
+}
+
+/** One that is being deleted may be held up by somebody else, or by pods of nodes that are away. */
+const stays = (set: DaemonSet | undefined): set is DaemonSet =>
+  set !== undefined && set.metadata.deletionTimestamp === undefined;
+
+const secondsOf = (time: string | undefined): number => Date.parse(time ?? '') / 1000;
+
+const podIs = (pod: Pod, component: string): boolean => pod.metadata.labels?.[COMPONENT_LABEL] === component;
+
+/** A node that is away cannot say that a pod has ended. */
+function isHeard({ nodes }: RemovalView, pod: Pod): boolean {
+  const node = nodes.get(pod.spec?.nodeName ?? '');
+  return node !== undefined && !isSilent(node);
+}
+
+function isDone({ nodes }: RemovalView, { metadata, status }: DaemonSet, now: number): boolean {
+  if (status?.observedGeneration === undefined || status.observedGeneration !== metadata.generation)
+    return now - secondsOf(metadata.creationTimestamp) >= UNSEEN_SECONDS;
+  const away = [...nodes.values()].filter(isSilent).length;
+  return status.numberReady >= status.desiredNumberScheduled - away;
+}
 
 /** The node controller of Kubernetes has not heard of its kubelet. */
 export const isSilent = (node: Node): boolean =>

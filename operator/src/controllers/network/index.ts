@@ -35,6 +35,8 @@ export function networkController(world: World, signals: Watching): Controller {
       watch(world.secrets, ours),
       watch(world.daemonSets, ours),
       watch(world.deployments, ours),
+      // They matter when the network goes.
+      watch(world.pods, () => (world.networks.get(KEY)?.metadata.deletionTimestamp === undefined ? [] : [KEY])),
       signals,
     ],
     async reconcile(key) {
@@ -45,7 +47,7 @@ export function networkController(world: World, signals: Watching): Controller {
       }
       if (network.metadata.deletionTimestamp !== undefined) {
         await status.write(network, undefined, undefined).catch(() => undefined);
-        const againAfterMs = await remove(observe(network, world), world);
+        const againAfterMs = await remove(network, world);
         return againAfterMs === undefined ? undefined : { againAfterMs };
       }
       return { againAfterMs: await reconcile(network, world, status) };

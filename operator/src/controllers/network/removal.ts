@@ -1,36 +1,84 @@
 /**
- * The end of an EvioNetwork. First the agents clean their nodes, which they do when they see that it goes; then everything goes, and last
- * the finalizer. Whatever cannot be reached is left: the finalizer always comes off.
+ * The end of an EvioNetwork. The agents go first, then the nodes are cleaned, then tincan goes, then the rest, and last the finalizer. What
+ * cannot be reached is left: the finalizer always comes off.
  */
 import { endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
 import { isAccountOf } from '../../desired/enrolment.ts';
 import { releaseSteps } from '../../desired/node-addresses.ts';
+import { cleanup } from '../../desired/workloads.ts';
 import { EVIO_NETWORK, EVIO_NODE, type EvioNetwork } from '../../kinds.ts';
 import { isConflict, isInvalid, isNotFound, type PatchStep } from '../../kube/client.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, SECRET } from '../../kube/kinds.ts';
-import { AGENT, AUTHORITY_SECRET, DATAPLANE, FINALIZER, SERVER } from '../../names.ts';
+import { DAEMON_SET, DEPLOYMENT, NODE, type Node, SECRET } from '../../kube/kinds.ts';
+import { AGENT, AUTHORITY_SECRET, CLEANUP, DATAPLANE, FINALIZER, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
-import { managedNodes, type NetworkView, removalStep } from './decide.ts';
+import { owned } from './apply.ts';
+import { CLEAN_ANNOTATION, managedNodes, type RemovalView, removalStep } from './decide.ts';
 
-const LOOK_MS = 1_000;
+const LOOK_MS = 2_000;
+/** Caches are a little behind what was just written. */
+const SOON_MS = 500;
 /** Of an external server's accounts; they are worth nothing once the authority is gone. */
 const ACCOUNTS_MS = 8_000;
 
 /** Gives when to look again; undefined when it is over. */
-export async function remove(view: NetworkView, world: World): Promise<number | undefined> {
-  const { network } = view;
-  const { client, log } = world;
+export async function remove(network: EvioNetwork, world: World): Promise<number | undefined> {
   if (!network.metadata.finalizers?.includes(FINALIZER)) return undefined;
+  const view = removalView(network, world);
   const step = removalStep(view, world.now());
-  if (step.kind === 'wait') return LOOK_MS;
-  await client.delete(DAEMON_SET, world.key(AGENT), { propagation: 'Background' });
-  await client.delete(DAEMON_SET, world.key(DATAPLANE), { propagation: 'Background' });
+  const { client, settings, surroundings } = world;
+  const background = { propagation: 'Background' } as const;
+  switch (step.kind) {
+    case 'wait':
+      return LOOK_MS;
+    case 'delete-agents':
+      await client.delete(DAEMON_SET, world.key(AGENT), background);
+      return SOON_MS;
+    case 'clean-nodes':
+      await client.apply(DAEMON_SET, owned(network, cleanup(network.spec, surroundings.apiServers, settings)));
+      return SOON_MS;
+    case 'note-clean':
+      await noteClean(network, world);
+      return SOON_MS;
+    case 'delete-dataplane':
+      await client.delete(DAEMON_SET, world.key(DATAPLANE), background);
+      return SOON_MS;
+    case 'delete-cleanup':
+      await client.delete(DAEMON_SET, world.key(CLEANUP), background);
+      return SOON_MS;
+    case 'remove-rest':
+      return removeRest(network, view, world);
+  }
+}
+
+function removalView(network: EvioNetwork, world: World): RemovalView {
+  return {
+    network,
+    nodes: new Map(world.nodes.list().map((node): [string, Node] => [node.metadata.name, node])),
+    agent: world.daemonSets.get(world.key(AGENT)),
+    cleanup: world.daemonSets.get(world.key(CLEANUP)),
+    dataplane: world.daemonSets.get(world.key(DATAPLANE)),
+    pods: world.pods.list(),
+  };
+}
+
+async function noteClean({ metadata }: EvioNetwork, { client }: World): Promise<void> {
+  const value = { [CLEAN_ANNOTATION]: 'true' };
+  const steps: readonly PatchStep[] =
+    metadata.annotations === undefined
+      ? [{ op: 'add', path: '/metadata/annotations', value }]
+      : [{ op: 'add', path: `/metadata/annotations/${CLEAN_ANNOTATION.replaceAll('/', '~1')}`, value: 'true' }];
+  await client.patch(EVIO_NETWORK, metadata.name, steps);
+}
+
+async function removeRest(network: EvioNetwork, { nodes }: RemovalView, world: World): Promise<undefined> {
+  const { client, log } = world;
   if (network.spec.signalling.external !== undefined) await endAccounts(world);
   world.link.want(undefined);
   world.relay.want(undefined);
   await client.delete(DEPLOYMENT, world.key(SERVER), { propagation: 'Background' });
-  for (const member of view.members) await client.delete(EVIO_NODE, member.metadata.name, { uid: member.metadata.uid });
-  for (const node of managedNodes(view.nodes.values())) {
+  for (const { metadata } of world.members.all().values())
+    await client.delete(EVIO_NODE, metadata.name, { uid: metadata.uid });
+  for (const node of managedNodes(nodes.values())) {
     const steps = releaseSteps(node);
     await release(world, node.metadata.name, steps.status, 'status');
     await release(world, node.metadata.name, steps.node);

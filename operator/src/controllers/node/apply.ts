@@ -1,5 +1,4 @@
 /** Carries out what was decided for a Node, one thing after the other; what fails is tried again from the start. */
-import { admitAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
 import { accountOf, entryOf, makeEnrolment, passwordOf } from '../../desired/enrolment.ts';
 import { issue } from '../../desired/ledger.ts';
 import { EVIO_NODE, type EvioNode } from '../../kinds.ts';
@@ -11,6 +10,8 @@ import { type NodeAction, type NodePlan, type NodeView, type Removal, selects } 
 
 /** The next look, when something stood in the way that will have gone soon. */
 const SOON_MS = 1_000;
+/** A machine's clock may be set meanwhile: what is due in weeks is looked at sooner. */
+const LATER_MS = 3_600_000;
 /** The XMPP server is away; when it is back, all are told. */
 const AWAY_MS = 10_000;
 
@@ -24,7 +25,7 @@ const REMOVALS: Readonly<Record<Removal, string>> = {
 
 /** Gives when to look again in any case; undefined: not before something changes. */
 export async function apply(view: NodeView, { actions, again }: NodePlan, world: World): Promise<number | undefined> {
-  const waits: number[] = again === undefined ? [] : [Math.max(SOON_MS, (again - world.now()) * 1_000)];
+  const waits: number[] = again === undefined ? [] : [Math.min(LATER_MS, Math.max(SOON_MS, (again - world.now()) * 1_000))];
   for (const action of actions) {
     const wait = await carryOut(view, action, world);
     if (wait !== undefined) waits.push(wait);
@@ -44,7 +45,7 @@ async function carryOut(view: NodeView, action: NodeAction, world: World): Promi
     case 'create':
       try {
         const made = await client.create(EVIO_NODE, action.member);
-        world.members.made(made);
+        world.members.leave(made);
         world.log.info(`node ${name}: ${[...made.spec.addresses, ...made.spec.podCIDRs].join(', ')}`);
         return undefined;
       } catch (error) {
@@ -54,7 +55,7 @@ async function carryOut(view: NodeView, action: NodeAction, world: World): Promi
     case 'delete':
       return remove(view, action.uid, action.reason, world);
     case 'apply':
-      await client.apply(EVIO_NODE, action.member);
+      world.members.leave(await client.apply(EVIO_NODE, action.member));
       return undefined;
     case 'patch-node':
       return patchNode(name, action, world);
@@ -113,11 +114,7 @@ async function enrol(
   const entry = entryOf(state, world.now());
   if (admit) {
     const account = accountOf(overlay.parameters.overlayId, state.member.name);
-    const admitted = await world.link.use(async (admin, room) => {
-      await admitAccount(admin, room, account, passwordOf(overlay, entry.id));
-      return true;
-    });
-    if (admitted === undefined) return AWAY_MS;
+    if (!(await world.link.admit(account, passwordOf(overlay, entry.id)))) return AWAY_MS;
   }
   let serial = 0;
   const now = world.now();
@@ -127,7 +124,7 @@ async function enrol(
     return issued.ledger;
   });
   const enrolment = makeEnrolment(state, serial, ledger.revocations, now);
-  await world.client.apply(EVIO_NODE, { ...member, spec: { ...member.spec, enrolment } });
+  world.members.leave(await world.client.apply(EVIO_NODE, { ...member, spec: { ...member.spec, enrolment } }));
   world.log.info(`node ${name}: certificate ${serial} until ${enrolment.notAfter} (${reason})`);
   if (present !== undefined) {
     const note = `certificate ${serial}, until ${enrolment.notAfter}`;
