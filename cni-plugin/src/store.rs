@@ -73,7 +73,7 @@ pub struct Reservation {
 
 #[derive(Debug)]
 pub enum Reserved {
-    Done(Reservation),
+    Done(Box<Reservation>),
     /// Every address of this subnet belongs to a pod of this boot.
     Exhausted(Cidr),
     /// The address that was asked for belongs to another attachment.
@@ -221,7 +221,7 @@ impl Locked<'_> {
             // Half a line is no address, and the next one starts from the beginning: only the order suffers.
             fs::write(&path, address.to_string()).map_err(|error| Error::file("write", &path, &error))?;
         }
-        Ok(Reserved::Done(Reservation { record, key: key.to_owned(), file }))
+        Ok(Reserved::Done(Box::new(Reservation { record, key: key.to_owned(), file })))
     }
 
     /// Takes addresses and record away, if they are still this entry's. The claim on it is the caller's.

@@ -116,7 +116,7 @@ fn reserve(
     }
     // 11: other pods end, and then the same call succeeds.
     match reserved {
-        Reserved::Done(reservation) => Ok(reservation),
+        Reserved::Done(reservation) => Ok(*reservation),
         Reserved::Exhausted(subnet) => {
             let details = format!("all addresses of this node's subnet {subnet} are given to pods");
             Err(Error::new(Code::TryAgainLater, details))
