@@ -193,9 +193,7 @@ describe('the chart on an API server', function () {
     it('the end comes after the API server was away in the middle', async () => {
       await applyNetwork(hooks(), {}, 5_000, time, say);
       await api.kill();
-      const removed = removeNetwork(hooks(), 30_000, time, say);
-      await api.start();
-      await removed;
+      await Promise.all([removeNetwork(hooks(), 30_000, time, say), api.start()]);
       expect(await status(NETWORK)).to.equal(404);
     });
   });
