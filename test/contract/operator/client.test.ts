@@ -211,7 +211,7 @@ describe("the operator's requests, with a real API server", () => {
     const reader = as('reader');
     const cases = [
       [
-        reader.list(NODE),
+        () => reader.list(NODE),
         'cannot list nodes',
         'a ClusterRole with apiGroups [""], resources ["nodes"], verbs ["list"]',
       ],
