@@ -102,6 +102,7 @@ describe('the chart on an API server', function () {
       [true, 'evio-operator', 'patch', 'apiextensions.k8s.io//customresourcedefinitions', '', 'evionodes.evio.io'],
       [false, 'evio-operator', 'patch', 'apiextensions.k8s.io//customresourcedefinitions', '', 'others.example.org'],
       [false, 'evio-operator', 'get', 'secrets', 'kube-system'],
+      [true, 'evio-operator', 'watch', 'pods', NAMESPACE],
       [false, 'evio-operator', 'create', 'pods', NAMESPACE],
       [false, 'evio-operator', 'delete', 'nodes'],
       [false, 'evio-operator', 'patch', 'evio.io//evionodes/status'],

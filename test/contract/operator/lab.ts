@@ -46,7 +46,9 @@ export class Lab {
     const folder = join(ROOT, 'crds');
     for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
       for (const document of parseAllDocuments(readFileSync(join(folder, file), 'utf8')))
-        this.must(await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()));
+        this.must(
+          await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()),
+        );
     }
     this.must(await api.request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
     await until(
