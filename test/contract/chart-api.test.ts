@@ -102,6 +102,7 @@ describe('the chart on an API server', function () {
       [true, 'evio-operator', 'patch', 'apiextensions.k8s.io//customresourcedefinitions', '', 'evionodes.evio.io'],
       [false, 'evio-operator', 'patch', 'apiextensions.k8s.io//customresourcedefinitions', '', 'others.example.org'],
       [false, 'evio-operator', 'get', 'secrets', 'kube-system'],
+      [true, 'evio-operator', 'watch', 'pods', NAMESPACE],
       [false, 'evio-operator', 'create', 'pods', NAMESPACE],
       [false, 'evio-operator', 'delete', 'nodes'],
       [false, 'evio-operator', 'patch', 'evio.io//evionodes/status'],
@@ -193,9 +194,7 @@ describe('the chart on an API server', function () {
     it('the end comes after the API server was away in the middle', async () => {
       await applyNetwork(hooks(), {}, 5_000, time, say);
       await api.kill();
-      const removed = removeNetwork(hooks(), 30_000, time, say);
-      await api.start();
-      await removed;
+      await Promise.all([removeNetwork(hooks(), 30_000, time, say), api.start()]);
       expect(await status(NETWORK)).to.equal(404);
     });
   });

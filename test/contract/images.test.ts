@@ -1,13 +1,16 @@
 /** The container images in a containerd of the test's own: they are imported, and what is in them runs. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 const TAG = 'test';
+/** Of containerd; runc names a cgroup after it. */
+const NAMESPACE = `evio-images-${process.pid}`;
+const CGROUPS = '/sys/fs/cgroup';
 const IMPORT_MS = 240_000;
 const READY_MS = 60_000;
 
@@ -19,18 +22,22 @@ describe('the container images', function () {
 
   const address = (): string => join(folder, 'containerd.sock');
   const ctr = (...args: readonly string[]): string =>
-    execFileSync('ctr', ['--address', address(), '--namespace', 'evio', ...args], {
+    execFileSync('ctr', ['--address', address(), '--namespace', NAMESPACE, ...args], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   const runArguments = (image: string, options: readonly string[], command: readonly string[]): readonly string[] => {
     number += 1;
-    const place = ['--address', address(), '--namespace', 'evio', 'run', '--rm', ...options];
+    const place = ['--address', address(), '--namespace', NAMESPACE, 'run', '--rm', ...options];
     return [...place, `localhost/evio/${image}:${TAG}`, `${image}-${number}`, ...command];
   };
   /** To its end; the image's own command when none is given. */
   function run(image: string, command: readonly string[], options: readonly string[] = []) {
-    const done = spawnSync('ctr', runArguments(image, options, command), { encoding: 'utf8', timeout: READY_MS });
+    const done = spawnSync('ctr', runArguments(image, options, command), {
+      encoding: 'utf8',
+      timeout: READY_MS,
+      killSignal: 'SIGKILL',
+    });
     return { code: done.status, said: `${done.stdout}${done.stderr}`.trim() };
   }
 
@@ -68,6 +75,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
       containerd.kill('SIGTERM');
       await ended;
     }
+    for (const place of [CGROUPS, ...readdirSync(CGROUPS).map((name) => join(CGROUPS, name))]) {
+      const cgroup = join(place, NAMESPACE);
+      if (existsSync(cgroup)) rmdirSync(cgroup);
+    }
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -82,7 +93,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     expect(run('agent', []).code).to.equal(2);
     expect(run('agent', []).said).to.match(/NODE_NAME/);
     expect(run('agent', ['/opt/evio/evio', '--version']).said).to.match(/^\d+\.\d+\.\d+/);
-    expect(run('agent', ['/opt/evio/evio-cni'], ['--env', 'CNI_COMMAND=VERSION']).said).to.match(/"supportedVersions"/);
+    const plugin = `echo '{"cniVersion":"1.0.0"}' | CNI_COMMAND=VERSION /opt/evio/evio-cni`;
+    expect(run('agent', ['sh', '-c', plugin]).said).to.match(/"supportedVersions"/);
     const native = "require('/opt/evio/node_datachannel.node');console.log('loaded')";
     expect(run('agent', ['node', '-e', native]).said).to.equal('loaded');
     expect(run('agent', ['ip', '-brief', 'link']).said).to.match(/^lo /);

@@ -21,9 +21,9 @@ describe('taking the network away', () => {
     expect(nextStep(refused(404), true)).to.equal('done');
   });
 
-  it('waits for an API server that is away or busy, and gives up on one that refuses', () => {
-    for (const status of [0, 429, 500, 503]) expect(nextStep(refused(status), true), String(status)).to.equal('wait');
-    for (const status of [401, 403]) expect(nextStep(refused(status), false), String(status)).to.equal('forbidden');
+  it('waits for an API server that is away, busy, or does not know our rights yet', () => {
+    for (const status of [0, 401, 403, 429, 500, 503])
+      for (const late of [false, true]) expect(nextStep(refused(status), late), String(status)).to.equal('wait');
   });
 });
 

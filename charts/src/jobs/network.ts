@@ -16,8 +16,12 @@ export interface Time {
   wait(ms: number): Promise<void>;
 }
 
-/** Whether the same question may be answered otherwise in a moment: no answer, a busy server, a definition not served yet. */
-const passing = ({ status }: Answer): boolean => status === 0 || status === 404 || status === 429 || status >= 500;
+/**
+ * Whether the same question may be answered otherwise in a moment: no answer, a busy server, a definition not served yet, rights that an
+ * API server does not know yet when it has just started.
+ */
+const passing = ({ status }: Answer): boolean =>
+  status === 0 || status === 401 || status === 403 || status === 404 || status === 429 || status >= 500;
 
 /** Server-side apply, so that fields that the values no longer name are given back, and others' are left alone. Throws when refused. */
 export async function applyNetwork(api: Api, spec: unknown, timeoutMs: number, time: Time, say: Say): Promise<void> {
@@ -37,7 +41,7 @@ export async function applyNetwork(api: Api, spec: unknown, timeoutMs: number, t
 }
 
 /** What to do next about the network that is to go. */
-export type Step = 'delete' | 'wait' | 'release' | 'done' | 'forbidden';
+export type Step = 'delete' | 'wait' | 'release' | 'done';
 
 /**
  * From what the API server says of the network: it is asked to delete it, the operator gets its time to clean the nodes, and then the
@@ -45,14 +49,13 @@ export type Step = 'delete' | 'wait' | 'release' | 'done' | 'forbidden';
  */
 export function nextStep(seen: Answer, late: boolean): Step {
   if (seen.status === 404) return 'done';
-  if (seen.status === 401 || seen.status === 403) return 'forbidden';
   if (seen.status !== 200) return 'wait';
   const { metadata } = seen.body as { readonly metadata?: { readonly deletionTimestamp?: string } };
   if (metadata?.deletionTimestamp === undefined) return 'delete';
   return late ? 'release' : 'wait';
 }
 
-/** Ends with the network gone, or throws within a minute of the time being up when the API server does not answer or refuses. */
+/** Ends with the network gone, or throws within a minute of the time being up when the API server does not answer or goes on refusing. */
 export async function removeNetwork(api: Api, timeoutMs: number, time: Time, say: Say): Promise<void> {
   const until = time.now() + timeoutMs;
   for (;;) {
@@ -63,17 +66,14 @@ export async function removeNetwork(api: Api, timeoutMs: number, time: Time, say
       say('EvioNetwork default is gone');
       return;
     }
-    if (step === 'forbidden') throw new Error(`cannot see the EvioNetwork: ${seen.message}`);
-    if (step === 'delete') {
-      const answer = await api({ method: 'DELETE', path: NETWORK });
-      if (answer.status === 403) throw new Error(`cannot delete the EvioNetwork: ${answer.message}`);
-    }
+    let problem = seen.message;
+    if (step === 'delete') problem = (await api({ method: 'DELETE', path: NETWORK })).message;
     if (step === 'release') {
       say(`the operator has not cleaned the nodes in ${timeoutMs / 1000} s: ${await leftOver(api)}`);
       const body = { metadata: { finalizers: null } };
-      await api({ method: 'PATCH', path: NETWORK, body, type: 'application/merge-patch+json' });
+      problem = (await api({ method: 'PATCH', path: NETWORK, body, type: 'application/merge-patch+json' })).message;
     }
-    if (time.now() >= until + RELEASE_MS) throw new Error(`cannot delete the EvioNetwork: ${seen.message}`);
+    if (time.now() >= until + RELEASE_MS) throw new Error(`cannot delete the EvioNetwork: ${problem}`);
     await time.wait(AGAIN_MS);
   }
 }
