@@ -55,7 +55,6 @@ export class Lab {
       'the kinds of Evio are served',
       async () => (await api.request('GET', `${GROUP}/evionodes`)).status === 200,
     );
-    return lab;
   }
 
   constructor(api: KubeApi, xmpp: Prosody) {
