@@ -26,11 +26,13 @@ import type { KubernetesOptions } from './kube/options.ts';
 import { DataPathProof } from './kube/proof.ts';
 import { statusOf } from './kube/status.ts';
 import { endOnSignals } from './main.ts';
+import type { Node } from './node.ts';
 import { obstacle, StartError } from './obstacle.ts';
 import { Runner } from './runner.ts';
 import { VERSION } from './version.ts';
 
-const TICK_MS = 1_000;
+/** How it is is looked at so often while the node is not ready, and when it is. */
+const TICK_MS = { unready: 1_000, ready: 3_000 };
 /** What could not be written to the disk. */
 const STORE_RETRY_MS = 5_000;
 const PING_MS = 1_000;
@@ -66,8 +68,9 @@ class ClusterAgent {
   #serial: string | undefined;
   #status: EvioNodeStatus | undefined;
   #standingTold = '';
-  #holdUntil = Number.NEGATIVE_INFINITY;
-  #timers: NodeJS.Timeout[] = [];
+  #held: { readonly until: number; readonly former: Node | undefined } | undefined;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #next: NodeJS.Timeout | undefined;
 
   constructor(options: KubernetesOptions, files: KubeFiles, runner: Runner, log: Log) {
     this.#options = options;
@@ -124,12 +127,11 @@ class ClusterAgent {
             () => this.#health(),
             (message) => this.#log.warn(message),
           );
-    this.#timers.push(setInterval(() => this.#tick(), TICK_MS));
-    this.#tick();
+    this.#turn();
     try {
       return await this.#runner.ended;
     } finally {
-      for (const timer of this.#timers) clearTimeout(timer);
+      for (const timer of [...this.#timers, this.#next]) clearTimeout(timer);
       health?.close();
       this.#watch.stop();
       this.#writer.stop();
@@ -226,8 +228,14 @@ class ClusterAgent {
 
   // How it is.
 
+  #turn(): void {
+    this.#tick();
+    const delay = this.#health().ready ? TICK_MS.ready : TICK_MS.unready;
+    this.#next = setTimeout(() => this.#turn(), delay);
+  }
+
   #hold(): void {
-    this.#holdUntil = performance.now() + HOLD_MS;
+    this.#held = { until: performance.now() + HOLD_MS, former: this.#runner.node };
   }
 
   #tick(): void {
@@ -254,9 +262,13 @@ class ClusterAgent {
     };
     const list = verdicts(picture);
     const ready = list[0]?.status === 'True';
-    if (ready && facts?.signalling.online && facts.ringComplete) this.#holdUntil = Number.NEGATIVE_INFINITY;
     if (ready) this.#writer.untaint();
-    if (now < this.#holdUntil) return;
+    if (this.#held !== undefined) {
+      const settled = ready && facts?.signalling.online && facts.ringComplete;
+      // The former one is still there when the exchange is ordered.
+      if (now < this.#held.until && !(settled && this.#runner.node !== this.#held.former)) return;
+      this.#held = undefined;
+    }
     const wall = Date.now();
     this.#status = statusOf(
       {

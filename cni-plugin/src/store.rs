@@ -15,7 +15,7 @@
 //!
 //! Nothing is synced to disk: after a power cut the boot id is another one, and every record void.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Config, Subnet};
 use crate::error::{Code, Error};
-use crate::names::Names;
 use crate::net::Cidr;
 use crate::record::Record;
 
@@ -73,7 +72,7 @@ pub struct Reservation {
 
 #[derive(Debug)]
 pub enum Reserved {
-    Done(Reservation),
+    Done(Box<Reservation>),
     /// Every address of this subnet belongs to a pod of this boot.
     Exhausted(Cidr),
     /// The address that was asked for belongs to another attachment.
@@ -118,28 +117,22 @@ impl Store {
     }
 
     /// The record of one attachment.
-    pub fn find(&self, names: &Names) -> Result<Option<Entry>, Error> {
+    pub fn find(&self, key: &str) -> Result<Option<Entry>, Error> {
         // In this order: an ADD that comes to its end meanwhile moves from the first to the second.
         for finished in [false, true] {
-            if let Some(entry) = self.entry(&names.key, finished)? {
+            if let Some(entry) = self.entry(key, finished)? {
                 return Ok(Some(entry));
             }
         }
         Ok(None)
     }
 
-    /// All records.
-    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
-        let mut entries = BTreeMap::new();
-        for finished in [false, true] {
-            for key in names_in(&self.dir_of(finished))? {
-                // One that came to its end while we looked is in both lists.
-                if let Some(entry) = self.entry(&key, finished)? {
-                    entries.insert(key, entry);
-                }
-            }
-        }
-        Ok(entries.into_values().collect())
+    /// The keys of all records.
+    pub fn keys(&self) -> Result<BTreeSet<String>, Error> {
+        // In the same order, for the same reason.
+        let mut keys: BTreeSet<String> = names_in(&self.dir_of(false))?.into_iter().collect();
+        keys.extend(names_in(&self.dir_of(true))?);
+        Ok(keys)
     }
 
     /// Takes the right to work on this attachment; false when another process has it.
@@ -217,11 +210,10 @@ impl Locked<'_> {
         let record = record(addresses);
         let file = self.write(key, &record)?;
         for (subnet, address) in subnets.iter().zip(&record.addresses) {
-            let path = self.store.last_path(&subnet.cidr);
-            // Half a line is no address, and the next one starts from the beginning: only the order suffers.
-            fs::write(&path, address.to_string()).map_err(|error| Error::file("write", &path, &error))?;
+            // Where this fails or is cut off, the next address is looked for from the beginning: only the order suffers.
+            let _ = fs::write(self.store.last_path(&subnet.cidr), address.to_string());
         }
-        Ok(Reserved::Done(Reservation { record, key: key.to_owned(), file }))
+        Ok(Reserved::Done(Box::new(Reservation { record, key: key.to_owned(), file })))
     }
 
     /// Takes addresses and record away, if they are still this entry's. The claim on it is the caller's.
@@ -268,7 +260,8 @@ impl Locked<'_> {
             return Ok(Some(free));
         }
         // What an earlier boot left is taken only now: its owner may be about to take it away itself.
-        for mut entry in self.store.entries()? {
+        for key in self.store.keys()? {
+            let Some(mut entry) = self.store.find(&key)? else { continue };
             if !entry.is_of_boot(&self.store.boot_id) && self.store.try_claim(&mut entry)? {
                 self.free(&entry)?;
             }

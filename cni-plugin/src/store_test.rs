@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::names::Names;
 use crate::request::Attachment;
 
 /// A store of its own in a directory that goes with it.
@@ -84,7 +85,7 @@ fn reserve(store: &Store, subnets: &[Subnet], id: &str) -> Reserved {
 }
 
 fn free(store: &Store, id: &str) {
-    let mut entry = store.find(&names(id)).unwrap().unwrap();
+    let mut entry = store.find(&names(id).key).unwrap().unwrap();
     store.claim(&mut entry).unwrap();
     store.lock().unwrap().free(&entry).unwrap();
 }
@@ -114,7 +115,7 @@ fn a_file_names_its_owner_under_the_address_and_under_the_key() {
     assert_eq!(by_address, fs::read(dir.join("attached").join(names("a").key)).unwrap());
     assert_eq!(Record::parse(&by_address).unwrap().container_id, "a");
     free(&store, "a");
-    assert!(store.used().unwrap().is_empty() && store.entries().unwrap().is_empty());
+    assert!(store.used().unwrap().is_empty() && store.keys().unwrap().is_empty());
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn reservations_of_another_boot_are_void() {
     home.reboot("boot-2");
     let store = home.store();
     home.give(&store, "late");
-    assert_eq!(store.entries().unwrap().len(), 1);
+    assert_eq!(store.keys().unwrap().len(), 1);
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn an_address_that_is_asked_for_is_given_or_said_to_be_taken() {
     home.reboot("boot-2");
     let store = home.store();
     assert!(matches!(reserve(&store, &subnets, "c"), Reserved::Done(_)));
-    assert_eq!(store.entries().unwrap().len(), 1);
+    assert_eq!(store.keys().unwrap().len(), 1);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn what_a_power_cut_left_of_files_is_no_reservation() {
     }
     fs::hard_link(dir.join("10.9.0.2"), dir.join("attached").join(names("x").key)).unwrap();
     home.give(&store, "a");
-    assert_eq!(store.entries().unwrap().len(), 1);
+    assert_eq!(store.keys().unwrap().len(), 1);
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn a_record_at_work_is_not_claimed_by_another() {
     let home = Home::new(&["10.9.0.0/29"]);
     let store = home.store();
     let Reserved::Done(reservation) = home.reserve(&store, "a") else { panic!("free") };
-    let mut entry = store.find(&names("a")).unwrap().unwrap();
+    let mut entry = store.find(&names("a").key).unwrap().unwrap();
     assert!(!store.try_claim(&mut entry).unwrap() && !entry.finished);
     reservation.finish(&store).unwrap();
     drop(reservation);
@@ -220,7 +221,7 @@ proptest! {
         let mut boots = 0;
         for step in steps {
             match step {
-                Step::Give(n) | Step::Unfinished(n) if store.find(&names(&n.to_string())).unwrap().is_none() => {
+                Step::Give(n) | Step::Unfinished(n) if store.find(&names(&n.to_string()).key).unwrap().is_none() => {
                     if let Reserved::Done(reservation) = home.reserve(&store, &n.to_string()) {
                         if matches!(step, Step::Give(_)) {
                             reservation.finish(&store).unwrap();
@@ -228,14 +229,14 @@ proptest! {
                     }
                 }
                 Step::Give(_) | Step::Unfinished(_) => {}
-                Step::Free(n) => if store.find(&names(&n.to_string())).unwrap().is_some() { free(&store, &n.to_string()) },
+                Step::Free(n) => if store.find(&names(&n.to_string()).key).unwrap().is_some() { free(&store, &n.to_string()) },
                 Step::Strays => drop(store.lock().unwrap().free_strays().unwrap()),
                 Step::Cut(n) => {
                     // Addresses go before the record does, so only they can be missing.
-                    let entry = store.find(&names(&n.to_string())).unwrap();
+                    let entry = store.find(&names(&n.to_string()).key).unwrap();
                     if let Some(address) = entry.and_then(|entry| entry.record?.addresses.first().copied()) {
                         let path = store.address_path(address);
-                        if is_same(&path, &store.find(&names(&n.to_string())).unwrap().unwrap().file).unwrap() {
+                        if is_same(&path, &store.find(&names(&n.to_string()).key).unwrap().unwrap().file).unwrap() {
                             fs::remove_file(path).unwrap();
                         }
                     }
@@ -247,7 +248,8 @@ proptest! {
                 }
             }
             let mut owners = BTreeSet::new();
-            for entry in store.entries().unwrap() {
+            for key in store.keys().unwrap() {
+                let entry = store.find(&key).unwrap().unwrap();
                 for address in entry.record.as_ref().unwrap().addresses.iter() {
                     if is_same(&store.address_path(*address), &entry.file).unwrap() {
                         prop_assert!(owners.insert(*address), "{address} twice");
@@ -255,12 +257,13 @@ proptest! {
                 }
             }
         }
-        for mut entry in store.entries().unwrap() {
+        for key in store.keys().unwrap() {
+            let mut entry = store.find(&key).unwrap().unwrap();
             store.claim(&mut entry).unwrap();
             store.lock().unwrap().free(&entry).unwrap();
         }
         store.lock().unwrap().free_strays().unwrap();
         prop_assert!(store.used().unwrap().is_empty());
-        prop_assert!(store.entries().unwrap().is_empty());
+        prop_assert!(store.keys().unwrap().is_empty());
     }
 }

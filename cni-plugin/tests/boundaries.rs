@@ -31,6 +31,8 @@ fn cut(node: &Node, verb: &str, pod: Option<&Pod>, config: &Value, count: usize)
     for _ in 0..count {
         // To the entry of a call, and to its end.
         if !(goes_on(pid) && goes_on(pid)) {
+            // Taken by `stops` already; said for whoever reads that a child is waited for.
+            let _ = child.wait();
             return false;
         }
     }

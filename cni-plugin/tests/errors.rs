@@ -5,6 +5,9 @@ mod support;
 use serde_json::{json, Value};
 use support::{addresses, merged, must, wait, Node, FAMILIES, MODES};
 
+/// Verb, changes of the configuration, other variables, the code, and words of the details.
+type Row<'a> = (&'a str, Value, &'a [(&'a str, &'a str)], u64, &'a str);
+
 #[test]
 fn every_failure_has_the_specification_s_code_and_leaves_nothing() {
     let node = Node::new("routed", "46");
@@ -12,7 +15,7 @@ fn every_failure_has_the_specification_s_code_and_leaves_nothing() {
     let file = node.dir.join("boot").to_str().unwrap().to_owned();
     let own = node.ns.path();
     let nothing = json!({});
-    let table: [(&str, Value, &[(&str, &str)], u64, &str); 13] = [
+    let table: [Row; 13] = [
         ("ADD", json!({ "cniVersion": "9.0.0" }), &[], 1, "9.0.0"),
         ("DEL", json!({ "cniVersion": "0.2.0" }), &[], 1, "0.2.0"),
         ("ADD", json!({ "isGateway": true }), &[], 2, "\"isGateway\" is true"),

@@ -15,7 +15,9 @@ const TABLE = 'evio_test';
 async function counted(during: () => Promise<void>): Promise<{ readonly overlay: number; readonly elsewhere: number }> {
   const rules = `table inet ${TABLE} { chain out { type filter hook postrouting priority 300;
     oifname "evio0" tcp dport ${KUBELET_PORT} counter comment "overlay";
-    oifname != { "evio0", "lo" } tcp dport ${KUBELET_PORT} counter comment "elsewhere"; } }`;
+    oifname != { "evio0", "lo" } tcp dport ${KUBELET_PORT} counter comment "elsewhere";
+  }
+}`;
   await inNode('cp', 'nft', rules);
   try {
     await during();

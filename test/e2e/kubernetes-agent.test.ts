@@ -62,6 +62,10 @@ describe("the agent of a cluster's node", function () {
     expect(result.renewed).to.deep.equal({ samePid: true, sameTincan: true });
   });
 
+  it('tells a route of this machine that is in the way', () => {
+    expect(result.conflict).to.equal('True RouteOverlaps');
+  });
+
   it('keeps its conditions meanwhile, and over a restart', () => {
     expect(result).to.include({ steady: true, steadyOverRestart: true });
   });

@@ -142,7 +142,10 @@ impl Netlink {
 
     pub fn link(&mut self, name: &str) -> Result<Option<Link>, Error> {
         match self.batch(vec![messages::get_link(name)]) {
-            Ok(parts) => Ok(parts.iter().find_map(messages::link)),
+            // An answer that cannot be read must not pass for a link that is not there.
+            Ok(parts) => parts.iter().find_map(messages::link).map(Some).ok_or_else(|| {
+                Error::new(Code::Kernel, format!("cannot read what the kernel says of the link {name}"))
+            }),
             Err(refused) if refused.errno() == libc::ENODEV => Ok(None),
             Err(refused) => Err(refused.into()),
         }
@@ -183,6 +186,14 @@ impl Netlink {
             Err(refused) => Err(refused.into()),
         }
     }
+}
+
+/// Whether this namespace has a link of this name; without reading anything about it, since a pod's life may hang on it.
+pub fn link_exists(name: &str) -> bool {
+    let Ok(name) = std::ffi::CString::new(name) else { return false };
+    // SAFETY: a C string that lives through the call.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    index != 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ENODEV)
 }
 
 fn append(bytes: &mut Vec<u8>, sequence: u32, flags: u16, message: RouteNetlinkMessage) {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::config::{request, Config, Network};
 use crate::error::{Code, Error};
-use crate::io::netlink::Netlink;
+use crate::io::netlink::{link_exists, Netlink};
 use crate::io::netns::Namespace;
 use crate::names::Names;
 use crate::plan::pod_addresses;
@@ -77,11 +77,11 @@ fn clear_remains(
     names: &Names,
     ifname: &str,
 ) -> Result<(), Error> {
-    let Some(mut entry) = store.find(names)? else { return Ok(()) };
+    let Some(mut entry) = store.find(&names.key)? else { return Ok(()) };
     store.claim(&mut entry)?;
     let stands = entry.finished
         && entry.is_of_boot(store.boot_id())
-        && kernel.link(&names.host())?.is_some()
+        && link_exists(&names.host())
         && inside.link(ifname)?.is_some();
     if stands {
         return Err(exists(ifname));
@@ -116,7 +116,7 @@ fn reserve(
     }
     // 11: other pods end, and then the same call succeeds.
     match reserved {
-        Reserved::Done(reservation) => Ok(reservation),
+        Reserved::Done(reservation) => Ok(*reservation),
         Reserved::Exhausted(subnet) => {
             let details = format!("all addresses of this node's subnet {subnet} are given to pods");
             Err(Error::new(Code::TryAgainLater, details))

@@ -40,8 +40,10 @@ fn reserved(config: &Config, names: &Names) -> Result<Vec<IpAddr>, Error> {
     let missing =
         || differs("the store has no record of the attachment: its addresses may be given to another pod".to_owned());
     let store = Store::existing(config)?.ok_or_else(missing)?;
-    let entry =
-        store.find(names)?.filter(|entry| entry.finished && entry.is_of_boot(store.boot_id())).ok_or_else(missing)?;
+    let entry = store
+        .find(&names.key)?
+        .filter(|entry| entry.finished && entry.is_of_boot(store.boot_id()))
+        .ok_or_else(missing)?;
     let addresses = entry.record.map(|record| record.addresses).unwrap_or_default();
     let used = store.used()?;
     match addresses.iter().find(|address| !used.contains(address)) {

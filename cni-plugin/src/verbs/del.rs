@@ -15,7 +15,7 @@ pub fn del(config: &Config, attachment: &Attachment) -> Result<(), Error> {
     let names = Names::of(attachment);
     let mut kernel = Netlink::open()?;
     let found = Store::existing(config).and_then(|store| match store {
-        Some(store) => Ok(store.find(&names)?.map(|entry| (store, entry))),
+        Some(store) => Ok(store.find(&names.key)?.map(|entry| (store, entry))),
         None => Ok(None),
     });
     match found {

@@ -2,9 +2,10 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use crate::config::{Config, Mode, Network};
+use crate::config::{Config, Mode, Network, Subnet};
 use crate::error::{Code, Error};
-use crate::io::netlink::Netlink;
+use crate::io::netlink::{link_exists, Netlink};
+use crate::names::host_of_key;
 use crate::store::Store;
 
 pub fn status(config: &Config) -> Result<(), Error> {
@@ -61,21 +62,25 @@ fn room(store: &Store, network: &Network) -> Result<(), Error> {
         if taken < subnet.pool.size() {
             continue;
         }
-        let mut kernel = Netlink::open().map_err(not_available)?;
-        let links: Vec<String> = kernel.links().map_err(not_available)?.into_iter().map(|link| link.name).collect();
-        let alive = store.entries().map_err(not_available)?.into_iter().filter(|entry| {
-            let record = entry.record.as_ref().filter(|_| entry.is_of_boot(store.boot_id()));
-            let link = |host: &String| !entry.finished || links.contains(host);
-            record.is_some_and(|record| {
-                link(&record.host_interface) && record.addresses.iter().any(|address| subnet.pool.contains(*address))
-            })
-        });
-        if alive.count() as u128 >= subnet.pool.size() {
+        if alive(store, subnet).map_err(not_available)? >= subnet.pool.size() {
             let details = format!("all addresses of this node's subnet {} are given to pods", subnet.cidr);
             return Err(Error::new(Code::NotAvailable, details));
         }
     }
     Ok(())
+}
+
+/// How many attachments that an ADD would not sweep away hold an address of `subnet`.
+fn alive(store: &Store, subnet: &Subnet) -> Result<u128, Error> {
+    let mut count = 0;
+    for key in store.keys()? {
+        let Some(entry) = store.find(&key)? else { continue };
+        let addresses = entry.record.as_ref().map(|record| record.addresses.as_slice()).unwrap_or_default();
+        let holds = addresses.iter().any(|address| subnet.pool.contains(*address));
+        let lives = entry.is_of_boot(store.boot_id()) && (!entry.finished || link_exists(&host_of_key(&key)));
+        count += u128::from(holds && lives);
+    }
+    Ok(count)
 }
 
 fn not_available(error: Error) -> Error {

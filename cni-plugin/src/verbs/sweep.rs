@@ -7,10 +7,10 @@ use serde_json::{json, Value};
 
 use crate::config::Config;
 use crate::error::{Code, Error};
-use crate::io::netlink::Netlink;
+use crate::io::netlink::{link_exists, Netlink};
 use crate::names::{host_of_key, is_host_name, is_of};
 use crate::record::Seen;
-use crate::store::{Entry, Store};
+use crate::store::Store;
 
 use super::release::release_claimed;
 use super::PLUGIN;
@@ -36,14 +36,12 @@ pub fn sweep(
     valid: Option<&BTreeSet<String>>,
 ) -> Result<Swept, Error> {
     let mut swept = Swept::default();
-    // In this order: a link that was there before the records were read has a record, or its DEL is at work; and a record that
-    // is finished has its link by the second look.
+    // In this order: a link that was there before the records were listed has a record, or its DEL is at work.
     let before = kernel.links()?;
-    let entries = store.entries()?;
-    let links: BTreeSet<String> = kernel.links()?.into_iter().map(|link| link.name).collect();
-    let known: BTreeSet<String> = entries.iter().map(|entry| host_of_key(&entry.key)).collect();
-    for mut entry in entries {
-        match take(store, kernel, &links, valid, &mut entry) {
+    let keys = store.keys()?;
+    let known: BTreeSet<String> = keys.iter().map(|key| host_of_key(key)).collect();
+    for key in keys {
+        match take(store, kernel, valid, &key) {
             Ok(true) => swept.reclaimed += 1,
             Ok(false) => {}
             Err(error) => swept.failures.push(error),
@@ -62,25 +60,21 @@ pub fn sweep(
     Ok(swept)
 }
 
-fn take(
-    store: &Store,
-    kernel: &mut Netlink,
-    links: &BTreeSet<String>,
-    valid: Option<&BTreeSet<String>>,
-    entry: &mut Entry,
-) -> Result<bool, Error> {
-    let busy = !store.try_claim(entry)?;
+fn take(store: &Store, kernel: &mut Netlink, valid: Option<&BTreeSet<String>>, key: &str) -> Result<bool, Error> {
+    let Some(mut entry) = store.find(key)? else { return Ok(false) };
+    let busy = !store.try_claim(&mut entry)?;
     let seen = Seen {
         busy,
         finished: entry.finished,
         this_boot: entry.is_of_boot(store.boot_id()),
-        link: links.contains(&host_of_key(&entry.key)),
-        valid: valid.map(|valid| valid.contains(&entry.key)),
+        // After the claim: a record that is finished by then has had its link before.
+        link: link_exists(&host_of_key(key)),
+        valid: valid.map(|valid| valid.contains(key)),
     };
     if !seen.is_dead() {
         return Ok(false);
     }
-    release_claimed(store, kernel, entry)?;
+    release_claimed(store, kernel, &entry)?;
     Ok(true)
 }
 

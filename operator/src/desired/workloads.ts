@@ -7,6 +7,7 @@ import type { Settings } from '../settings.ts';
 
 const RUN_DIR = '/run/evio';
 const STATE_DIR = '/var/lib/evio';
+const SYSCTLS = '/host/proc/sys/net';
 const CNI_DATA_DIR = '/var/lib/cni';
 const CNI_BIN = '/host/opt/cni/bin';
 const CNI_CONF = '/host/etc/cni/net.d';
@@ -58,12 +59,18 @@ export function dataplane(spec: EvioNetworkSpec, settings: Settings): Applied<Da
               image: settings.images.dataplane,
               imagePullPolicy: settings.pullPolicy,
               args: ['--run-dir', `${RUN_DIR}/${NETWORK_NAME}`, '--keep-bridge'],
+              // A container's own is read-only, and interfaces have settings that stand nowhere else.
+              env: [{ name: 'EVIO_PROC_SYS_NET', value: SYSCTLS }],
               resources: settings.resources.dataplane,
               securityContext: security('NET_ADMIN'),
-              volumeMounts: [mount('run', RUN_DIR), mount('tun', '/dev/net/tun')],
+              volumeMounts: [mount('run', RUN_DIR), mount('tun', '/dev/net/tun'), mount('sysctls', SYSCTLS)],
             },
           ],
-          volumes: [hostPath('run', RUN_DIR), hostPath('tun', '/dev/net/tun', 'CharDevice')],
+          volumes: [
+            hostPath('run', RUN_DIR),
+            hostPath('tun', '/dev/net/tun', 'CharDevice'),
+            hostPath('sysctls', '/proc/sys/net', 'Directory'),
+          ],
         },
       },
     },

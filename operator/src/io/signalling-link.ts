@@ -33,6 +33,8 @@ export class SignallingLink {
   #round = 0;
   /** Usernames that are members of the room; undefined before it was asked. */
   #members: readonly string[] | undefined;
+  /** Counts changes of ours: an answer to a question from before the last one does not know of it. */
+  #changes = 0;
 
   constructor(log: Log, changed: () => void) {
     this.#log = log;
@@ -60,6 +62,7 @@ export class SignallingLink {
   /** False: it is not up. */
   async admit(account: string, password: string): Promise<boolean> {
     const done = await this.use((admin, room) => admitAccount(admin, room, account, password).then(() => true));
+    this.#changes++;
     if (done === true && this.#members?.includes(account) === false) this.#members = [...this.#members, account].sort();
     return done === true;
   }
@@ -67,6 +70,7 @@ export class SignallingLink {
   /** False: it is not up. */
   async end(account: string): Promise<boolean> {
     const done = await this.use((admin, room) => endAccount(admin, room, account).then(() => true));
+    this.#changes++;
     if (done === true) this.#members = this.#members?.filter((name) => name !== account);
     return done === true;
   }
@@ -130,8 +134,9 @@ export class SignallingLink {
       this.#admin = opened;
       if (await inTime(opened.createRoom(target.room), place.service)) this.#log.info(`made the room ${target.room}`);
     }
+    const changes = this.#changes;
     const members = await inTime(this.#admin.members(target.room), target.signalling.place.service);
-    if (round !== this.#round) return;
+    if (round !== this.#round || changes !== this.#changes) return;
     const suffix = `@${target.signalling.place.domain}`;
     const names = members
       .filter((jid) => jid.endsWith(suffix))

@@ -32,17 +32,29 @@ export class Lab {
   static async start(): Promise<Lab> {
     const [api, xmpp] = await Promise.all([startKubeApi(), startProsody()]);
     const lab = new Lab(api, xmpp);
+    try {
+      await lab.#prepare();
+      return lab;
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { api } = this;
     const folder = join(ROOT, 'crds');
     for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
       for (const document of parseAllDocuments(readFileSync(join(folder, file), 'utf8')))
-        lab.must(await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()));
+        this.must(
+          await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()),
+        );
     }
-    lab.must(await api.request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
+    this.must(await api.request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
     await until(
       'the kinds of Evio are served',
       async () => (await api.request('GET', `${GROUP}/evionodes`)).status === 200,
     );
-    return lab;
   }
 
   constructor(api: KubeApi, xmpp: Prosody) {

@@ -121,7 +121,7 @@ function startOther(): ChildProcess {
     addresses: ['10.45.0.9/16'],
     podCIDRs: [],
   };
-  const { stun, turn, ...signalling } = credentials('other');
+  const { stun, turn, cni: _, ...signalling } = credentials('other');
   mkdirSync(at('other'), { mode: 0o700 });
   const file = {
     apiVersion: 'evio/1',
@@ -209,6 +209,10 @@ try {
 
   // 3. A renewed certificate is taken without a new process, and tincan goes on.
   const { pid } = first;
+  for (const type of ['SignallingConnected', 'RingJoined'])
+    await until(`${type} holds`, async () => condition(await evioNode(api), type)?.startsWith('True'));
+  // Both nodes of this machine have the overlay's subnet on a bridge of theirs.
+  result.conflict = condition(await evioNode(api), 'AddressConflict');
   const transition = async () =>
     (await evioNode(api)).status?.conditions
       ?.map(({ type, lastTransitionTime }) => `${type} ${lastTransitionTime}`)

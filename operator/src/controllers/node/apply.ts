@@ -25,7 +25,8 @@ const REMOVALS: Readonly<Record<Removal, string>> = {
 
 /** Gives when to look again in any case; undefined: not before something changes. */
 export async function apply(view: NodeView, { actions, again }: NodePlan, world: World): Promise<number | undefined> {
-  const waits: number[] = again === undefined ? [] : [Math.min(LATER_MS, Math.max(SOON_MS, (again - world.now()) * 1_000))];
+  const waits: number[] =
+    again === undefined ? [] : [Math.min(LATER_MS, Math.max(SOON_MS, (again - world.now()) * 1_000))];
   for (const action of actions) {
     const wait = await carryOut(view, action, world);
     if (wait !== undefined) waits.push(wait);
