@@ -24,20 +24,10 @@ import { type OwnKeys, type PublicKeys, publicKeys } from '../../../agent/src/ku
 import { type Membership, TestOperator } from '../../../agent/src/kube/operator.testing.ts';
 import type { Credentials } from '../../../agent/src/wire/sealed-credentials.ts';
 import { adminOf } from '../../contract/room.ts';
-import { startEvioApi } from '../../servers/evio-api.ts';
+import { addPolicies, startEvioApi } from '../../servers/evio-api.ts';
 import { startProsody } from '../../servers/prosody.ts';
 import { CONFERENCE } from '../../servers/xmpp-server.ts';
-import {
-  AGENT,
-  condition,
-  enrolInCluster,
-  evioNode,
-  leaseRenewed,
-  NODE,
-  prepareCluster,
-  taints,
-  until,
-} from './cluster.ts';
+import { condition, enrolInCluster, evioNode, leaseRenewed, NODE, prepareCluster, taints, until } from './cluster.ts';
 
 const EVIO = fileURLToPath(new URL('../../../cli/src/evio.ts', import.meta.url));
 const PLAIN = fileURLToPath(new URL('../../contract/agents/agent-child.ts', import.meta.url));
@@ -51,7 +41,7 @@ const children: ChildProcess[] = [];
 const result: Record<string, unknown> = {};
 const operator = new TestOperator();
 const prosody = await startProsody();
-const api = await startEvioApi({ users: { agent: AGENT } });
+const api = await startEvioApi();
 
 function start(name: string, program: string, words: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   const log = openSync(at(`${name}.log`), 'a');
@@ -154,9 +144,11 @@ try {
     await admin.addMember(ROOM, name);
   }
   admin.close();
-  await prepareCluster(api, ADDRESSES, PODS);
+  const token = await prepareCluster(api, ADDRESSES, PODS);
+  // What the agent writes has to be what the policies let it write.
+  await addPolicies(api);
   mkdirSync(at('account'));
-  writeFileSync(at('account', 'token'), api.tokens.agent ?? '');
+  writeFileSync(at('account', 'token'), token);
   writeFileSync(at('account', 'ca.crt'), api.ca);
   // The plugin itself is tested elsewhere: here it has to be a program that answers VERSION.
   writeFileSync(at('plugin'), '#!/bin/sh\necho \'{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}\'\n');
@@ -254,7 +246,7 @@ try {
   await sleep(12_000);
   const said = agentLog().slice(before).split('\n');
   result.linesAboutApi = said.filter((line) => line.includes('API server')).length;
-  result.secretsInLog = /password of|Bearer/.test(agentLog()) || agentLog().includes(api.tokens.agent ?? 'x');
+  result.secretsInLog = /password of|Bearer/.test(agentLog()) || agentLog().includes(token);
   const back = Date.now();
   await api.start();
   result.leaseAgain = await until('the lease is renewed again', async () => ((await leaseRenewed(api)) ?? 0) > back);
