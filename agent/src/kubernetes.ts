@@ -246,6 +246,7 @@ class ClusterAgent {
       facts && {
         ...facts,
         tincan: facts.tincan !== undefined,
+        online: facts.signalling.online,
         missing: missingAddresses(facts.bridge, facts.addresses),
         known: this.#known,
       },

@@ -18,6 +18,8 @@ export interface ProofFacts {
   readonly bridge: string;
   /** Who the other members are is known as well as it gets. */
   readonly settled: boolean;
+  /** The XMPP server is connected: only then is it known that there are none. */
+  readonly online: boolean;
   readonly members: readonly string[];
   /** It was enrolled in an earlier life. */
   readonly known: boolean;
@@ -80,8 +82,8 @@ export class DataPathProof {
     return members[this.#next++ % members.length];
   }
 
-  #withoutAnswer({ settled, members, known }: ProofFacts, waitedMs: number): string | undefined {
-    if (settled && members.length === 0) return 'there is no other member yet';
+  #withoutAnswer({ settled, online, members, known }: ProofFacts, waitedMs: number): string | undefined {
+    if (settled && online && members.length === 0) return 'there is no other member yet';
     return known && waitedMs >= PATIENCE_MS ? 'no other member answers; it goes on as it did before' : undefined;
   }
 }
