@@ -63,6 +63,15 @@ describe("the proof of a node's data path", () => {
     expect(proof.state.ok).to.equal(false);
   });
 
+  it('given to an agent before, with the same tincan, is not asked for again', () => {
+    const proof = new DataPathProof();
+    proof.carriedOn();
+    expect(proof.handle(GOOD, 0)).to.equal(undefined);
+    expect(proof.state.ok).to.equal(true);
+    proof.handle({ ...GOOD, missing: ['10.45.0.3/16'] }, 1);
+    expect(proof.state.ok).to.equal(false);
+  });
+
   it('is not asked for again when tincan was away, and the node is not ready in between', () => {
     const proof = new DataPathProof();
     proof.handle(GOOD, 0);

@@ -1,7 +1,7 @@
 /**
  * When a node's data path is proven: before that no pod starts on it. tincan carries frames, the bridge has the node's addresses, and some
  * other member has answered, end to end; or there is no other. A node that was a member before and is cut off must start its pods all the
- * same: it waits for an answer for a while only. Pure.
+ * same: it waits for an answer for a while only. What was proven with this tincan need not be proven to the agent's next life. Pure.
  */
 import type { Instant } from '../machine.ts';
 
@@ -51,6 +51,11 @@ export class DataPathProof {
   /** A member answered. */
   answered(name: string): void {
     this.#proven ??= `${name} answers`;
+  }
+
+  /** It was proven to an agent before this one, with the tincan that runs. */
+  carriedOn(): void {
+    this.#proven ??= 'it was proven before the agent was started again';
   }
 
   /** The member to ask now, if any. */

@@ -237,12 +237,17 @@ try {
   result.termCode = await ended(first);
   result.tincanStays = pidOfTincan() === tincanPid;
   result.bridgeStays = links().includes('evio0');
+  // Nobody is left who could answer.
+  other.kill('SIGINT');
+  await ended(other);
   const before = agentLog().length;
+  const again = performance.now();
   first = agent();
   result.readyAgainWithoutApi = await until(
     'it is ready from what it knows',
     async () => (await probe('/readyz')) === 200,
   );
+  result.readyAloneMs = Math.round(performance.now() - again);
   await sleep(12_000);
   const said = agentLog().slice(before).split('\n');
   result.linesAboutApi = said.filter((line) => line.includes('API server')).length;
@@ -260,8 +265,6 @@ try {
   // 6. Everything of Evio goes, twice; also what a tincan that was killed has left.
   first.kill('SIGTERM');
   await ended(first);
-  other.kill('SIGINT');
-  await ended(other);
   tincan.kill('SIGKILL');
   await ended(tincan);
   result.leftByTincan = links().includes('evio0');
