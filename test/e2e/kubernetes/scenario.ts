@@ -278,6 +278,9 @@ try {
 } catch (error) {
   result.error = `${error instanceof Error ? error.stack : String(error)}\n${existsSync(at('agent.log')) ? agentLog().slice(-4_000) : ''}`;
 }
+// The other node takes its own tincan along.
+for (const child of children) if (!over(child)) child.kill('SIGINT');
+await Promise.race([Promise.all(children.map(ended)), sleep(8_000)]);
 for (const child of children) if (!over(child)) child.kill('SIGKILL');
 await api.stop();
 await prosody.stop();
