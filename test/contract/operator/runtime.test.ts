@@ -176,15 +176,21 @@ describe('operators, with a real API server', () => {
   });
 
   it('one goes on after the API server was away for some seconds', async function () {
-    this.timeout(240_000);
-    const operator = start();
-    await leader([operator], 30_000);
-    await api.kill();
-    await sleep(2_000);
-    await api.start();
-    await source('c', '1');
-    await copied('c', '1', 30_000);
-    expect(operator.over).to.equal(false);
+    this.timeout(120_000);
+    const proxy = await FaultProxy.start(api.url, api.ca);
+    try {
+      const operator = start(proxy.url);
+      await leader([operator], 30_000);
+      proxy.fault = () => ({ kind: 'refuse' });
+      proxy.befall('reset');
+      await sleep(4_000);
+      proxy.fault = () => undefined;
+      await source('c', '1');
+      await copied('c', '1', 30_000);
+      expect(operator.over).to.equal(false);
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it('one acts, keeps within its memory with thousands of objects, answers probes, and gives the lease back', async function () {
