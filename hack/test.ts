@@ -102,6 +102,12 @@ const LONG: readonly Step[] = [
     count: mocha,
   },
   {
+    name: "the operator's caches, with more of everything",
+    command: ['mocha', '--no-config', 'test/contract/operator/watch.test.ts'],
+    env: { EVIO_WATCH: 'full', EVIO_CHURN: '4000' },
+    count: mocha,
+  },
+  {
     name: 'generated tables',
     command: ['mocha', '--no-config', 'test/contract/generated-tables.test.ts'],
     env: { EVIO_GENERATED: 'full' },
