@@ -36,10 +36,10 @@ fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
 
 cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
-	@hack/cluster/build.sh
+	@hack/cluster/build.sh && hack/cluster/images.sh
 
 cluster: cluster-build ## A Kubernetes cluster of namespaces, two nodes public, two behind NATs (docs/cluster.md; NAT=random)
-	@hack/cluster/images.sh && hack/cluster/up.sh
+	@hack/cluster/up.sh
 
 cluster-down: ## Remove that cluster
 	@hack/cluster/down.sh
