@@ -42,10 +42,10 @@ test-cluster: images cluster-build ## Evio on that cluster: pods, Services, kube
 	@hack/cluster/images.sh && node test/cluster/main.ts
 
 cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
-	@hack/cluster/build.sh
+	@hack/cluster/build.sh && hack/cluster/images.sh
 
 cluster: cluster-build ## A Kubernetes cluster of namespaces, two nodes public, two behind NATs (docs/cluster.md; NAT=random)
-	@hack/cluster/images.sh && hack/cluster/up.sh
+	@hack/cluster/up.sh
 
 cluster-down: ## Remove that cluster
 	@hack/cluster/down.sh
