@@ -1,6 +1,7 @@
 /**
- * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), the native WebRTC
- * library, tincan when it is built, the launcher `evio`, and the licences of what is inside.
+ * Makes what is shipped, in dist/: `evio.mjs` and its chunks (what a command does not need is not loaded), likewise `evio-operator.mjs`
+ * and `evio-chart.mjs`, which the chart's Jobs run, the native WebRTC library, tincan and evio-cni when they are built, the launchers,
+ * and the licences of what is inside.
  *
  *   node hack/bundle.ts
  *
@@ -41,6 +42,15 @@ export MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1} MALLOC_MMAP_THRESHOLD_=\${MALLOC
 exec "$node" --max-semi-space-size=1 --optimize-for-size --v8-pool-size=1 --disable-warning=ExperimentalWarning "$here/evio.mjs" "$@"
 `;
 
+const OPERATOR_LAUNCHER = `#!/bin/sh
+# Starts the operator with the Node.js beside this file, else with the one in PATH.
+here=$(dirname -- "$(readlink -f -- "$0")")
+node=$here/node
+[ -x "$node" ] || node=$(command -v node) || { echo "evio-operator: there is no Node.js: put \\"node\\" into PATH, or beside $here/evio-operator" >&2; exit 1; }
+export MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1}
+exec "$node" --max-semi-space-size=1 --optimize-for-size --disable-warning=ExperimentalWarning "$here/evio-operator.mjs" "$@"
+`;
+
 /** The library looks for its binary in node_modules; shipped, it lies beside the bundle. */
 const nativeBeside: Plugin = {
   name: 'native-beside',
@@ -73,7 +83,12 @@ function removeOld(): void {
 async function bundle(): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { evio: 'cli/src/evio.ts' },
+    // The operator is an entry of its own, so that nothing of it comes into an agent.
+    entryPoints: {
+      evio: 'cli/src/evio.ts',
+      'evio-operator': 'operator/src/main.ts',
+      'evio-chart': 'charts/src/jobs/main.ts',
+    },
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: '[name]-[hash]',
@@ -99,6 +114,14 @@ function install(from: string, name: string, mode: number): void {
   copyFileSync(from, `${to}.new`);
   chmodSync(`${to}.new`, mode);
   renameSync(`${to}.new`, to);
+}
+
+/** A program of ours, from the first folder of cargo's that has it. */
+function program(name: string, folders: readonly string[]): void {
+  const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
+  const built = folders.map((folder) => join(target, folder, name)).find((path) => existsSync(path));
+  if (built !== undefined) install(built, name, 0o755);
+  else process.stderr.write(`no ${name} in ${target}: dist/ has none (hack/build.sh makes it)\n`);
 }
 
 function nativeLibrary(): string {
@@ -133,12 +156,18 @@ function licences(metafile: Metafile): string {
 removeOld();
 const metafile = await bundle();
 install(nativeLibrary(), NATIVE, 0o644);
-const tincan = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'release/tincan');
-if (existsSync(tincan)) install(tincan, 'tincan', 0o755);
-else process.stderr.write(`no tincan in ${dirname(tincan)}: dist/ has none (cargo build --release makes it)\n`);
-writeFileSync(join(DIST, 'evio.new'), LAUNCHER);
-chmodSync(join(DIST, 'evio.new'), 0o755);
-renameSync(join(DIST, 'evio.new'), join(DIST, 'evio'));
+program('tincan', ['release']);
+// Static builds have a folder of their own (hack/build.sh).
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+program('evio-cni', [`${machine}-unknown-linux-musl/release`, `${machine}-unknown-linux-gnu/release`, 'release']);
+for (const [name, text] of [
+  ['evio', LAUNCHER],
+  ['evio-operator', OPERATOR_LAUNCHER],
+] as const) {
+  writeFileSync(join(DIST, `${name}.new`), text);
+  chmodSync(join(DIST, `${name}.new`), 0o755);
+  renameSync(join(DIST, `${name}.new`), join(DIST, name));
+}
 writeFileSync(join(DIST, 'THIRD-PARTY.txt'), licences(metafile));
 // In the source tree the pinned Node.js is at hand; where dist/ is copied to, this leads nowhere and PATH counts.
 rmSync(join(DIST, 'node'), { force: true });

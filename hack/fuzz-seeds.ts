@@ -84,6 +84,15 @@ function requests(): Buffer[] {
     ['tunnel-webrtc', { peer, up: true, recordSize: 1200 }],
     ['send', { to: peer, body: { type: 'gossip', of: [1, 2.5, null, '\u00e9'] } }],
     ['ping', { to: peer, timeoutMs: 1000 }],
+    [
+      'firewall',
+      {
+        podCIDRs: ['10.244.1.0/24', 'fd00:244:0:1::/64'],
+        overlayCIDRs: ['10.244.0.0/16'],
+        hostInterfacePrefix: 'evc',
+      },
+    ],
+    ['firewall', null],
     ['shutdown', { keepBridge: false }],
     ...['tunnels', 'members-list', 'stats', 'demand'].map((method): [string, unknown] => [method, {}]),
   ];

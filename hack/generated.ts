@@ -2,26 +2,37 @@
  * Files that are made from others: `node hack/generated.ts` writes them, `--check` says which are stale.
  * A generator is a function from nothing to the text of one file. `--check` also finds claims of SECURITY.md that no test shows.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { configurationPage } from '../agent/src/config/documentation.ts';
+import { chartFiles } from '../charts/src/files.ts';
+import { apiPage } from '../crds/src/documentation.ts';
+import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
-import { helloVectors, signalVectors } from './vectors.ts';
+import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
 
 interface Generated {
   readonly file: string;
-  readonly make: () => string | Promise<string>;
+  /** Undefined: what makes it is not on this machine, and the file is taken as it is. */
+  readonly make: () => string | undefined | Promise<string>;
 }
 
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
+  { file: 'docs/api.md', make: apiPage },
+  ...crdFiles(),
+  ...policyFiles(),
+  ...chartFiles(),
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
+  { file: 'test/vectors/credentials.json', make: credentialsVectors },
 ];
 
 const check = process.argv.includes('--check');
 const stale: string[] = [];
 for (const { file, make } of GENERATED) {
   const wanted = await make();
+  if (wanted === undefined) continue;
   const present = ((): string | undefined => {
     try {
       return readFileSync(file, 'utf8');
@@ -31,7 +42,10 @@ for (const { file, make } of GENERATED) {
   })();
   if (present === wanted) continue;
   if (check) stale.push(file);
-  else writeFileSync(file, wanted);
+  else {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, wanted);
+  }
 }
 for (const wrong of check ? wrongClaims() : []) {
   process.stderr.write(`${wrong}\n`);

@@ -1,6 +1,6 @@
 /**
- * test/vectors/hello.json and signal.json (docs/wire.md §11), the two formats only agents speak. The other vectors come from
- * `cargo run --example vectors`; seeds are made as there.
+ * test/vectors/hello.json, signal.json and credentials.json (docs/wire.md §11), the formats tincan does not speak. The other vectors
+ * come from `cargo run --example vectors`; seeds are made as there.
  */
 import { readFileSync } from 'node:fs';
 import { parseEndpoint } from '../agent/src/wire/address.ts';
@@ -9,6 +9,7 @@ import { nodeIdOf } from '../agent/src/wire/ids.ts';
 import { privateKey, rawPublicKey, sha256, signWith } from '../agent/src/wire/keys.ts';
 import { u64 } from '../agent/src/wire/reader.ts';
 import { messageKey, type Pair, sealMessage } from '../agent/src/wire/sealed.ts';
+import { type Credentials, sealCredentials } from '../agent/src/wire/sealed-credentials.ts';
 import { type ObjectKind, type Tlv, writeObject } from '../agent/src/wire/tlv.ts';
 
 const seed = (name: string): Buffer => sha256(Buffer.from(`evio vector ${name}`));
@@ -241,6 +242,66 @@ export function signalVectors(): string {
         input: hex(Buffer.concat([header, Buffer.alloc(64 + 16 * 1024 + 1 + 16)])),
       },
       { name: 'trailing byte', reason: 'seal', input: `${first.message}00` },
+    ],
+  });
+}
+
+export function credentialsVectors(): string {
+  const overlayId = certificates().cases[0]?.overlayId ?? '';
+  const full: Credentials = {
+    service: 'xmpps://203.0.113.5:5223',
+    domain: 'evio.internal',
+    username: 'edge-1.default',
+    password: 'correct horse battery staple',
+    ca: '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n',
+    room: 'default@rooms.evio.internal',
+    stun: ['203.0.113.5:3478', '[2001:db8::5]:3478'],
+  };
+  const { ca: _, ...withoutCa } = full;
+  const cni = { attachment: 'Flat', podCIDRs: ['10.244.0.0/16', 'fd00:10:244::/48'] } as const;
+  const make = (name: string, letter: 'a' | 'b', credentials: Credentials) => {
+    const session = privateKey('x25519', seed(`session ${letter}`));
+    const { nodeId, ephemeral } = node(letter);
+    const sealed = sealCredentials(credentials, { overlayId, nodeId }, rawPublicKey(session), ephemeral);
+    return {
+      name,
+      overlayId,
+      nodeId,
+      sessionSeed: hex(seed(`session ${letter}`)),
+      sessionKey: hex(rawPublicKey(session)),
+      ephemeralSeed: hex(seed(`ephemeral ${letter}`)),
+      plaintext: hex(Buffer.from(JSON.stringify(credentials))),
+      sealed: hex(sealed),
+    };
+  };
+  const first = make('with an authority and STUN', 'a', full);
+  const other = make('for another node, public authorities, no STUN', 'b', { ...withoutCa, stun: [] });
+  const sealed = Buffer.from(first.sealed, 'hex');
+  const wrong = (credentials: object) => make('', 'a', { ...full, ...credentials } as Credentials).sealed;
+
+  return text({
+    description:
+      'wire.md §9.4, credentials sealed to the session key of the nodes of hello.json. refused: inputs that the node of the first case ' +
+      'does not take.',
+    cases: [first, other, make('without TURN, flat pods', 'a', { ...full, turn: 'none', cni })],
+    refused: [
+      { name: 'wrong magic', reason: 'magic', input: bent(sealed, 3) },
+      { name: 'another ephemeral key', reason: 'seal', input: bent(sealed, 4) },
+      { name: 'changed ciphertext', reason: 'seal', input: bent(sealed, 36) },
+      { name: 'changed tag', reason: 'seal', input: bent(sealed, sealed.length - 1) },
+      {
+        name: 'an ephemeral key of low order',
+        reason: 'key',
+        input: hex(Buffer.concat([sealed.subarray(0, 4), Buffer.alloc(32), sealed.subarray(36)])),
+      },
+      { name: 'for another node', reason: 'seal', input: other.sealed },
+      { name: 'a password that is no text', reason: 'plaintext', input: wrong({ password: 7 }) },
+      { name: 'no room', reason: 'plaintext', input: wrong({ room: undefined }) },
+      { name: 'nine STUN servers', reason: 'plaintext', input: wrong({ stun: new Array(9).fill('203.0.113.5:3478') }) },
+      { name: 'another kind of TURN', reason: 'plaintext', input: wrong({ turn: 'always' }) },
+      { name: 'an attachment nobody knows', reason: 'plaintext', input: wrong({ cni: { ...cni, attachment: 'x' } }) },
+      { name: 'three families', reason: 'plaintext', input: wrong({ cni: { ...cni, podCIDRs: ['a', 'b', 'c'] } }) },
+      { name: 'trailing byte', reason: 'seal', input: `${first.sealed}00` },
     ],
   });
 }

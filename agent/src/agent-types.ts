@@ -44,7 +44,7 @@ export type AgentAction =
   | { readonly kind: 'send-message'; readonly nick: string; readonly payload: string }
   | { readonly kind: 'multicast'; readonly datagram: Buffer }
   /** A request to tincan whose answer says nothing but that it failed. */
-  | { readonly kind: 'tincan'; readonly method: string; readonly params: object }
+  | { readonly kind: 'tincan'; readonly method: string; readonly params: object | null }
   /** Answered by a `tunnel-port` event. */
   | { readonly kind: 'tunnel-add'; readonly peer: NodeId; readonly note: string }
   | { readonly kind: 'tunnel-removed'; readonly peer: NodeId }

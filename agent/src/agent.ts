@@ -8,7 +8,7 @@
  *     tincan ──tunnel──► Tunnel, Overlay ──neighbours──► Controller ──► switch
  */
 import type { AgentAction, AgentEvent } from './agent-types.ts';
-import type { EdgeKind } from './api.ts';
+import type { EdgeKind, NetworkProblem } from './api.ts';
 import { type EdgeEvent, EdgeSwitch } from './edge-switch.ts';
 import { earliest, type Instant, type Machine, type Random } from './machine.ts';
 import type { LocalCandidate } from './nat.ts';
@@ -68,6 +68,8 @@ export interface AgentOptions {
   readonly lan: boolean;
   /** Open vSwitch is the switch at the edge. */
   readonly ovs: boolean;
+  /** `firewall` of docs/wire.md §10.1; undefined: nothing is ordered. */
+  readonly firewall: object | null | undefined;
   /** Ascends from one run of the agent to the next. */
   readonly generation: bigint;
   readonly random: Random;
@@ -94,6 +96,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #demandAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
+  readonly #problemsTold = new Told();
+  #problems: readonly NetworkProblem[] = [];
   #staticTold = '';
   #picture = false;
   /** The bridge of Open vSwitch is to have other ports. */
@@ -143,6 +147,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     return this.#overlay;
   }
 
+  /** Who was to be heard of at the start has been. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
   get controller(): Controller {
     return this.#controller;
   }
@@ -159,6 +168,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   get localCandidates(): readonly LocalCandidate[] {
     return this.#local;
+  }
+
+  /** What keeps packets of prefixes behind nodes from arriving, by tincan's word. */
+  get problems(): readonly NetworkProblem[] {
+    return this.#problems;
   }
 
   get revocations(): string | null {
@@ -246,6 +260,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'tincan-away':
         this.#tincanReady = false;
+        // The next one tells its own.
+        this.#problems = [];
         for (const peer of this.#tunnels.peers) this.#pathLost(peer);
         return;
       case 'tincan-event':
@@ -545,7 +561,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   // tincan.
 
-  #toTincan(method: string, params: object): void {
+  #toTincan(method: string, params: object | null): void {
     if (this.#tincanReady) this.#do({ kind: 'tincan', method, params });
   }
 
@@ -556,6 +572,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#tincanReady = true;
     this.#tellTime();
     if (this.#revocations !== null) this.#toTincan('revocations', { list: this.#revocations });
+    const { firewall } = this.#options;
+    if (firewall !== undefined) this.#toTincan('firewall', firewall);
     this.#tellCertificates();
     if (first || restarted) {
       // Tunnels that the machines want already; tincan-add is idempotent.
@@ -673,12 +691,22 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       case 'narrow':
         this.#tooNarrow(event.peer, event.remote, event.recordSize);
         return;
+      case 'problems':
+        this.#problemsAre(event.problems);
+        return;
       case 'links':
         this.#do({ kind: 'log', level: 'warn', message: event.text });
         return;
       case undefined:
         return;
     }
+  }
+
+  #problemsAre(problems: readonly NetworkProblem[]): void {
+    this.#problems = problems;
+    for (const { text } of problems) if (this.#problemsTold.problem(text)) this.#log('warn', text);
+    if (problems.length === 0 && this.#problemsTold.well())
+      this.#log('info', 'prefixes behind nodes: all is well again');
   }
 
   /** It is found anew every minute, and said once. */

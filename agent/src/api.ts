@@ -47,11 +47,19 @@ export interface Status {
     readonly flows: number;
     readonly problems: readonly string[];
   } | null;
+  /** What keeps packets of prefixes behind nodes (pods) from arriving. */
+  readonly problems: readonly NetworkProblem[];
   readonly members: number;
   readonly tunnels: number;
   /** True once every wanted successor edge has a live tunnel. */
   readonly ringComplete: boolean;
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** `kind`: `address-conflict` (a route of this machine meets a prefix of the overlay), `route`, `firewall`. `text`: one line. */
+export interface NetworkProblem {
+  readonly kind: string;
+  readonly text: string;
 }
 
 export interface Peer {

@@ -134,6 +134,7 @@ export class NodeApi {
               flows: agent.edge.controller.flows,
               problems: this.#parts.problems(),
             },
+      problems: agent.problems,
       members: agent.members.length + 1,
       tunnels: agent.overlay.neighbours.filter((neighbour) => neighbour.up).length,
       ringComplete: agent.overlay.ringComplete,

@@ -7,7 +7,7 @@ import { Agent } from './agent.ts';
 import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { hostPortOf } from './config/service.ts';
-import type { ApiServer } from './io/api-server.ts';
+import { ApiError, type ApiServer } from './io/api-server.ts';
 import { type Control, ControlError } from './io/control.ts';
 import { LanSockets } from './io/lan.ts';
 import type { Log } from './io/log.ts';
@@ -26,9 +26,18 @@ import { StartError } from './obstacle.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
 import { readDemand, readPort, type TincanHello } from './tincan.ts';
-import { bringUp, configuration, resolveEndpoints, UnableError, UnusableTincanError } from './tincan-link.ts';
+import {
+  bringUp,
+  configuration,
+  firewallOrder,
+  resolveEndpoints,
+  UnableError,
+  UnusableTincanError,
+} from './tincan-link.ts';
 import { ConnectionTold, Told } from './told.ts';
 import { VERSION } from './version.ts';
+import { facts, type NodeFacts } from './view.ts';
+import type { NodeId } from './wire/ids.ts';
 import { generatePrivateKey, privateKey } from './wire/keys.ts';
 import { DecodeError, fromBase64 } from './wire/reader.ts';
 
@@ -46,6 +55,11 @@ const FAREWELL_MS = 150;
 /** Peers that were told that a WebRTC tunnel goes send by it for so long at most: until then it carries. */
 const DRAIN_MS = 450;
 
+export interface NodeOptions {
+  /** `own`: started when none runs, and ended by `stop`. `external`: somebody else's to start and to end. */
+  readonly tincan: 'own' | 'external';
+}
+
 export class Node {
   readonly #config: NodeConfig;
   readonly #log: Log;
@@ -59,10 +73,11 @@ export class Node {
   readonly #switch: OpenFlowSocket;
   readonly #ovs: OpenVSwitch | undefined;
   readonly #process: TincanProcess;
+  readonly #external: boolean;
   #control: Control | undefined;
   #hello: TincanHello | undefined;
   #stun: readonly string[] = [];
-  #api: ApiServer | undefined;
+  #api: NodeApi | undefined;
   #timer: NodeJS.Timeout | undefined;
   #clock: NodeJS.Timeout | undefined;
   #reconfigure: NodeJS.Timeout | undefined;
@@ -78,9 +93,10 @@ export class Node {
   readonly #tincanFirst = Promise.withResolvers<void>();
   #fail: (error: StartError) => void = () => undefined;
 
-  constructor(config: NodeConfig, log: Log, random: (bytes: number) => Buffer) {
+  constructor(config: NodeConfig, log: Log, random: (bytes: number) => Buffer, options: NodeOptions) {
     this.#config = config;
     this.#log = log;
+    this.#external = options.tincan === 'external';
     const { parameters } = config.overlay;
     this.#agent = new Agent({
       own: new OwnBoot({
@@ -93,6 +109,7 @@ export class Node {
       topology: config.topology,
       lan: config.network.lan,
       ovs: config.switch === 'ovs',
+      firewall: firewallOrder(config),
       // Since the machine started: the wall clock may be set back, and tincan lives no longer than the machine runs.
       generation: process.hrtime.bigint(),
       random: Math.random,
@@ -150,7 +167,7 @@ export class Node {
         ports: (ports) => this.#give({ kind: 'bridge-ports', ports }),
       });
     this.#process = new TincanProcess(
-      { runDir: config.runDir, binary: findTincan() },
+      { runDir: config.runDir, binary: this.#external ? undefined : findTincan() },
       {
         up: (control, started) => void this.#tincanUp(control, started),
         event: (name, data) => this.#give({ kind: 'tincan-event', name, data }),
@@ -165,7 +182,6 @@ export class Node {
   async start(server: ApiServer, stop: () => void, fail: (error: StartError) => void): Promise<void> {
     this.#fail = fail;
     const config = this.#config;
-    this.#api = server;
     this.#log.info(`node ${config.name} (${this.#agent.self}) of overlay ${this.#agent.parameters.name} starts`);
     // The native library loads while tincan starts and the server is called.
     const rtc = this.#rtc.start();
@@ -197,13 +213,29 @@ export class Node {
       upgrade: () => this.#process.exchange(),
       stop,
     });
+    this.#api = api;
     server.answerBy((method, params) => api.answer(method, params));
     await rtc;
   }
 
-  /** Ends the agent and tincan; evio0 is gone afterwards, or it is said how to take it away. */
+  get facts(): NodeFacts {
+    const { state, error } = this.#room.state;
+    const sources = { agent: this.#agent, selected: (peer: NodeId) => this.#rtc.selected(peer) };
+    return facts(sources, {
+      hello: this.#hello,
+      signalling: { online: state === 'online', error: error ?? undefined },
+      bridge: this.#config.network.bridge,
+    });
+  }
+
+  /** What the `evio` command may ask too (agent/src/api.ts); rejects while the node is started. */
+  answer(method: string, params: Readonly<Record<string, unknown>>): Promise<unknown> {
+    return this.#api?.answer(method, params) ?? Promise.reject(new ApiError('starting', 'the node is starting'));
+  }
+
+  /** Ends the agent and tincan; evio0 is gone afterwards, or it is said how to take it away. A tincan of others goes on. */
   async stop(): Promise<boolean> {
-    tellSystemd('STOPPING=1');
+    if (this.#external) return this.leave();
     this.#give({ kind: 'leave' });
     await this.#close(0);
     // Ports before the taps: one whose link goes is an error to Open vSwitch.
@@ -224,13 +256,11 @@ export class Node {
     this.#stopParts();
     await this.#ovs?.remove();
     await this.#process.abandon();
-    this.#api?.abandon();
     this.#memory.abandon();
   }
 
   /** Ends the agent alone. */
   async leave(): Promise<boolean> {
-    tellSystemd('STOPPING=1');
     // Records of relayed tunnels go by other nodes from here on; peers hear that this end is gone.
     this.#give({ kind: 'leave' });
     await this.#close(DRAIN_MS);
@@ -259,7 +289,6 @@ export class Node {
     this.#switch.stop();
     this.#rtc.stop();
     this.#relay.stop();
-    this.#api?.close();
   }
 
   // The machine.
@@ -409,10 +438,12 @@ export class Node {
         `tincan ${hello.version} (pid ${hello.pid}) carries the frames, ${tunnels.length} tunnels adopted`,
       );
       // Exchanging it costs traffic, so that is for the administrator to order.
-      if (hello.version !== VERSION)
+      if (hello.version !== VERSION) {
+        const how = this.#external ? 'deleting its pod' : '"evio agent upgrade"';
         this.#log.warn(
-          `tincan ${hello.version} and agent ${VERSION} differ: traffic goes on with this tincan; "evio agent upgrade" exchanges it, which stops traffic for about a second`,
+          `tincan ${hello.version} and agent ${VERSION} differ: traffic goes on with this tincan; ${how} exchanges it, which stops traffic for about a second`,
         );
+      }
       tellSystemd('--ready');
       this.#give({ kind: 'tincan-ready', bootId: hello.bootId, tunnels });
       this.#ovs?.want();
@@ -420,12 +451,13 @@ export class Node {
       if (this.#ended) return;
       const message = error instanceof Error ? error.message : String(error);
       // A tincan that never was a node's has nothing to lose, and the reason will not go away by itself.
-      if (error instanceof UnableError && !this.#wasUp) {
+      if (error instanceof UnableError && !this.#wasUp && !this.#external) {
         this.#fail(new StartError(message));
         return;
       }
       if (!(error instanceof NotReadyError)) this.#problem(`tincan cannot be configured: ${message}`);
-      if (error instanceof UnusableTincanError)
+      // One of others that is too old for us would only be followed by its like.
+      if (error instanceof UnusableTincanError && !(this.#external && error.keepBridge))
         await control.request('shutdown', { keepBridge: error.keepBridge }).catch(() => {});
       if (error instanceof ControlError && error.code === 'closed') return;
       this.#reconfigure = setTimeout(() => void this.#tincanUp(control, started), CONFIGURE_RETRY_MS);
@@ -450,7 +482,7 @@ export class Node {
     this.#give({ kind: 'tincan-away' });
   }
 
-  #ask(method: string, params: object, done: (result: unknown) => void): void {
+  #ask(method: string, params: object | null, done: (result: unknown) => void): void {
     const control = this.#control;
     if (control === undefined) return;
     control.request(method, params).then(done, (error: unknown) => {

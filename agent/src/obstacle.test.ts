@@ -15,4 +15,9 @@ describe('what keeps a node from running', () => {
     [{ tunError: 'EMFILE' }, /^cannot open \/dev\/net\/tun: EMFILE$/],
   ] as const)
     it(`is told as ${line.source}`, () => expect(obstacle({ ...GOOD, ...change })).to.match(line));
+
+  it('is only not to be root, where another pod runs tincan', () => {
+    expect(obstacle({ euid: 0, capabilities: 0n, tunError: 'ENOENT' }, 'external')).to.equal(undefined);
+    expect(obstacle({ ...GOOD, euid: 1000 }, 'external')).to.match(/runAsUser/);
+  });
 });

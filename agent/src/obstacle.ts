@@ -16,7 +16,14 @@ export class StartError extends Error {}
 const NET_ADMIN = 1n << 12n;
 const MODULE = 'load the kernel module (modprobe tun), or give the container the device (--device /dev/net/tun)';
 
-export function obstacle({ euid, capabilities, tunError }: Surroundings): string | undefined {
+/** With a tincan that somebody else runs, the rights it takes are that one's to have. */
+export function obstacle(
+  { euid, capabilities, tunError }: Surroundings,
+  tincan: 'own' | 'external' = 'own',
+): string | undefined {
+  if (euid !== 0 && tincan === 'external')
+    return "the agent must run as root to use its tincan's sockets: leave runAsUser away, or set it to 0";
+  if (tincan === 'external') return undefined;
   if (euid !== 0) return 'evio agent run makes network interfaces and sockets only root may use: run it as root (sudo)';
   if ((capabilities & NET_ADMIN) === 0n)
     return 'CAP_NET_ADMIN is missing, which it takes to make network interfaces: give it to the container (--cap-add NET_ADMIN)';

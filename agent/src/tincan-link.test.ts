@@ -5,7 +5,7 @@ import { loadNodeConfig } from './config/load.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { nodeFileValue, writeNodeFile } from './config/testing/fixture.ts';
 import { type Control, ControlError } from './io/control.ts';
-import { bringUp, UnableError, UnusableTincanError } from './tincan-link.ts';
+import { bringUp, firewallOrder, UnableError, UnusableTincanError } from './tincan-link.ts';
 import { VERSION } from './version.ts';
 
 /** A tincan of that version that refuses what it is configured with. */
@@ -46,5 +46,35 @@ describe('a tincan that refuses its configuration', () => {
       bringUp(refusing(VERSION), config, [], false, nothing),
     ])
       expect(await failure(work)).to.be.instanceOf(UnableError);
+  });
+});
+
+describe('the firewall a node has tincan keep', () => {
+  const orderOf = (routes: readonly string[], pods?: object) => {
+    const file = writeNodeFile({ ...nodeFileValue({ routes }), ...(pods === undefined ? {} : { pods }) });
+    try {
+      return firewallOrder(loadNodeConfig(file));
+    } finally {
+      rmSync(dirname(file), { recursive: true });
+    }
+  };
+
+  it('is for the prefixes of its certificate, with the overlay inside', () => {
+    expect(orderOf(['10.244.3.0/24', 'fd00:244:0:3::/64'], {})).to.deep.equal({
+      podCIDRs: ['10.244.3.0/24', 'fd00:244:0:3::/64'],
+      overlayCIDRs: ['10.45.0.0/16'],
+      hostInterfacePrefix: 'evc',
+    });
+    const pods = { overlayCIDRs: ['10.244.0.0/16', '10.45.0.0/16'], hostInterfacePrefix: 'pod-' };
+    expect(orderOf(['10.244.3.0/24'], pods)).to.deep.equal({
+      podCIDRs: ['10.244.3.0/24'],
+      overlayCIDRs: ['10.45.0.0/16', '10.244.0.0/16'],
+      hostInterfacePrefix: 'pod-',
+    });
+  });
+
+  it('is none without pods: one of an earlier node file goes, and a node without prefixes asks for nothing', () => {
+    expect(orderOf(['10.244.3.0/24'])).to.equal(null);
+    expect(orderOf([])).to.equal(undefined);
   });
 });

@@ -9,7 +9,7 @@ import { hostPortOf } from './config/service.ts';
 import { type Control, ControlError } from './io/control.ts';
 import { readHello, readTunnels, type TincanHello, type TincanTunnel } from './tincan.ts';
 import { VERSION } from './version.ts';
-import { formatEndpoint } from './wire/address.ts';
+import { formatEndpoint, formatPrefix } from './wire/address.ts';
 
 /** Creating bridge and tap may wait for the kernel. */
 const CONFIGURE_TIMEOUT_MS = 10_000;
@@ -94,6 +94,26 @@ export function configuration(config: NodeConfig, stun: readonly string[]): Conf
     },
     udp: { port: config.network.udpPort },
     stun,
+  };
+}
+
+/** `firewall` of docs/wire.md §10.1. */
+export interface FirewallOrder {
+  readonly podCIDRs: readonly string[];
+  readonly overlayCIDRs: readonly string[];
+  readonly hostInterfacePrefix: string;
+}
+
+/** Null: one of an earlier node file is taken away. Undefined: this node never has one. */
+export function firewallOrder({ identity, overlay, pods }: NodeConfig): FirewallOrder | null | undefined {
+  const { routes } = identity.certificate;
+  if (pods === undefined) return routes.length === 0 ? undefined : null;
+  const { subnet4, subnet6 } = overlay.parameters;
+  const subnets = [subnet4, subnet6].filter((prefix) => prefix !== undefined).map(formatPrefix);
+  return {
+    podCIDRs: routes.map(formatPrefix),
+    overlayCIDRs: [...new Set([...subnets, ...pods.overlayCIDRs])],
+    hostInterfacePrefix: pods.hostInterfacePrefix,
   };
 }
 

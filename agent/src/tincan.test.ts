@@ -3,7 +3,17 @@ import fc from 'fast-check';
 
 import { readCandidates, readDemand, readEvent, readHello, readLabels, readTunnels } from './tincan.ts';
 
-const EVENTS = ['tunnel', 'candidates', 'message', 'member', 'revocations', 'adjacency', 'learned', '__proto__'];
+const EVENTS = [
+  'tunnel',
+  'candidates',
+  'message',
+  'member',
+  'revocations',
+  'adjacency',
+  'learned',
+  'problems',
+  '__proto__',
+];
 /** Objects with the keys that are looked for, and with anything under them. */
 const said = fc.oneof(
   fc.jsonValue(),
@@ -20,6 +30,7 @@ const said = fc.oneof(
       'list',
       'from',
       'body',
+      'problems',
     ),
     fc.oneof(fc.jsonValue(), fc.stringMatching(/^[0-9a-f]{16,32}$/), fc.base64String(), fc.nat()),
   ),

@@ -1,4 +1,5 @@
 /** What tincan says on its control socket (docs/wire.md §10.1), read into types. It is our own process, but of another version perhaps. */
+import type { NetworkProblem } from './api.ts';
 import type { LocalCandidate } from './nat.ts';
 import type { TunnelPath } from './tunnel/types.ts';
 import { type Label, type NodeId, parseLabel } from './wire/ids.ts';
@@ -44,6 +45,8 @@ export type TincanEvent =
   | { readonly kind: 'member'; readonly certificate: Buffer }
   | { readonly kind: 'revocations'; readonly list: Buffer }
   | { readonly kind: 'adjacency'; readonly peer: NodeId; readonly labels: readonly Label[] }
+  /** All that keeps packets of prefixes behind nodes from arriving, whenever that changes. */
+  | { readonly kind: 'problems'; readonly problems: readonly NetworkProblem[] }
   /** Somebody had changed this node's links; or has, and they cannot be put right. */
   | { readonly kind: 'links'; readonly text: string }
   /** The peer passes nothing on that is sent through it, or does so again. */
@@ -145,6 +148,8 @@ export function readEvent(name: string, data: unknown): TincanEvent | undefined 
         ? undefined
         : { kind: 'narrow', peer, remote, recordSize };
     }
+    case 'problems':
+      return { kind: 'problems', problems: list(said.problems).flatMap((item) => readProblem(item) ?? []) };
     case 'repaired':
       return { kind: 'links', text: `something changed the links of this node; put right: ${text(said.what) ?? ''}` };
     case 'unrepaired':
@@ -152,6 +157,11 @@ export function readEvent(name: string, data: unknown): TincanEvent | undefined 
     default:
       return undefined;
   }
+}
+
+function readProblem(value: unknown): NetworkProblem | undefined {
+  const { kind, text: line } = fields(value);
+  return typeof kind === 'string' && typeof line === 'string' ? { kind, text: line } : undefined;
 }
 
 /** The labels of a tunnel's `adjacent`. */

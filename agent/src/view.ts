@@ -1,10 +1,12 @@
 /** What `evio status` and `evio peers` show, made from what the machines know. */
 import type { Agent } from './agent.ts';
-import type { PathName, Peer } from './api.ts';
+import type { EdgeKind, NatClass, NetworkProblem, PathName, Peer } from './api.ts';
+import { hostPortOf } from './config/service.ts';
 import type { CandidatePair } from './io/rtc.ts';
-import type { TincanTunnel } from './tincan.ts';
+import { natClass } from './nat.ts';
+import type { TincanHello, TincanTunnel } from './tincan.ts';
 import type { Certificate } from './wire/certificate.ts';
-import type { NodeId } from './wire/ids.ts';
+import { labelHex, type NodeId, ringDistance } from './wire/ids.ts';
 
 export interface PeerSources {
   readonly agent: Agent;
@@ -51,6 +53,79 @@ function ends(
     remote: status.remote === null ? null : { address: status.remote, type: status.remoteType ?? 'host' },
   };
 }
+
+/** An edge of this node, as a cluster is told of it. */
+export interface EdgeFacts {
+  readonly name: string;
+  readonly kinds: readonly EdgeKind[];
+  readonly path: PathName;
+  /** With path `webrtc`: over a TURN server, as far as is known. */
+  readonly relayed: boolean;
+  readonly rttMs: number | undefined;
+  /** Milliseconds since the path was last changed. */
+  readonly sinceMs: number | undefined;
+}
+
+/** All of a node that decides something in a cluster, or is told there. */
+export interface NodeFacts {
+  /** The version of the tincan that carries this node's frames; undefined: none does. */
+  readonly tincan: string | undefined;
+  /** Another one for each tincan that is started. */
+  readonly tincanBoot: string | undefined;
+  readonly signalling: { readonly online: boolean; readonly error: string | undefined };
+  /** The picture of who is a member is as good as it gets. */
+  readonly settled: boolean;
+  /** Other members, whether they are there or not. */
+  readonly members: readonly NodeId[];
+  /** In CIDR notation, with the overlay's prefix lengths. */
+  readonly addresses: readonly string[];
+  readonly bridge: string;
+  readonly mtu: number;
+  /** 16 hex characters. */
+  readonly label: string;
+  readonly nat: NatClass;
+  /** IP addresses that STUN servers see. */
+  readonly publicAddresses: readonly string[];
+  readonly ringComplete: boolean;
+  /** What tincan says keeps prefixes behind nodes from being reached. */
+  readonly problems: readonly NetworkProblem[];
+  /** Clockwise from this node. */
+  readonly edges: readonly EdgeFacts[];
+}
+
+export function facts(
+  { agent, selected }: PeerSources,
+  rest: Pick<NodeFacts, 'signalling' | 'bridge'> & { readonly hello: TincanHello | undefined },
+): NodeFacts {
+  const { certificate, parameters } = agent;
+  const seen = agent.localCandidates.filter((candidate) => candidate.type === 'srflx');
+  return {
+    tincan: rest.hello?.version,
+    tincanBoot: rest.hello?.bootId,
+    signalling: rest.signalling,
+    settled: agent.settled,
+    members: agent.members.map((member) => member.nodeId),
+    addresses: certificate.addresses.map(({ address, length }) => `${address}/${length}`),
+    bridge: rest.bridge,
+    mtu: parameters.mtu,
+    label: labelHex(certificate.label),
+    nat: natClass(agent.localCandidates),
+    publicAddresses: [...new Set(seen.map(({ address }) => hostPortOf(address).host))].sort(),
+    ringComplete: agent.overlay.ringComplete,
+    problems: agent.problems,
+    edges: agent.overlay.neighbours
+      .flatMap(({ peer: id }) => agent.member(id) ?? [])
+      .sort((a, b) => (clockwise(certificate, a) < clockwise(certificate, b) ? -1 : 1))
+      .map((member) => {
+        const { name, kinds, path, rttMs, sinceMs, local, remote } = peer(member, agent, selected);
+        const servers = local === null || local.type === 'relay' || remote?.type === 'relay';
+        const relayed = path === 'webrtc' && servers;
+        return { name, kinds, path, relayed, rttMs: rttMs ?? undefined, sinceMs: sinceMs ?? undefined };
+      }),
+  };
+}
+
+const clockwise = (from: Certificate, to: Certificate): bigint => ringDistance(from.label, to.label);
 
 /** The member that is meant by a name or a node id. */
 export function findMember(agent: Agent, named: string): Certificate | undefined {

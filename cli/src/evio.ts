@@ -13,6 +13,10 @@ function agentFile(args: readonly string[]): string | undefined {
   return args.length === 4 && args[2] === '--config' && !args[3]?.startsWith('-') ? args[3] : undefined;
 }
 
+/** Whether this is an agent of a cluster's node; the words after `agent run` are its options. Help is the parser's. */
+const inCluster = (args: readonly string[]): boolean =>
+  args[0] === 'agent' && args[1] === 'run' && args.includes('--kubernetes') && !args.includes('--help');
+
 if (Number(process.versions.node.split('.')[0]) < MIN_MAJOR) {
   process.stderr.write(
     `evio: Node.js ${MIN_MAJOR} or later is needed, ${process.execPath} is ${process.versions.node}; ` +
@@ -20,7 +24,9 @@ if (Number(process.versions.node.split('.')[0]) < MIN_MAJOR) {
   );
   process.exitCode = 1;
 } else {
-  const file = agentFile(process.argv.slice(2));
-  if (file === undefined) await import('./main.ts');
+  const args = process.argv.slice(2);
+  const file = agentFile(args);
+  if (inCluster(args)) await (await import('./run-kubernetes.ts')).runKubernetesLine(args.slice(2));
+  else if (file === undefined) await import('./main.ts');
   else await (await import('./run-agent.ts')).runAgentHere(file);
 }

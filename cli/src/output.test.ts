@@ -28,6 +28,7 @@ const STATUS: Status = {
   nat: { class: 'unknown', mapped: [], local: ['192.168.1.10:24001'] },
   switch: { connected: false, flows: 0 },
   openVSwitch: null,
+  problems: [],
   members: 1,
   tunnels: 0,
   ringComplete: false,
@@ -62,6 +63,17 @@ describe('what commands print', () => {
     expect(text).to.match(/^signalling\s+waiting for 5s, xmpps:\/\/h:1: the server is away$/m);
     expect(text).to.match(/^tincan\s+not running$/m);
     expect(text).to.match(/^NAT\s+unknown, seen as none, own addresses 192\.168\.1\.10:24001$/m);
+  });
+
+  it('shows each problem of the network in a line of its own', () => {
+    const text = '10.244.2.0/24 of node pi2 meets the route 10.244.2.0/25 dev eth0 of this machine';
+    const problems = [
+      { kind: 'address-conflict', text },
+      { kind: 'firewall', text: 'the program nft is not in PATH: install nftables' },
+    ];
+    const lines = statusText({ ...STATUS, problems }).split('\n');
+    expect(lines.filter((line) => line.startsWith('problem'))).to.have.length(2);
+    expect(lines.some((line) => line.startsWith('problem') && line.endsWith(text))).to.equal(true);
   });
 
   it('writes sizes and durations for people', () => {

@@ -7,20 +7,27 @@ SYSCTLS="kernel.panic kernel.panic_on_oops vm.overcommit_memory vm.panic_on_oom 
 other_clusters() { local f; for f in /tmp/*-cluster/sysctl.saved; do if [ -O "$f" ] && [ "$f" != "$RUN/sysctl.saved" ]; then dirname "$f"; fi; done; }
 
 machine_prepare() {
-  local other s
-  other=$(other_clusters | head -n 1)
-  # The values from before the first of several clusters are the ones to go back to.
-  if [ -n "$other" ]; then
-    cp "$other/sysctl.saved" "$RUN/sysctl.saved"
-  else
-    for s in $SYSCTLS; do if [ -e "/proc/sys/${s//.//}" ]; then echo "$s=$(sysctl -n "$s")"; fi; done >"$RUN/sysctl.saved"
-  fi
+  # One cluster at a time, by a lock on a folder that is always there.
+  (
+    flock 9
+    read -r other < <(other_clusters) || true
+    # The values from before the first of several clusters are the ones to go back to.
+    if [ -n "$other" ]; then
+      cp "$other/sysctl.saved" "$RUN/sysctl.saved"
+    else
+      for s in $SYSCTLS; do if [ -e "/proc/sys/${s//.//}" ]; then echo "$s=$(sysctl -n "$s")"; fi; done >"$RUN/sysctl.saved"
+    fi
+  ) 9</tmp
   if [ "$(sysctl -n fs.inotify.max_user_instances)" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024; fi
   cgroups_make
 }
 machine_restore() {
   cgroups_remove
-  if [ -e "$RUN/sysctl.saved" ] && [ -z "$(other_clusters)" ]; then sysctl -qp "$RUN/sysctl.saved" || true; fi
+  (
+    flock 9
+    if [ -e "$RUN/sysctl.saved" ] && [ -z "$(other_clusters)" ]; then sysctl -qp "$RUN/sysctl.saved" || true; fi
+    rm -f "$RUN/sysctl.saved"
+  ) 9</tmp
 }
 
 CGROUP_FS=/sys/fs/cgroup

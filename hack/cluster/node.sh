@@ -110,7 +110,7 @@ node_start() {
   wait_for 30 "containerd on $n" "$d/containerd.log" in_node "$n" ctr version
   node_run "$n" kubelet "$BIN/kubelet" --config="$d/kubelet.yaml" --kubeconfig="$RUN/pki/node-$n.conf" --hostname-override="$n" "${flags[@]}"
   if [ "$PROXY_MODE" != none ]; then
-    # It ends when its node has no address for five minutes, and when the address changes.
+    # It waits a while for the node's address, and ends, to be started again, when the address comes later or changes.
     node_run "$n" kube-proxy "$BIN/kube-proxy" --config="$d/kube-proxy.yaml"
   fi
 }

@@ -8,7 +8,7 @@ import { FLOW_MOD_DEFAULTS, type Message, PORT } from '../../agent/src/sdn/openf
 import { FakeSwitch } from '../sim/fake-switch.ts';
 import { barrier, type Connection, dump, heard, toFake, toReal } from './switch/connection.ts';
 import { Driver } from './switch/driver.ts';
-import { ALPHA, BETA, DELTA, stateOf } from './switch/overlay.ts';
+import { ALPHA, BETA, DELTA, POD_MAC, stateOf } from './switch/overlay.ts';
 import { pipelinePage } from './switch/page.ts';
 import { RealTincan } from './switch/real.ts';
 
@@ -52,6 +52,14 @@ const FRAMES = [
   ),
   label('a frame for a neighbour', hex(`${BETA.mac} ${ALPHA.mac} 88b5 00`)),
   label('a frame for a pod of a further member', hex(`02:46:0a:64:04:09 ${ALPHA.mac} 88b5 00`)),
+  label(
+    'a packet the kernel routes for a pod',
+    hex(`${BETA.mac} ${ALPHA.mac} 0800 45000014 00000000 40110000 0a640105 0a640206`),
+  ),
+  label(
+    'ARP of a pod on the bridge for a pod of another member',
+    hex(`${BROADCAST} ${POD_MAC} ${ARP} ${POD_MAC} 0a640105 000000000000 0a640206`),
+  ),
   label('a frame for a foreign MAC', hex(`52:54:00:00:00:01 ${ALPHA.mac} 88b5 00`)),
   label('multicast', hex(`33:33:00:00:00:fb ${ALPHA.mac} 88b5 00`)),
   label('a frame in another member’s name', hex(`${BETA.mac} ${DELTA.mac} 88b5 00`)),

@@ -52,9 +52,11 @@ export class RunningServer {
 
   readonly #xmpp: XmppName;
 
-  constructor(dir: string, xmpp: XmppName = 'prosody') {
+  constructor(dir: string, xmpp: XmppName = 'prosody', more: readonly string[] = []) {
     this.#xmpp = xmpp;
-    this.child = spawn(process.execPath, [MAIN, 'server', 'run', '--dir', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(process.execPath, [MAIN, 'server', 'run', '--dir', dir, ...more], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (data: Buffer) => this.lines.push(...data.toString().split('\n').filter(Boolean)));
     }

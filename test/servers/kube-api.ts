@@ -34,7 +34,7 @@ import { freePorts } from './xmpp-server.ts';
 export const CLUSTER_BIN = process.env.EVIO_CLUSTER_BIN ?? resolve(import.meta.dirname, '../../.cache/cluster/bin');
 export const KUBECTL = join(CLUSTER_BIN, 'kubectl');
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 const FOLDER = 'evio-kube-api-';
 
 export interface User {
@@ -77,9 +77,9 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const etcd = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'etcd'));
   const missing = [
     ...(etcd.some(executable) ? [] : ['etcd']),
-    ...['kube-apiserver', 'kube-controller-manager']
+    ...['kube-apiserver', ...(options.controllers === true ? ['kube-controller-manager'] : [])]
       .map((name) => join(CLUSTER_BIN, name))
-      .filter((f) => !executable(f)),
+      .filter((file) => !executable(file)),
   ];
   if (missing.length > 0)
     throw new Error(`no API server for this test: ${missing.join(', ')} not found; run: hack/cluster/build.sh`);

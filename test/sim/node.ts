@@ -106,6 +106,7 @@ export class SimNode implements RtcEnd, Occupant {
       topology: { ...topology, static: topology.static ?? [] },
       lan: true,
       ovs: false,
+      firewall: undefined,
       generation,
       random,
     });

@@ -39,6 +39,9 @@ export function loadNodeConfig(path: string, options: LoadOptions = {}): NodeCon
 export const RUN_ROOT = '/run/evio';
 export const STATE_ROOT = '/var/lib/evio';
 
+const NO_PREFIXES =
+  'pods: the certificate has no prefix for them; renew the node with --route PREFIX, or leave this section out';
+
 const SECRETS = secretPaths();
 
 /** Keys of the schema that are secrets, found once: the list cannot fall behind the schema. */
@@ -91,6 +94,7 @@ function resolveNodeFile(path: string, data: NodeFile, exposed: string | undefin
     Math.floor(nowSeconds),
     (problem) => problems.push(problem),
   );
+  if (data.pods !== undefined && membership?.certificate.routes.length === 0) problems.push(NO_PREFIXES);
   if (membership === undefined || problems.length > 0) throw new ConfigError(path, problems);
 
   const { parameters, certificate, revocations } = membership;
@@ -111,6 +115,7 @@ function resolveNodeFile(path: string, data: NodeFile, exposed: string | undefin
     network: data.network,
     switch: data.switch,
     ovs: data.ovs,
+    pods: data.pods,
     topology: {
       successors: data.topology.successors ?? parameters.topology.successors,
       longDistance: data.topology.longDistance ?? parameters.topology.longDistance,

@@ -52,6 +52,14 @@ export interface NodeConfig {
     readonly runDir: string;
     readonly tapPrefix: string;
   };
+  /** Undefined: no pods behind this node. */
+  readonly pods:
+    | {
+        /** Prefixes reached without masquerading, besides the overlay's subnets and the node's own. */
+        readonly overlayCIDRs: readonly string[];
+        readonly hostInterfacePrefix: string;
+      }
+    | undefined;
   /** The overlay's signed topology with this node's own overrides. */
   readonly topology: Topology & {
     /** Node names or node ids. */

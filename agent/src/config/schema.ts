@@ -8,6 +8,8 @@
 import { isIP, isIPv6 } from 'node:net';
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
+import { isNetwork, parsePrefix } from '../wire/address.ts';
+import { DecodeError } from '../wire/reader.ts';
 import { leaf } from './leaf.ts';
 
 export const NODE_FILE_VERSION = 'evio/1';
@@ -51,6 +53,15 @@ const isRoom = (text: string): boolean => {
 /** Linux: at most 15 bytes, no '/' and no white space (dev_valid_name in net/core/dev.c). */
 const isInterface = (text: string): boolean =>
   text.length >= 1 && text.length <= 15 && text !== '.' && text !== '..' && /^[^\s/:]+$/.test(text);
+
+const isPrefix = (text: string): boolean => {
+  try {
+    return isNetwork(parsePrefix(text));
+  } catch (error) {
+    if (error instanceof DecodeError) return false;
+    throw error;
+  }
+};
 
 const bytes32 = (text: string): boolean => BASE64.test(text) && Buffer.from(text, 'base64').length === 32;
 
@@ -188,6 +199,35 @@ const network = leaf(
   { description: "The node's interfaces.", allowed: 'an object' },
 );
 
+const pods = leaf(
+  z
+    .strictObject({
+      overlayCIDRs: leaf(z.array(z.string().refine(isPrefix)).max(16).default([]), {
+        description:
+          "What pods reach by their own addresses, besides the overlay's subnets and this node's prefixes: those of all pods. What leaves for elsewhere is masqueraded.",
+        allowed: 'a list of at most 16 prefixes without host bits, like "10.244.0.0/16"',
+      }),
+      hostInterfacePrefix: leaf(
+        z
+          .string()
+          .regex(/^[-_A-Za-z0-9]{1,14}$/)
+          .default('evc'),
+        {
+          description:
+            "How the names of pods' interfaces on the node begin. What comes by one must have a source address that is routed back to it.",
+          allowed: '1 to 14 letters, digits, "-" and "_"',
+        },
+      ),
+    })
+    .optional(),
+  {
+    description:
+      "Pods behind this node, with the addresses of the certificate's prefixes (`--route`): tincan keeps the table `inet evio` of nftables for them, by the program `nft`. Without this section there is no such table.",
+    allowed: 'an object',
+    default: 'no pods behind this node',
+  },
+);
+
 const openVSwitch = leaf(
   z
     .strictObject({
@@ -304,6 +344,7 @@ export const nodeFile = leaf(
       allowed: '"tincan" or "ovs"',
     }),
     ovs: openVSwitch,
+    pods,
     topology,
     runDir: directory('Sockets of the running node.', '/run/evio/OVERLAY'),
     stateDir: directory('What the node remembers over a restart.', '/var/lib/evio/OVERLAY'),

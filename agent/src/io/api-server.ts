@@ -26,6 +26,8 @@ export class TakenError extends Error {
   }
 }
 
+const starting: ApiHandler = () => Promise.reject(new ApiError('starting', 'the agent is starting; ask again'));
+
 const ASK_MS = 1_000;
 const LOOK_MS = 5_000;
 
@@ -39,7 +41,7 @@ export class ApiServer {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #inode = 0n;
-  #handler: ApiHandler = () => Promise.reject(new ApiError('starting', 'the agent is starting; ask again'));
+  #handler: ApiHandler = starting;
   #look: NodeJS.Timeout | undefined;
   #told = '';
   /** The first directory that had to be made for the run directory. */
@@ -61,8 +63,8 @@ export class ApiServer {
     return api;
   }
 
-  /** From here on requests are answered by `handler`. */
-  answerBy(handler: ApiHandler): void {
+  /** From here on requests are answered by `handler`; by none while the node is started. */
+  answerBy(handler: ApiHandler = starting): void {
     this.#handler = handler;
   }
 

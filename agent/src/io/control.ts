@@ -61,7 +61,7 @@ export class Control {
     });
   }
 
-  request(method: string, params: object, timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
+  request(method: string, params: object | null, timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(new ControlError('closed', `${method}: tincan is away`));

@@ -10,6 +10,9 @@ import { Control, ControlError } from './control.ts';
 import { makeDirectory, systemReason } from './system-error.ts';
 
 const RETRY_MS = 50;
+/** Somebody else starts it: it is looked for at leisure, and missed after a while. */
+const EXTERNAL_RETRY_MS = 250;
+const MISSED_MS = 10_000;
 /** Longer than any line of tincan's. */
 const LAST_WORDS_BYTES = 16_384;
 /** From one start of tincan to the next. */
@@ -32,7 +35,8 @@ export interface TincanHandlers {
 
 export interface TincanOptions {
   readonly runDir: string;
-  readonly binary: string;
+  /** What to run when no tincan is there; undefined: somebody else runs it, and ends it. */
+  readonly binary: string | undefined;
 }
 
 export class TincanProcess {
@@ -45,6 +49,8 @@ export class TincanProcess {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #ends = 0;
+  /** When a tincan of others was first found missing; told: Infinity. */
+  #missingSince: number | undefined;
   #gone: () => void = () => undefined;
 
   constructor(options: TincanOptions, handlers: TincanHandlers) {
@@ -58,6 +64,10 @@ export class TincanProcess {
 
   /** For a node that could not start: ends tincan. */
   async abandon(): Promise<void> {
+    if (this.#options.binary === undefined) {
+      this.detach();
+      return;
+    }
     const child = this.#child;
     const gone = new Promise<void>((done) => (child === undefined ? done() : child.once('exit', () => done())));
     await this.shutdown();
@@ -75,6 +85,11 @@ export class TincanProcess {
   /** Another tincan takes the place of this one; bridge and tap stay. */
   async exchange(): Promise<void> {
     if (this.#control === undefined) throw new ControlError('closed', 'tincan is away');
+    if (this.#options.binary === undefined)
+      throw new ControlError(
+        'conflict',
+        'this agent does not run its tincan; delete the evio-dataplane pod of this node',
+      );
     await this.#control.request('shutdown', { keepBridge: true }, SHUTDOWN_MS);
   }
 
@@ -111,12 +126,29 @@ export class TincanProcess {
       }
       this.#control = control;
       this.#ends = 0;
+      this.#missingSince = undefined;
       this.#handlers.up(control, this.#child !== undefined);
     } catch {
+      const { binary } = this.#options;
+      if (binary === undefined) {
+        this.#missed();
+        this.#again(EXTERNAL_RETRY_MS);
+        return;
+      }
       // Nobody listens. Either our child has not come so far, or there is none.
-      if (this.#child === undefined) this.#spawn();
+      if (this.#child === undefined) this.#spawn(binary);
       this.#again(RETRY_MS);
     }
+  }
+
+  #missed(): void {
+    const now = performance.now();
+    this.#missingSince ??= now;
+    if (now - this.#missingSince < MISSED_MS) return;
+    this.#missingSince = Number.POSITIVE_INFINITY;
+    this.#handlers.report(
+      `no tincan answers at ${join(this.#options.runDir, 'control.sock')} for ${MISSED_MS / 1000} s: no traffic passes; see the evio-dataplane pod of this node`,
+    );
   }
 
   #again(delayMs: number): void {
@@ -134,7 +166,7 @@ export class TincanProcess {
     this.#again(RETRY_MS);
   }
 
-  #spawn(): void {
+  #spawn(binary: string): void {
     const now = performance.now();
     const sinceMs = now - this.#startedAt;
     if (this.#startedAt !== 0 && sinceMs < this.#pauseMs) return;
@@ -163,7 +195,7 @@ export class TincanProcess {
     }
     try {
       const from = log === undefined ? 0 : fstatSync(log).size;
-      const child = spawn(this.#options.binary, ['--run-dir', this.#options.runDir], {
+      const child = spawn(binary, ['--run-dir', this.#options.runDir], {
         detached: true,
         stdio: ['ignore', log ?? 'ignore', log ?? 'ignore'],
         env,

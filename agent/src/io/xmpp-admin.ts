@@ -50,6 +50,10 @@ export interface AdminOptions {
   readonly username: string;
   readonly password: string;
   readonly ca?: string | undefined;
+  /** What to do when the password is refused. */
+  readonly renewal?: string | undefined;
+  /** The session has ended, and not by `close`. */
+  readonly closed?: ((error: XmppError) => void) | undefined;
 }
 
 /** Reads the JID list of an affiliation, or sets one. */
@@ -74,10 +78,10 @@ export class XmppAdmin {
   async #open(): Promise<void> {
     const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
     this.#session = await openSession(
-      { ...this.#options, renewal: 'renew admin.json (evio server init)', signal },
+      { ...this.#options, renewal: this.#options.renewal ?? 'renew admin.json (evio server init)', signal },
       {
         received: () => undefined,
-        closed: () => undefined,
+        closed: (error) => this.#options.closed?.(error),
         stanza: (stanza) => {
           const room = (stanza.attrs.from ?? '').split('/')[0] ?? '';
           if (stanza.name === 'presence') this.#presences.get(room)?.(stanza);

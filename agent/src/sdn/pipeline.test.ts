@@ -114,6 +114,21 @@ describe('the pipeline', () => {
     }
   });
 
+  it('takes what the kernel routes for pods of this node, by its own MAC and their addresses, to their node and from it', () => {
+    // No flow looks at the source of an IP packet: the receiving tincan does.
+    for (const eth_type of [0x0800n, 0x86ddn]) {
+      expect(sw.outputs(fromTap(B.mac, { eth_type }))[0]).to.include({ port: 16, tunnelId: B.label });
+      expect(ports({ in_port: 16n, eth_src: mac(B.mac), eth_dst: mac(SELF.mac), eth_type })).to.deep.equal([1]);
+    }
+  });
+
+  it('lets pods on the bridge ask for each other: their addresses are nobody’s certificate’s', () => {
+    const asking = { eth_src: mac('02:46:0a:01:00:05'), arp_spa: ip('10.1.0.5') };
+    expect(ports(arpRequest('10.2.0.6', asking))).to.deep.equal([PORT.flood]);
+    expect(ports({ ...solicitation('fd00:2::6'), eth_src: mac('02:46:0a:01:00:05') })).to.deep.equal([PORT.flood]);
+    expect(ports(fromTap('02:46:0a:02:00:06', { eth_src: mac('02:46:0a:01:00:05') }))).to.deep.equal([16]);
+  });
+
   it('takes pods of this node and foreign hosts behind the tap as sources', () => {
     for (const src of ['02:46:0a:01:00:05', '52:54:00:00:00:01']) {
       expect(ports(fromTap(B.mac, { eth_src: mac(src) })), src).to.deep.equal([16]);

@@ -64,6 +64,7 @@ fn node(number: u8) -> Result<(), Failure> {
         mtu: 1400,
         addresses: vec![([10, 99, 0, number].into(), 24)],
         neighbours: Neighbour::of_member([IpAddr::from([10, 99, 0, other])], mac(other)).collect(),
+        routes: vec![],
     })?;
     let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).map_err(|_| "key")?;
     let mut pipe = Pipe {

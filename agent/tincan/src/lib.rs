@@ -8,6 +8,7 @@
 
 pub mod control;
 pub mod daemon;
+pub mod firewall;
 pub mod flood;
 pub mod forwards;
 pub mod frame;
@@ -15,6 +16,7 @@ pub mod frame;
 pub mod io;
 pub mod log;
 pub mod node;
+pub mod prefix;
 pub mod reach;
 pub mod relay;
 pub mod routing;

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Status } from '../../../agent/src/api.ts';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
 import { Failure, UsageError } from '../failure.ts';
+import { KUBERNETES_OPTIONS, type KubernetesArguments } from '../kubernetes-options.ts';
 import { print } from '../output.ts';
 import { type Command, command } from './command.ts';
 import { whereOptions } from './where.ts';
@@ -24,10 +25,34 @@ export const agentCommands: readonly Command[] = [
   command({
     path: 'agent run',
     describe: 'Run this node until SIGINT (ends tincan too), or SIGTERM or SIGHUP (tincan carries on)',
-    options: (yargs) => yargs.option('config', { type: 'string', demandOption: true, describe: 'The node file' }),
+    options: (yargs) => {
+      const parser = yargs
+        .option('config', { type: 'string', describe: 'The node file' })
+        .option('kubernetes', {
+          type: 'boolean',
+          describe:
+            "As a cluster's node, enrolled by the operator; tincan is another container's. The options below are for this",
+          conflicts: 'config',
+        })
+        .option('cleanup', {
+          type: 'boolean',
+          describe: 'Take everything of Evio off this machine instead, and end',
+          implies: 'kubernetes',
+        });
+      for (const [name, option] of Object.entries(KUBERNETES_OPTIONS)) {
+        const fallback = 'default' in option ? `; ${option.default}` : '';
+        parser.option(name, { type: 'string', describe: `${option.describe} (${option.env[0]}${fallback})` });
+      }
+      return parser;
+    },
     run: async (args) => {
+      if (args.kubernetes) {
+        const { runKubernetesHere } = await import('../run-kubernetes.ts');
+        return runKubernetesHere(args as KubernetesArguments, args.cleanup === true);
+      }
+      if (args.config === undefined) throw new UsageError('missing: --config; see evio agent run --help');
       const { runAgentHere } = await import('../run-agent.ts');
-      await runAgentHere(args.config);
+      return runAgentHere(args.config);
     },
   }),
   command({

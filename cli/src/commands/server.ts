@@ -74,6 +74,11 @@ const initOptions = (yargs: Argv) =>
 const runOptions = (yargs: Argv) =>
   yargs
     .option('dir', DIR)
+    .option('from', {
+      type: 'string',
+      describe:
+        'Set the server up first, from a directory with server.json, tls.crt and tls.key, as the operator makes it',
+    })
     .option('verbose', { type: 'boolean', default: false, describe: "Show the servers' whole logs" });
 
 function port(option: string, value: number): number {
@@ -157,6 +162,10 @@ export const serverCommands: readonly Command[] = [
     options: runOptions,
     run: async (args, io) => {
       const { runServer } = await import('../server/run.ts');
+      if (args.from !== undefined) {
+        const { takeServer } = await import('../server/init.ts');
+        await takeServer(args.from, args.dir);
+      }
       await runServer(args.dir, args.verbose, (line) => io.out(`${line}\n`));
     },
   }),

@@ -21,6 +21,7 @@ export function statusText(s: Status): string {
     ['tincan', s.tincan === null ? 'not running' : `${processText(s.tincan)}, version ${s.tincan.version}`],
     ['switch', `${s.switch.connected ? 'connected' : 'not connected'}, ${s.switch.flows} flows`],
     ...openVSwitch(s),
+    ...s.problems.map(({ text }) => ['problem', text]),
   ]);
 }
 

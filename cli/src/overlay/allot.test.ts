@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { contains, parsePrefix } from '../../../agent/src/wire/address.ts';
+import { hostAddress } from '../../../agent/src/wire/pool.ts';
 import { Failure, UsageError } from '../failure.ts';
-import { allot, hostAddress } from './allot.ts';
+import { allot } from './allot.ts';
 import { parseLongDistance, parseMtu, parseSubnet } from './create.ts';
 import { parseRoute } from './enroll.ts';
 

@@ -1,6 +1,7 @@
 /** Which addresses a node gets. Pure: the address book and the wishes go in. */
 
-import { addressBytes, contains, formatAddress, type Prefix, parseAddress } from '../../../agent/src/wire/address.ts';
+import { contains, formatAddress, type Prefix, parseAddress } from '../../../agent/src/wire/address.ts';
+import { addressNumber, hostAddress, hostCount } from '../../../agent/src/wire/pool.ts';
 import { Failure, UsageError } from '../failure.ts';
 
 export interface Subnets {
@@ -13,23 +14,6 @@ export interface Wishes {
   readonly address6?: string | undefined;
 }
 
-const toNumber = (address: string): bigint => BigInt(`0x${parseAddress(address).toString('hex')}`);
-
-function fromNumber(value: bigint, bytes: number): string {
-  return formatAddress(Buffer.from(value.toString(16).padStart(2 * bytes, '0'), 'hex'));
-}
-
-/** Addresses for hosts: without the network's own, and in IPv4 without the broadcast address. */
-function hosts(subnet: Prefix): bigint {
-  const size = 1n << BigInt(8 * addressBytes(subnet.family) - subnet.length);
-  return subnet.family === 4 ? size - 2n : size - 1n;
-}
-
-/** The address of host number `n`, from 1. */
-export function hostAddress(subnet: Prefix, n: bigint): string {
-  return fromNumber(toNumber(subnet.address) + n, addressBytes(subnet.family));
-}
-
 function wished(subnet: Prefix, address: string, option: string, taken: ReadonlySet<string>): string {
   const shown = `${subnet.address}/${subnet.length}`;
   let canonical: string;
@@ -38,8 +22,8 @@ function wished(subnet: Prefix, address: string, option: string, taken: Readonly
   } catch {
     throw new UsageError(`${option}: "${address}" is not allowed; allowed: an address of ${shown}`);
   }
-  const n = contains(subnet, canonical) ? toNumber(canonical) - toNumber(subnet.address) : 0n;
-  if (n < 1n || n > hosts(subnet)) {
+  const n = contains(subnet, canonical) ? addressNumber(canonical) - addressNumber(subnet.address) : 0n;
+  if (n < 1n || n > hostCount(subnet)) {
     throw new UsageError(`${option}: "${address}" is not allowed; allowed: a host address of ${shown}`);
   }
   if (taken.has(canonical))
@@ -72,7 +56,7 @@ export function allot(subnets: Subnets, wishes: Wishes, taken: ReadonlySet<strin
 }
 
 function lowestFree(subnets: readonly Prefix[], taken: ReadonlySet<string>): bigint {
-  for (let n = 1n; subnets.every((subnet) => n <= hosts(subnet)); n++) {
+  for (let n = 1n; subnets.every((subnet) => n <= hostCount(subnet)); n++) {
     if (subnets.every((subnet) => !taken.has(hostAddress(subnet, n)))) return n;
   }
   throw new Failure(

@@ -7,17 +7,19 @@ import { loadNodeConfig } from '../../../agent/src/config/load.ts';
 import { isObject } from '../../../agent/src/config/original.ts';
 import { ConfigError } from '../../../agent/src/config/problems.ts';
 import { type NodeFileInput, nodeFile } from '../../../agent/src/config/schema.ts';
-import { contains, isNetwork, networkOf, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
+import { accountPassword, admitAccount } from '../../../agent/src/io/xmpp-accounts.ts';
+import { contains, isNetwork, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
 import { encodeCertificate } from '../../../agent/src/wire/certificate.ts';
 import { isName, nodeIdOf } from '../../../agent/src/wire/ids.ts';
 import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { macRulesOf } from '../../../agent/src/wire/mac.ts';
 import type { Parameters } from '../../../agent/src/wire/parameters.ts';
+import { overlaps } from '../../../agent/src/wire/pool.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
 import { Failure, UsageError } from '../failure.ts';
 import type { Imported } from '../import/convert.ts';
 import { putFile } from '../server/layout.ts';
-import { accountPassword, admitAccount, readAdminFile, withAdmin } from './admin.ts';
+import { readAdminFile, withAdmin } from './admin.ts';
 import { allot, type Wishes } from './allot.ts';
 import { type Book, type NodeEntry, nodeOf, OverlayDirectory, parametersOf } from './book.ts';
 import { nowSeconds } from './create.ts';
@@ -282,19 +284,13 @@ function refuseRoutes(book: Book, name: string, routes: readonly Prefix[], param
     prefix === undefined ? [] : [{ whose: 'the overlay', prefix }],
   );
   for (const route of routes) {
-    const hit = [...others, ...own].find(({ prefix }) => overlap(prefix, route));
+    const hit = [...others, ...own].find(({ prefix }) => overlaps(prefix, route));
     if (hit !== undefined) {
       throw new UsageError(
         `--route: ${route.address}/${route.length} overlaps ${hit.prefix.address}/${hit.prefix.length} of ${hit.whose}; give another prefix`,
       );
     }
   }
-}
-
-function overlap(a: Prefix, b: Prefix): boolean {
-  if (a.family !== b.family) return false;
-  const length = Math.min(a.length, b.length);
-  return networkOf({ ...a, length }).address === networkOf({ ...b, length }).address;
 }
 
 function withNode(book: Book, name: string, entry: NodeEntry): Book {

@@ -1,6 +1,7 @@
 /** `evio overlay restore`: the room and all accounts anew, on a server that has lost them. */
 
-import { accountPassword, admitAccount, endAccount, readAdminFile, withAdmin } from './admin.ts';
+import { accountPassword, admitAccount, endAccount } from '../../../agent/src/io/xmpp-accounts.ts';
+import { readAdminFile, withAdmin } from './admin.ts';
 import { OverlayDirectory } from './book.ts';
 
 export interface Restored {

@@ -1,10 +1,11 @@
 /** `evio overlay revoke`: a node's certificates become void, and its account ends. */
 
 import type { KeyObject } from 'node:crypto';
+import { endAccount } from '../../../agent/src/io/xmpp-accounts.ts';
 import { XmppError } from '../../../agent/src/io/xmpp-error.ts';
 import { encodeRevocations } from '../../../agent/src/wire/revocations.ts';
 import { Failure } from '../failure.ts';
-import { endAccount, readAdminFile, withAdmin } from './admin.ts';
+import { readAdminFile, withAdmin } from './admin.ts';
 import { type NodeEntry, nodeOf, OverlayDirectory } from './book.ts';
 import { nowSeconds } from './create.ts';
 

@@ -9,17 +9,20 @@ const hex = (label: bigint) => label.toString(16).padStart(16, '0');
 
 const WORDS: Readonly<Record<TableName, string>> = {
   classify: `Tells by the port where a frame comes from: port 1 is the tap of this node, every other one a tunnel.
-Frames from tunnels are what other members sent to us; tincan has checked their source against the sender's certificate.`,
+Frames from tunnels are what other members sent to us; tincan has checked their source against the sender's certificate: the MAC, and
+that no address is another's.`,
   source: `Frames from the tap must not claim to come from another member. MACs that begin 02:45, 02:46 or 02:47 belong to those
 whose certificate lists them (docs/wire.md §3): ours pass, others are dropped, and so are group addresses. Any other MAC is that of a
-foreign host behind this node and passes.`,
+foreign host behind this node and passes. Packets the kernel routes for pods have this node's MAC and the pod's address: no flow looks
+at the source of an IP packet, nftables on the node and the receiving tincan do.`,
   local: `Broadcast ARP requests and multicast neighbor solicitations for a member's address go to the agent, which answers from
 the membership: nobody else hears of them. Each member's link-local address is the EUI-64 of its MAC. Questions for this node's own
 addresses end here, because the kernel behind the tap answers them; its own gratuitous ARP goes out. Unicast ARP and ND pass, so
 that a node can ask whether a neighbour still lives. Frames that must not cross a bridge (IEEE 802.1Q §8.6.3) are dropped.`,
   edge: `By the destination MAC to the label of the member that has it: a certificate lists a node's MAC and, masked, those of
 its pods. Groups are flooded by tincan to every member exactly once (docs/wire.md §6.3). A MAC nobody's certificate lists goes to the
-member it was learned from, or is flooded (\`NORMAL\`).`,
+member it was learned from, or is flooded (\`NORMAL\`). Pods that are ports of the bridge are found by ARP and ND, which are flooded, and
+reached by their ranges.`,
   core: `By the destination label to the tunnel of the next hop. Transit records enter here, so its number is fixed. Arcs of the
 ring are prefixes of labels, longer ones within shorter ones and at higher priority (1000 + prefix length). Our own arc has no
 flow: a record that ends there is for nobody, and tincan says so to its sender. When the named tunnel is down tincan detours by

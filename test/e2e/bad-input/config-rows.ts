@@ -43,7 +43,7 @@ const SECRET = 'hunter2-hunter2-hunter2';
 const ENROL = 'enrol the node again (evio node enroll)';
 const SIGNALLING = 'service, domain, username, password, ca, room';
 const TOP =
-  'apiVersion, name, overlay, identity, signalling, ice, network, switch, ovs, topology, runDir, stateDir, log';
+  'apiVersion, name, overlay, identity, signalling, ice, network, switch, ovs, pods, topology, runDir, stateDir, log';
 const CERTIFICATE = 'a signed certificate in base64, as `evio node enroll` writes it';
 
 export const CONFIG_ROWS: readonly Row[] = [
@@ -187,6 +187,23 @@ export const CONFIG_ROWS: readonly Row[] = [
     },
     'network.udpPort: 65536 is not allowed; allowed: a whole number from 0 to 65535',
     'log.level: "loud" is not allowed; allowed: "error", "warn", "info" or "debug"',
+  ),
+  value(
+    'pods of a node whose certificate has no prefix for them',
+    (node) => {
+      node.pods = { overlayCIDRs: ['10.244.0.0/16'] };
+    },
+    'pods: the certificate has no prefix for them; renew the node with --route PREFIX, or leave this section out',
+  ),
+  value(
+    'prefixes with host bits, and a name no interface begins with',
+    (node) => {
+      node.pods = { overlayCIDRs: ['10.244.0.1/16', 'fd00::/200', 7], hostInterfacePrefix: 'e"' };
+    },
+    'pods.overlayCIDRs[0]: "10.244.0.1/16" is not allowed; allowed: a list of at most 16 prefixes without host bits, like "10.244.0.0/16"',
+    'pods.overlayCIDRs[1]: "fd00::/200" is not allowed; allowed: a list of at most 16 prefixes without host bits, like "10.244.0.0/16"',
+    'pods.overlayCIDRs[2]: 7 is not allowed; allowed: a list of at most 16 prefixes without host bits, like "10.244.0.0/16"',
+    'pods.hostInterfacePrefix: "e\\"" is not allowed; allowed: 1 to 14 letters, digits, "-" and "_"',
   ),
   value(
     'a run directory whose sockets would have too long a name',

@@ -96,6 +96,8 @@ pub struct Striker {
     initiations: BTreeMap<Label, Vec<Vec<u8>>>,
     kept: BTreeMap<Label, Vec<Vec<u8>>>,
     sent: BTreeMap<Attack, u64>,
+    /// Records sent to a neighbour before they were due: a message goes whole, however many pieces it has.
+    ahead: BTreeMap<Label, usize>,
 }
 
 impl Striker {
@@ -110,6 +112,7 @@ impl Striker {
             initiations: BTreeMap::new(),
             kept: BTreeMap::new(),
             sent: BTreeMap::new(),
+            ahead: BTreeMap::new(),
         }
     }
 
@@ -124,18 +127,19 @@ impl Striker {
         let neighbours: Vec<_> =
             node.tunnels.iter().filter_map(|tunnel| tunnel.current().map(|way| (tunnel.label, way))).collect();
         for (label, way) in neighbours {
-            let mut left = count as usize;
-            while left > 0 {
+            let (due, mut sent) = (count as usize, self.ahead.remove(&label).unwrap_or(0));
+            while sent < due {
                 let records = self.records(node, attack, label, now);
                 if records.is_empty() {
                     break;
                 }
-                for record in records.iter().take(left) {
+                for record in &records {
                     node.outlet.send(way, record, false, now.us);
-                    *self.sent.entry(attack).or_default() += 1;
                 }
-                left = left.saturating_sub(records.len());
+                *self.sent.entry(attack).or_default() += records.len() as u64;
+                sent += records.len();
             }
+            self.ahead.insert(label, sent.saturating_sub(due));
         }
     }
 

@@ -19,6 +19,8 @@ export interface FixtureOptions {
   /** Nodes of one overlay have one. */
   readonly authority?: KeyObject;
   readonly serial?: bigint;
+  /** Prefixes behind the node. */
+  readonly routes?: readonly string[];
 }
 
 const YEAR_SECONDS = 365 * 86_400;
@@ -30,6 +32,7 @@ export function nodeFileValue(options: FixtureOptions = {}) {
   const serial = options.serial ?? 1n;
   const [identity, session] = [generatePrivateKey('ed25519'), generatePrivateKey('x25519')];
   const addresses = [parsePrefix(options.address ?? '10.45.0.1/16')];
+  const routes = (options.routes ?? []).map(parsePrefix);
   const parameters = encodeParameters(
     {
       name: 'lab',
@@ -49,8 +52,8 @@ export function nodeFileValue(options: FixtureOptions = {}) {
       sessionKey: rawPublicKey(session),
       name: options.name ?? 'pi1',
       addresses,
-      routes: [],
-      macs: macRulesOf(addresses, [], serial),
+      routes,
+      macs: macRulesOf(addresses, routes, serial),
       serial,
       notBefore: options.notBefore ?? now,
       notAfter: options.notAfter ?? now + YEAR_SECONDS,

@@ -96,6 +96,13 @@ describe('the program of Open vSwitch', () => {
     expect(ports(frame(POD_PORT, '02:46:0a:04:00:09', { eth_src: mac(POD) }))).to.deep.equal([TAP_C]);
   });
 
+  it('takes what the kernel routes for pods of this node, by its own MAC and their addresses, to their node and from it', () => {
+    for (const eth_type of [0x0800n, 0x86ddn]) {
+      expect(ports(frame(LOCAL, B.mac, { eth_type }))).to.deep.equal([TAP_B]);
+      expect(ports(frame(TAP_B, SELF.mac, { eth_type, eth_src: mac(B.mac) }))).to.deep.equal([LOCAL]);
+    }
+  });
+
   it('takes the next tap when a carrier is down, and none when all are', () => {
     expect(ports(frame(LOCAL, D.mac), withDown(TAP_C))).to.deep.equal([TAP_B]);
     expect(ports(frame(LOCAL, D.mac), withDown(TAP_B, TAP_C))).to.deep.equal([]);

@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::prefix::Prefix;
 use crate::wire::NodeId;
 
 /// Bytes that travel as base64.
@@ -179,6 +180,45 @@ pub struct Time {
     pub unix: u64,
 }
 
+/// What the node's own table of nftables is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Firewall {
+    /// Own prefixes: whose packets to the outside are masqueraded.
+    #[serde(rename = "podCIDRs", deserialize_with = "prefixes")]
+    pub pod_cidrs: Vec<Prefix>,
+    /// What is inside, besides those.
+    #[serde(rename = "overlayCIDRs", deserialize_with = "prefixes")]
+    pub overlay_cidrs: Vec<Prefix>,
+    /// How the names of the host ends of pods begin.
+    #[serde(deserialize_with = "interface_prefix")]
+    pub host_interface_prefix: String,
+}
+
+/// More than one node ever has; and the table's text stays within what a pipe takes at once.
+const PREFIXES_MAX: usize = 64;
+/// A name of an interface has 15 bytes (IFNAMSIZ), and something tells pods apart.
+const INTERFACE_PREFIX_MAX: usize = 14;
+
+fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Prefix>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.len() > PREFIXES_MAX {
+        return Err(D::Error::custom(format!("more than {PREFIXES_MAX} prefixes")));
+    }
+    let prefix = |text: &String| Prefix::parse(text).ok_or_else(|| D::Error::custom("a prefix is like 10.244.1.0/24"));
+    texts.iter().map(prefix).collect()
+}
+
+fn interface_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if text.is_empty() || text.len() > INTERFACE_PREFIX_MAX || !text.bytes().all(plain) {
+        let message = format!("hostInterfacePrefix is 1 to {INTERFACE_PREFIX_MAX} letters, digits, '-' or '_'");
+        return Err(D::Error::custom(message));
+    }
+    Ok(text)
+}
+
 #[derive(Debug)]
 pub enum Method {
     Hello(Hello),
@@ -200,6 +240,8 @@ pub enum Method {
     Ping(Ping),
     Stats,
     Demand,
+    /// None: no table any more.
+    Firewall(Option<Firewall>),
     Shutdown(Shutdown),
 }
 
@@ -225,6 +267,7 @@ impl Method {
             "ping" => Method::Ping(read(params)?),
             "stats" => read::<Empty>(params).map(|_| Method::Stats)?,
             "demand" => read::<Empty>(params).map(|_| Method::Demand)?,
+            "firewall" => Method::Firewall(read(params)?),
             "shutdown" => Method::Shutdown(read(params)?),
             _ => return Err(format!("unknown method {name:?}")),
         })

@@ -169,12 +169,13 @@ impl Daemon {
             }
             owner::MONITOR => {
                 let Some(monitor) = &mut self.monitor else { return };
-                let noticed = monitor.drain().unwrap_or(Noticed { links: true, neighbours: vec![] });
+                let noticed = monitor.drain().unwrap_or(Noticed { links: true, ..Noticed::default() });
                 self.with_node(|node| {
                     if noticed.links {
                         node.links_changed(now);
                     }
                     node.neighbours_changed(&noticed.neighbours, now);
+                    node.routes_changed(&noticed.routes, now);
                 });
             }
             owner::SIGNALS => {

@@ -10,6 +10,7 @@ pub mod checksum;
 mod headers;
 mod merge;
 mod segment;
+mod sender;
 mod vnet;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod inverse_test;
 pub use headers::{Layout, Network};
 pub use merge::{Delivery, Merger, MAX_MERGED};
 pub use segment::segment;
+pub use sender::sender_addresses;
 pub use vnet::{parse_tap, TapFrame, Vnet, VNET_BYTES};
 
 /// Record flag: the TCP or UDP checksum of this frame is not computed (docs/wire.md §6.1).

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod netlink;
+pub mod nft;
 pub mod poll;
 pub mod stream;
 pub mod tap;

@@ -1,4 +1,4 @@
-//! The kernel's side of the node: bridge, tap, addresses and neighbour entries, made and mended.
+//! The kernel's side of the node: bridge, tap, addresses, neighbour entries and routes, made and mended.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::Node;
 use crate::control::Failure;
-use crate::io::netlink::{summary, Change, ChangedNeighbour, Changes, Desired, Neighbour, Netlink, NetlinkError};
+use crate::io::netlink::{
+    matters, summary, Change, ChangedNeighbour, ChangedRoute, Changes, Desired, Neighbour, Netlink, NetlinkError,
+};
 use crate::log;
 use crate::session::Now;
 use crate::time::{Micros, SECOND};
@@ -14,6 +16,8 @@ use crate::wire::Certificate;
 
 /// From one attempt to set the links right to the next, while that fails.
 const RETRY: Micros = SECOND;
+/// The same for a route alone, without which all else is in place.
+const RETRY_ROUTES: Micros = 5 * SECOND;
 
 /// An address that another link of this machine has would be answered by that one: nothing would reach the overlay, and nobody
 /// would know why.
@@ -52,10 +56,11 @@ impl Node {
             mtu: self.sessions.parameters().mtu,
             addresses: addresses(certificate),
             neighbours,
+            routes: self.routes(),
         }
     }
 
-    /// Makes bridge, taps, addresses and neighbour entries as they should be.
+    /// Makes bridge, taps, addresses, neighbour entries and routes as they should be.
     pub(super) fn ensure_links(&mut self, now: Now) -> Result<(), Failure> {
         self.ensure_at = None;
         let (mut made, mut failure) = self.taps.open_missing();
@@ -84,12 +89,18 @@ impl Node {
         let names: Vec<String> = made.into_iter().map(|(_, name)| name).collect();
         self.repaired(&desired, &changes, &names, now);
         self.ensured = Some(desired);
+        if !changes.unset.is_empty() {
+            self.ensure_at = Some(now.us + RETRY_ROUTES);
+        }
+        self.routes_are(&changes);
         failure.map_or(Ok(()), |error| Err(Failure::system(error.to_string())))
     }
 
     /// Takes away what was made for a start that failed; what was there `before` stays.
     pub(super) fn undo_links(self, before: &[String]) {
         let Node { taps, mut netlink, bridge, .. } = self;
+        // Of an unreachable prefix nothing else would remind anybody.
+        let _ = netlink.remove_routes(&bridge.name);
         if bridge.per_tunnel.is_some() {
             return;
         }
@@ -102,10 +113,12 @@ impl Node {
         }
     }
 
-    /// Removes bridge and taps, for good. A bridge that somebody else made is his.
-    pub fn remove_links(self) -> Result<(), NetlinkError> {
+    /// Removes routes, firewall, bridge and taps, for good. A bridge that somebody else made is his.
+    pub fn remove_links(mut self) -> Result<(), NetlinkError> {
+        self.remove_firewall();
         let Node { taps, bridge, .. } = self;
         let mut netlink = Netlink::open()?;
+        netlink.remove_routes(&bridge.name)?;
         taps.forget(&netlink.names()?);
         match bridge.per_tunnel {
             Some(_) => Ok(()),
@@ -120,7 +133,10 @@ impl Node {
         // Neither is what the tap of a new tunnel needs.
         let new = |tap: &String| desired.taps.contains(tap) && !before.taps.contains(tap);
         let of_new = |change: &Change| change.link().is_some_and(|link| new(&link.to_owned()));
+        // A route that is not wanted is one we made by an earlier certificate, or that of pods that are on the bridge by now.
+        let obsolete = |change: &&Change| matches!(change, Change::RemoveRoute { .. });
         let news = changes.made.iter().filter(|change| (same || change.is_structure()) && !of_new(change));
+        let news = news.filter(|change| !obsolete(change));
         let repairs: Vec<Change> = news.cloned().collect();
         let made = made.iter().map(|tap| format!("make tap {tap}"));
         let what: Vec<String> = made.chain(Some(summary(&repairs)).filter(|text| !text.is_empty())).collect();
@@ -141,6 +157,14 @@ impl Node {
         if let Some(unsaid) = self.seldom.say(&failure.message, now.us) {
             log!(Warn, "cannot set the links right", reason = failure.message, again = unsaid);
             self.event("unrepaired", json!({ "reason": failure.message, "again": unsaid }));
+        }
+    }
+
+    /// Routes changed: ours by somebody else, or others that meet ours?
+    pub fn routes_changed(&mut self, changed: &[ChangedRoute], now: Now) {
+        let (Some(bridge), Some(desired)) = (self.netlink.bridge(), &self.ensured) else { return };
+        if changed.iter().any(|entry| matters(desired, bridge, &entry.route, entry.gone)) {
+            self.ensure_at.get_or_insert(now.us + super::SETTLE);
         }
     }
 

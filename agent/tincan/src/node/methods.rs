@@ -61,6 +61,7 @@ impl Node {
                 }
                 Err(failure) => Err(failure),
             },
+            Method::Firewall(order) => self.order_firewall(order, now),
             Method::Stats => Ok(self.stats_json()),
             Method::Demand => Ok(self.demand_json()),
             Method::Hello(_) | Method::Configure(_) | Method::Shutdown(_) => {
@@ -98,6 +99,8 @@ impl Node {
         // A client that comes back has not seen what was told before.
         let data = self.candidates_json();
         self.event("candidates", data);
+        self.problems_told.clear();
+        self.tell_problems();
         self.tell_revocations();
         Ok(self.configured_json())
     }

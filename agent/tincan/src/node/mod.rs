@@ -4,6 +4,7 @@
 mod act;
 mod candidates;
 mod counters;
+mod firewall;
 mod gossip;
 mod limits;
 mod links;
@@ -11,8 +12,10 @@ mod methods;
 mod outgoing;
 mod outlet;
 mod probes;
+mod problems;
 mod receive;
 mod report;
+mod routes;
 mod seldom;
 mod send;
 mod taps;
@@ -38,10 +41,12 @@ use crate::tunnel::Subnet;
 use crate::wire::{BootId, Label, LabelMap, NodeId};
 
 use counters::{Counters, PerSecond};
+use firewall::NodeFirewall;
 use limits::Limits;
 use outlet::{Outlet, Refused};
 use probes::PendingPing;
 pub use probes::Pinged;
+use problems::Problem;
 use seldom::Seldom;
 use taps::Taps;
 use tunnels::Tunnels;
@@ -108,10 +113,15 @@ pub struct Node {
     /// When adjacency was last told to all.
     gossiped: Micros,
     look_at: Micros,
-    /// When bridge, addresses and neighbour entries are compared with what they should be: members or links changed.
+    /// When bridge, addresses, neighbour entries and routes are compared with what they should be: members or links changed.
     ensure_at: Option<Micros>,
     /// How they were when they were last as they should be.
     ensured: Option<Desired>,
+    firewall: NodeFirewall,
+    /// What keeps the routes from being as they should be.
+    route_problems: Vec<Problem>,
+    /// What the control clients were told last.
+    problems_told: Vec<Problem>,
     /// Nobody tells when links change.
     pub unwatched: bool,
     seldom: Seldom,
@@ -197,6 +207,9 @@ impl Node {
             look_at: now.us,
             ensure_at: None,
             ensured: None,
+            firewall: NodeFirewall::default(),
+            route_problems: Vec::new(),
+            problems_told: Vec::new(),
             unwatched: false,
             seldom: Seldom::default(),
             heard: None,
@@ -299,6 +312,7 @@ impl Node {
             Some(self.gossip_at),
             Some(self.look_at),
             self.ensure_at,
+            self.firewall.deadline(),
             self.taps.sweep_at(),
         ]
         .into_iter()
@@ -340,6 +354,7 @@ impl Node {
             self.mend_links(now);
         }
         self.sweep_taps(now);
+        self.firewall_tick(now);
     }
 
     /// Links or addresses changed, or it is time to see whether they did.
@@ -359,7 +374,7 @@ impl Node {
         self.ensure_at.get_or_insert(soon);
     }
 
-    /// The kernel's neighbour entries must follow the members.
+    /// The kernel's neighbour entries and routes must follow the members.
     fn members_changed(&mut self, now: Now) {
         self.ensure_at = Some(now.us);
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::outlet::Way;
 use super::Node;
-use crate::frame::{parse_tap, Delivery, Merger};
+use crate::frame::{parse_tap, sender_addresses, Delivery, Merger};
 use crate::session::{Now, Opened, Origin, Refusal, Verdict};
 use crate::switch::{DropReason, Output, Transit};
 use crate::tunnel::Via;
@@ -257,8 +257,18 @@ impl Node {
     fn deliver(&mut self, delivery: &Delivery<'_>, source: Label, in_port: u32, unicast: bool, now: Now) {
         let headers = delivery.headers();
         let Some(mac) = headers.get(6..12).and_then(|mac| <[u8; 6]>::try_from(mac).ok()) else { return };
-        match self.sessions.source_mac_verdict(source, &Mac(mac)) {
-            Verdict::Allowed => {}
+        let verdict = self.sessions.source_mac_verdict(source, &Mac(mac));
+        if verdict == Verdict::Refused {
+            self.counters.add("sourceMacRefused");
+            return;
+        }
+        let mut addresses = sender_addresses(headers).into_iter().flatten();
+        if addresses.any(|address| !self.sessions.may_use(source, address)) {
+            self.counters.add("sourceAddressRefused");
+            return;
+        }
+        match verdict {
+            Verdict::Allowed | Verdict::Refused => {}
             // Anybody can write any root on a flood; of those that are no members nothing is learned.
             Verdict::Foreign if unicast || self.sessions.member(source).is_some() => {
                 if let Some(learned) = self.switch.learn(mac, source, unicast, now.us) {
@@ -266,10 +276,6 @@ impl Node {
                 }
             }
             Verdict::Foreign => self.counters.add("floodOfStranger"),
-            Verdict::Refused => {
-                self.counters.add("sourceMacRefused");
-                return;
-            }
         }
         if unicast {
             let via = self.tunnels.port_of(source) != Some(in_port);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::clock::Frame;
+use super::prefixes::{holds, Prefixes};
 use super::{Change, Refusal};
 use crate::wire::{Certificate, Label, LabelMap, NodeId, ObjectError, Revocations, Verified};
 
@@ -31,6 +32,7 @@ pub struct Membership {
     own_label: Label,
     members: LabelMap<Member>,
     addresses: HashMap<IpAddr, Label>,
+    prefixes: Prefixes,
     /// The highest serial ever taken of a node: when a renewed certificate has expired, the one it replaced is not good again,
     /// however long it says it holds.
     newest: LabelMap<u64>,
@@ -49,6 +51,7 @@ impl Membership {
             own_label,
             members: LabelMap::default(),
             addresses: HashMap::new(),
+            prefixes: Prefixes::default(),
             newest: LabelMap::default(),
             revocations: None,
             signed_time,
@@ -126,6 +129,7 @@ impl Membership {
         for address in addresses(&certificate) {
             self.addresses.insert(address, label);
         }
+        self.prefixes.insert(&certificate, label);
         self.newest.insert(label, certificate.serial);
         self.members.insert(label, Member { node_id: certificate.node_id(), label, certificate });
         Ok(Admission { label, change, rekeyed, displaced })
@@ -165,12 +169,22 @@ impl Membership {
 
     pub fn remove(&mut self, label: Label) -> Option<Member> {
         let member = self.members.remove(&label)?;
+        self.prefixes.remove(&member.certificate, label);
         for address in addresses(&member.certificate) {
             if self.addresses.get(&address) == Some(&label) {
                 self.addresses.remove(&address);
             }
         }
         Some(member)
+    }
+
+    /// What a node's own certificate says it has is its own, whoever else has it too.
+    pub fn may_use(&self, label: Label, address: IpAddr) -> bool {
+        if self.members.get(&label).is_some_and(|member| holds(&member.certificate, address)) {
+            return true;
+        }
+        let another = self.addresses.contains_key(&address) || self.prefixes.owner(address).is_some();
+        !another && !holds(&self.own, address)
     }
 
     /// A list with a higher serial than the one known.

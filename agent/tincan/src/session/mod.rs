@@ -3,7 +3,7 @@
 //! Pure: bytes and the time come in, bytes and [`Action`]s go out; randomness is injected. [`Sessions`] is all a node has:
 //!
 //! - membership: [`Sessions::add_member`], [`Sessions::forget`], [`Sessions::set_revocations`], [`Sessions::member`],
-//!   [`Sessions::source_mac_verdict`];
+//!   [`Sessions::source_mac_verdict`], [`Sessions::may_use`];
 //! - outgoing: [`Sessions::seal`] or [`Sessions::sealer`] (look up once, seal many); when they say [`NoSession`],
 //!   [`Sessions::queue`] keeps the plaintext, begins a handshake and gives it back in [`Action::Flush`];
 //! - incoming: [`Sessions::open`], [`Sessions::reassemble`], [`Sessions::handshake`], [`Sessions::cookie`],
@@ -19,6 +19,7 @@ pub mod keys;
 mod membership;
 pub mod noise;
 mod peer;
+mod prefixes;
 mod random;
 mod replay;
 mod table;
@@ -29,6 +30,7 @@ mod types;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::time::{Micros, MILLISECOND};
 use crate::wire::record::CONTROL;
@@ -249,6 +251,11 @@ impl Sessions {
             Some(member) if member.certificate.macs.iter().any(|rule| rule.matches(mac)) => Verdict::Allowed,
             _ => Verdict::Refused,
         }
+    }
+
+    /// Whether a frame from `label` may say that it comes from this address: it is the node's own, in a prefix behind it, or nobody's.
+    pub fn may_use(&self, label: Label, address: IpAddr) -> bool {
+        self.membership.may_use(label, address)
     }
 
     // --- outgoing ---

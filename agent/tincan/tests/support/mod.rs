@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 
 use control::Control;
-use openflow::{apply, eth_dst, goto, in_port, output, set_tunnel, tunnel_id, FlowMod, Switch, FLOOD};
+use openflow::{apply, eth_dst, eth_dst_masked, goto, in_port, output, set_tunnel, tunnel_id, FlowMod, Switch, FLOOD};
 use overlay::{b64, Overlay, Papers};
 
 /// A test that makes namespaces shows nothing without the right to: it fails then.
@@ -98,8 +98,13 @@ pub struct Tincan {
 
 impl Tincan {
     pub fn start(ns: &str, papers: Papers) -> Self {
+        Self::start_with(ns, papers, &[])
+    }
+
+    /// With other variables in its environment.
+    pub fn start_with(ns: &str, papers: Papers, environment: &[&str]) -> Self {
         let run_dir = std::env::temp_dir().join(format!("{ns}-run"));
-        let child = spawn(ns, &run_dir);
+        let child = spawn(ns, &run_dir, environment);
         let control = Control::connect(&run_dir.join("control.sock"));
         Self { ns: ns.into(), run_dir, papers, control, switch: None, child }
     }
@@ -143,7 +148,7 @@ impl Tincan {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.switch = None;
-        self.child = spawn(&self.ns, &self.run_dir);
+        self.child = spawn(&self.ns, &self.run_dir, &[]);
         self.control = Control::connect(&self.run_dir.join("control.sock"));
     }
 
@@ -162,9 +167,13 @@ impl Tincan {
         let mut switch = Switch::connect(&self.run_dir.join("switch.sock"));
         for member in members {
             let to_label = apply(vec![set_tunnel(member.label)]);
-            switch.flow(
-                FlowMod::new(0, 100).matching(in_port(1)).matching(eth_dst(member.mac)).then(to_label).then(goto(4)),
-            );
+            let lead = |field: Vec<u8>| {
+                FlowMod::new(0, 100).matching(in_port(1)).matching(field).then(to_label.clone()).then(goto(4))
+            };
+            switch.flow(lead(eth_dst(member.mac)));
+            if let Some(pods) = member.pods {
+                switch.flow(lead(eth_dst_masked(pods.mac.0, pods.mask.0)));
+            }
         }
         switch.flow(FlowMod::new(0, 50).matching(in_port(1)).then(apply(vec![output(FLOOD)])));
         switch.flow(FlowMod::new(0, 10).then(apply(vec![output(1)])));
@@ -228,12 +237,14 @@ impl Drop for Tincan {
     }
 }
 
-fn spawn(ns: &str, run_dir: &Path) -> Child {
+fn spawn(ns: &str, run_dir: &Path, environment: &[&str]) -> Child {
     let level = std::env::var("TINCAN_LOG").unwrap_or("warn".into());
     // TINCAN_BIN: the release build, where the figures matter.
     let binary = std::env::var("TINCAN_BIN").unwrap_or(env!("CARGO_BIN_EXE_tincan").into());
     Command::new("ip")
-        .args(["netns", "exec", ns, &binary, "--log-level", &level, "--run-dir"])
+        .args(["netns", "exec", ns, "env"])
+        .args(environment)
+        .args([&binary, "--log-level", &level, "--run-dir"])
         .arg(run_dir)
         .stdin(Stdio::null())
         .spawn()

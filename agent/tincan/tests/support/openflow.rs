@@ -107,6 +107,11 @@ pub fn eth_dst(mac: [u8; 6]) -> Vec<u8> {
     oxm(3, &mac)
 }
 
+/// The MACs that have these bits in common.
+pub fn eth_dst_masked(mac: [u8; 6], mask: [u8; 6]) -> Vec<u8> {
+    [&[0x80, 0x00, 3 << 1 | 1, 12][..], &mac, &mask].concat()
+}
+
 pub fn tunnel_id(label: u64) -> Vec<u8> {
     oxm(38, &label.to_be_bytes())
 }

@@ -28,6 +28,8 @@ pub struct Papers {
     pub mac: [u8; 6],
     pub ipv4: Ipv4Addr,
     pub ipv6: Ipv6Addr,
+    /// MACs of pods behind the node.
+    pub pods: Option<MacRule>,
 }
 
 fn now() -> u64 {
@@ -66,11 +68,29 @@ impl Overlay {
     }
 
     pub fn node_until(&self, number: u8, not_after: u64) -> Papers {
+        self.papers(number, not_after, false)
+    }
+
+    /// The same with 10.70.number.0/24 and fd70:0:0:number::/64 routed behind it.
+    pub fn node_with_pods(&self, number: u8) -> Papers {
+        self.papers(number, now() + 3600, true)
+    }
+
+    /// One that ends so soon.
+    pub fn node_with_pods_for(&self, number: u8, seconds: u64) -> Papers {
+        self.papers(number, now() + seconds, true)
+    }
+
+    fn papers(&self, number: u8, not_after: u64, with_pods: bool) -> Papers {
         let identity = Ed25519KeyPair::from_seed_unchecked(&[number; 32]).unwrap();
         let session_key = [number ^ 0x55; 32];
         let ipv4 = Ipv4Addr::new(10, 69, 0, number);
         let ipv6 = Ipv6Addr::new(0xfd45, 0, 0, 0, 0, 0, 0, u16::from(number));
         let mac = Mac::of_node(ipv4);
+        let pod_prefix = Ipv4Addr::new(10, 70, number, 0);
+        let pod_prefix6 = Ipv6Addr::new(0xfd70, 0, 0, u16::from(number), 0, 0, 0, 0);
+        let pods = MacRule { mac: Mac::of_pod(pod_prefix), mask: Mac([0xff, 0xff, 0xff, 0xff, 0xff, 0]) };
+        let pods = with_pods.then_some(pods);
         let certificate = Certificate {
             overlay: self.id,
             identity_key: identity.public_key().as_ref().try_into().unwrap(),
@@ -78,9 +98,9 @@ impl Overlay {
             name: format!("node{number}"),
             ipv4: vec![(ipv4, 16)],
             ipv6: vec![(ipv6, 64)],
-            routed_ipv4: vec![],
-            routed_ipv6: vec![],
-            macs: vec![MacRule::exactly(mac)],
+            routed_ipv4: if with_pods { vec![(pod_prefix, 24)] } else { vec![] },
+            routed_ipv6: if with_pods { vec![(pod_prefix6, 64)] } else { vec![] },
+            macs: std::iter::once(MacRule::exactly(mac)).chain(pods).collect(),
             serial: u64::from(number),
             not_before: now() - 60,
             not_after,
@@ -93,6 +113,7 @@ impl Overlay {
             mac: mac.0,
             ipv4,
             ipv6,
+            pods,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The node's place in the kernel by rtnetlink: bridge, tap port, addresses, neighbour entries.
+//! The node's place in the kernel by rtnetlink: bridge, tap port, addresses, neighbour entries, routes.
 //!
 //! [`Netlink::ensure`] compares what should be with what is and changes the difference; first start, restart, renewal and
 //! repair are one code path. What to change is decided in [`plan`], which is pure.
@@ -6,6 +6,7 @@
 mod monitor;
 mod plan;
 mod request;
+mod routes;
 mod snapshot;
 mod summary;
 mod sysctl;
@@ -14,8 +15,9 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-pub use monitor::{ChangedNeighbour, Monitor, Noticed};
+pub use monitor::{ChangedNeighbour, ChangedRoute, Monitor, Noticed};
 pub use plan::{Change, Desired, Neighbour};
+pub use routes::{matters, Clash, Conflict, KernelRoute, Route};
 pub use snapshot::LocalAddress;
 pub use summary::summary;
 
@@ -68,6 +70,10 @@ pub struct Changes {
     pub made: Vec<Change>,
     /// Settings the system did not let us make (a read-only /proc/sys in a container) and that we can live without.
     pub refused: Vec<String>,
+    /// Routes that could not be set now, with the reason.
+    pub unset: Vec<String>,
+    /// Routes of others that meet the overlay's prefixes.
+    pub conflicts: Vec<Conflict>,
 }
 
 #[derive(Debug)]
@@ -88,18 +94,26 @@ impl Netlink {
     /// Makes bridge, port, addresses and neighbour entries as `desired`; the tap must be open already.
     pub fn ensure(&mut self, desired: &Desired) -> Result<Changes, NetlinkError> {
         let mut changes = Changes::default();
+        let mut unset = vec![];
         for _ in 0..ROUNDS_MAX {
             let snapshot = self.socket.snapshot(desired)?;
             let mut todo = plan(desired, &snapshot)?;
             todo.extend(self.foreign_ports(desired, &snapshot));
-            todo.retain(|change| !changes.refused.contains(&change.to_string()));
+            todo.retain(|change| !changes.refused.contains(&change.to_string()) && !unset.contains(change));
             if todo.is_empty() {
+                changes.conflicts =
+                    self.bridge.map(|bridge| routes::conflicts(desired, &snapshot, bridge)).unwrap_or_default();
                 return Ok(changes);
             }
             for change in todo {
                 match self.apply(&change) {
                     Ok(()) => changes.made.push(change),
                     Err(_) if matches!(change, Change::Sysctl { .. }) => changes.refused.push(change.to_string()),
+                    // One member's prefix must not cost the others theirs.
+                    Err(error @ NetlinkError::System(..)) if matches!(change, Change::SetRoute { .. }) => {
+                        changes.unset.push(error.to_string());
+                        unset.push(change);
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -143,6 +157,12 @@ impl Netlink {
         Ok(())
     }
 
+    /// Removes our routes of this bridge; those by it go with it anyway.
+    pub fn remove_routes(&mut self, bridge: &str) -> Result<(), NetlinkError> {
+        let ours: Vec<KernelRoute> = self.socket.routes()?.into_iter().filter(|route| route.is_ours(bridge)).collect();
+        ours.iter().try_for_each(|route| self.apply(&Change::RemoveRoute { to: route.to, metric: route.metric }))
+    }
+
     /// The names of all links.
     pub fn names(&mut self) -> Result<Vec<String>, NetlinkError> {
         Ok(self.socket.links()?.into_iter().map(|link| link.name).collect())
@@ -181,6 +201,8 @@ impl Netlink {
             Change::RemoveAddress { index, address, prefix } => socket.remove_address(&what, *index, *address, *prefix),
             Change::SetNeighbour { index, neighbour } => socket.set_neighbour(&what, *index, neighbour),
             Change::RemoveNeighbour { index, neighbour } => socket.remove_neighbour(&what, *index, neighbour),
+            Change::SetRoute { index, route, metric } => socket.set_route(&what, *index, route, *metric),
+            Change::RemoveRoute { to, metric } => socket.remove_route(&what, to, *metric),
         }
     }
 }
@@ -200,5 +222,7 @@ fn within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
     }
 }
 
+#[cfg(test)]
+mod route_tests;
 #[cfg(test)]
 mod tests;

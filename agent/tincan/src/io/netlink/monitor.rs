@@ -1,4 +1,4 @@
-//! Tells when links, addresses or neighbour entries changed, so that candidates are gathered and `ensure` is called again.
+//! Tells when links, addresses, neighbour entries or routes changed, so that candidates are gathered and `ensure` is called again.
 
 use std::io;
 use std::net::IpAddr;
@@ -9,12 +9,13 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::request::split_message;
+use super::routes::KernelRoute;
 use super::snapshot::{neighbour, neighbour_address};
 use super::NetlinkError;
 use crate::wire::Mac;
 
-/// Multicast groups of rtnetlink(7): links, neighbour entries, IPv4 and IPv6 addresses.
-const GROUPS: [u32; 4] = [1, 3, 5, 9];
+/// Multicast groups of rtnetlink(7): links, neighbour entries, IPv4 and IPv6 addresses, IPv4 and IPv6 routes.
+const GROUPS: [u32; 6] = [1, 3, 5, 9, 7, 11];
 
 /// What happened since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,14 @@ pub struct Noticed {
     pub links: bool,
     /// Neighbour entries that changed, with what they are now. A busy machine's entries change all the time, few are ours.
     pub neighbours: Vec<ChangedNeighbour>,
+    /// Routes of the main table: with every pod that comes and goes there is one.
+    pub routes: Vec<ChangedRoute>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedRoute {
+    pub route: KernelRoute,
+    pub gone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +84,14 @@ fn read(mut rest: &[u8], noticed: &mut Noticed) {
         let (entry, gone) = match message.map(|message| message.payload) {
             Ok(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(entry))) => (entry, false),
             Ok(NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelNeighbour(entry))) => (entry, true),
+            Ok(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(message))) => {
+                noticed.routes.extend(KernelRoute::of(&message).map(|route| ChangedRoute { route, gone: false }));
+                continue;
+            }
+            Ok(NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(message))) => {
+                noticed.routes.extend(KernelRoute::of(&message).map(|route| ChangedRoute { route, gone: true }));
+                continue;
+            }
             // What does not decode changed too.
             _ => {
                 noticed.links = true;

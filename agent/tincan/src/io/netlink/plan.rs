@@ -5,8 +5,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::io::batch::segments_in_batch;
+use crate::prefix::Prefix;
 use crate::wire::Mac;
 
+use super::routes::{self, Route};
 use super::snapshot::{Link, Snapshot};
 use super::{within, NetlinkError};
 
@@ -39,6 +41,8 @@ pub struct Desired {
     /// Overlay addresses with the subnet's prefix length. The link-local address comes by itself.
     pub addresses: Vec<(IpAddr, u8)>,
     pub neighbours: Vec<Neighbour>,
+    /// In the main table, by protocol and metric of our own.
+    pub routes: Vec<Route>,
 }
 
 /// One change; as text it completes "cannot ...".
@@ -57,6 +61,8 @@ pub enum Change {
     RemoveAddress { index: u32, address: IpAddr, prefix: u8 },
     SetNeighbour { index: u32, neighbour: Neighbour },
     RemoveNeighbour { index: u32, neighbour: Neighbour },
+    SetRoute { index: u32, route: Route, metric: u32 },
+    RemoveRoute { to: Prefix, metric: u32 },
 }
 
 impl fmt::Display for Change {
@@ -79,6 +85,9 @@ impl fmt::Display for Change {
                 write!(out, "set neighbour {} to {}", neighbour.address, neighbour.mac)
             }
             Self::RemoveNeighbour { neighbour, .. } => write!(out, "remove neighbour {}", neighbour.address),
+            Self::SetRoute { route: Route { to, via: Some(via) }, .. } => write!(out, "set route {to} via {via}"),
+            Self::SetRoute { route: Route { to, via: None }, .. } => write!(out, "set route unreachable {to}"),
+            Self::RemoveRoute { to, .. } => write!(out, "remove route {to}"),
         }
     }
 }
@@ -99,7 +108,9 @@ impl Change {
             Self::AddAddress { .. }
             | Self::RemoveAddress { .. }
             | Self::SetNeighbour { .. }
-            | Self::RemoveNeighbour { .. } => None,
+            | Self::RemoveNeighbour { .. }
+            | Self::SetRoute { .. }
+            | Self::RemoveRoute { .. } => None,
         }
     }
 
@@ -114,6 +125,8 @@ impl Change {
                 | Self::RemoveAddress { .. }
                 | Self::SetNeighbour { .. }
                 | Self::RemoveNeighbour { .. }
+                | Self::SetRoute { .. }
+                | Self::RemoveRoute { .. }
         )
     }
 }
@@ -135,6 +148,8 @@ pub(super) fn plan(desired: &Desired, now: &Snapshot) -> Result<Vec<Change>, Net
     links(desired, now, bridge, &taps, &mut changes);
     addresses(desired, now, bridge.index, &mut changes);
     neighbours(desired, now, bridge.index, &mut changes);
+    // Last: by then the bridge is up and has its addresses.
+    routes::plan(desired, now, bridge.index, &mut changes);
     Ok(changes)
 }
 

@@ -16,9 +16,11 @@ use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, Neig
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
+use crate::prefix::Prefix;
 use crate::wire::Mac;
 
 use super::plan::Neighbour;
+use super::routes::{self, Route};
 use super::snapshot::Link;
 use super::NetlinkError;
 
@@ -185,6 +187,21 @@ impl Socket {
 
     pub fn remove_neighbour(&mut self, what: &str, index: u32, neighbour: &Neighbour) -> Result<(), NetlinkError> {
         self.change(what, RouteNetlinkMessage::DelNeighbour(neighbour_message(index, neighbour)), 0)
+    }
+
+    /// By our metric: no route of anybody else is replaced.
+    pub fn set_route(&mut self, what: &str, index: u32, route: &Route, metric: u32) -> Result<(), NetlinkError> {
+        let message = routes::set_message(index, route, metric);
+        self.change(what, RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+    }
+
+    pub fn remove_route(&mut self, what: &str, to: &Prefix, metric: u32) -> Result<(), NetlinkError> {
+        let message = routes::remove_message(to, metric);
+        match self.change(what, RouteNetlinkMessage::DelRoute(message), 0) {
+            // It is gone already.
+            Err(NetlinkError::System(_, error)) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            result => result,
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use netlink_packet_route::link::{
     LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::wire::Mac;
 
 use super::plan::{Desired, Neighbour};
 use super::request::Socket;
+use super::routes::KernelRoute;
 use super::sysctl::{self, Setting};
 use super::NetlinkError;
 
@@ -57,6 +59,8 @@ pub struct Snapshot {
     pub addresses: Vec<Address>,
     /// Permanent entries of the bridge.
     pub neighbours: Vec<Neighbour>,
+    /// Of the main table.
+    pub routes: Vec<KernelRoute>,
     pub sysctls: Vec<Setting>,
     pub has_ipv6: bool,
 }
@@ -88,6 +92,7 @@ impl Socket {
             links,
             addresses: self.addresses()?,
             neighbours,
+            routes: self.routes()?,
             sysctls: sysctl::read(&desired.bridge, &desired.taps),
             has_ipv6: sysctl::has_ipv6(),
         })
@@ -113,6 +118,21 @@ impl Socket {
                 _ => None,
             })
             .collect())
+    }
+
+    pub fn routes(&mut self) -> Result<Vec<KernelRoute>, NetlinkError> {
+        let mut routes = vec![];
+        // Asked by family: for none in particular the kernel adds those of multicast routing.
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let mut request = RouteMessage::default();
+            request.header.address_family = family;
+            for answer in self.dump("list the routes", RouteNetlinkMessage::GetRoute(request))? {
+                if let RouteNetlinkMessage::NewRoute(message) = answer {
+                    routes.extend(KernelRoute::of(&message));
+                }
+            }
+        }
+        Ok(routes)
     }
 
     fn permanent_neighbours(&mut self, index: u32) -> Result<Vec<Neighbour>, NetlinkError> {

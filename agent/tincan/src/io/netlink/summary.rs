@@ -2,29 +2,39 @@
 
 use super::plan::Change;
 
-/// The entries of a thousand members are counted, not listed.
+/// The entries and routes of a thousand members are counted, not listed.
 pub fn summary(changes: &[Change]) -> String {
     let mut parts: Vec<String> = vec![];
-    // A new bridge has all its settings, addresses and entries set: that goes without saying.
+    // A new bridge has all its settings, addresses, entries and routes set: that goes without saying.
     let made = changes.iter().any(|change| matches!(change, Change::CreateBridge { .. }));
     let told = |change: &&Change| !made || matches!(change, Change::CreateBridge { .. } | Change::Attach { .. });
     let changes: Vec<&Change> = changes.iter().filter(told).collect();
-    for change in changes.iter().filter(|change| !is_neighbour(change)) {
+    for change in changes.iter().filter(|change| !is_neighbour(change) && !is_route(change)) {
         let part = change.to_string();
         // Links that were down lose their addresses while others are being set.
         if !parts.contains(&part) {
             parts.push(part);
         }
     }
-    let mut neighbours = changes.iter().filter(|change| is_neighbour(change));
-    match (neighbours.next(), neighbours.count()) {
-        (None, _) => {}
-        (Some(only), 0) => parts.push(only.to_string()),
-        (Some(_), others) => parts.push(format!("set {} neighbours", others + 1)),
-    }
+    parts.extend(counted(&changes, is_neighbour, "neighbours"));
+    parts.extend(counted(&changes, is_route, "routes"));
     parts.join(", ")
+}
+
+/// One is told as it is.
+fn counted(changes: &[&Change], of_kind: fn(&Change) -> bool, name: &str) -> Option<String> {
+    let mut found = changes.iter().filter(|change| of_kind(change));
+    let first = found.next()?;
+    match found.count() {
+        0 => Some(first.to_string()),
+        others => Some(format!("set {} {name}", others + 1)),
+    }
 }
 
 fn is_neighbour(change: &Change) -> bool {
     matches!(change, Change::SetNeighbour { .. } | Change::RemoveNeighbour { .. })
+}
+
+fn is_route(change: &Change) -> bool {
+    matches!(change, Change::SetRoute { .. } | Change::RemoveRoute { .. })
 }

@@ -1,7 +1,9 @@
-//! The few settings rtnetlink does not have. /proc/sys/net shows the namespace of the calling thread.
+//! The few settings rtnetlink does not have. /proc/sys/net shows the namespace of the calling thread, wherever it is mounted: in a
+//! container, whose own is read-only, EVIO_PROC_SYS_NET names the machine's.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// One setting as it is and as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +36,15 @@ pub fn write(link: &str, name: &str, value: &str) -> io::Result<()> {
 }
 
 pub fn has_ipv6() -> bool {
-    std::path::Path::new("/proc/sys/net/ipv6").exists()
+    root().join("ipv6").exists()
 }
 
 fn path(link: &str, name: &str) -> PathBuf {
     // Interface names have no '/' (`Tap::open` and the kernel refuse them).
-    ["/proc/sys/net/ipv6/conf", link, name].iter().collect()
+    root().join("ipv6/conf").join(link).join(name)
+}
+
+fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| std::env::var_os("EVIO_PROC_SYS_NET").map_or("/proc/sys/net".into(), PathBuf::from))
 }

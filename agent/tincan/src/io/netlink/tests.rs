@@ -12,7 +12,7 @@ fn peer(host: u8) -> Vec<Neighbour> {
     Neighbour::of_member(addresses, Mac::of_node(Ipv4Addr::new(10, 9, 0, host))).collect()
 }
 
-fn desired() -> Desired {
+pub(super) fn desired() -> Desired {
     Desired {
         bridge: "evio0".into(),
         taps: vec!["evio0-up".into()],
@@ -21,11 +21,12 @@ fn desired() -> Desired {
         mtu: 1400,
         addresses: vec![([10, 9, 0, 1].into(), 24), ("fd09::1".parse().unwrap(), 64)],
         neighbours: [peer(2), peer(3)].concat(),
+        routes: vec![],
     }
 }
 
 /// The kernel's defaults may differ from machine to machine: whatever is refused is named, nothing here is.
-fn settled(netlink: &mut Netlink, desired: &Desired) {
+pub(super) fn settled(netlink: &mut Netlink, desired: &Desired) {
     assert_eq!(netlink.ensure(desired).unwrap(), Changes::default(), "a second look changes nothing");
 }
 

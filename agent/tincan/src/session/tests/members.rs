@@ -325,3 +325,34 @@ fn a_ruled_source_mac_is_taken_only_from_the_node_that_has_it() {
     assert_eq!(verdict(a, Mac([0x53, 0x54, 0, 1, 2, 3])), Verdict::Refused);
     assert_eq!(verdict(a, Mac::BROADCAST), Verdict::Refused);
 }
+
+#[test]
+fn an_address_is_its_owner_s_and_one_that_nobody_has_is_anybody_s() {
+    let mut ann = node("ann", 1);
+    let now = Now { us: 0, unix: ISSUED };
+    let member = |name, third: u8, serial| {
+        let routed_ipv4 = vec![([10, 244, third, 0].into(), 24)];
+        let routed_ipv6 = vec![(format!("fd00:244:0:{third}::").parse().unwrap(), 64)];
+        Certificate { routed_ipv4, routed_ipv6, ..certificate_of(name, &authority("authority"), serial) }
+    };
+    let (bob, eve) = (member("bob", 2, 5), member("eve", 3, 5));
+    for certificate in [&bob, &eve] {
+        ann.sessions.add_member(&signed(certificate), now).unwrap();
+    }
+    let own = ann.sessions.certificate().ipv4[0].0.to_string();
+    let (bob_s, eve_s) = (bob.ipv4[0].0.to_string(), eve.ipv4[0].0.to_string());
+    let may = |ann: &Node, of: &Certificate, ip: &str| ann.sessions.may_use(of.label(), ip.parse().unwrap());
+    for ip in [bob_s.as_str(), "10.244.2.9", "fd00:244:0:2::9"] {
+        assert!(may(&ann, &bob, ip) && !may(&ann, &eve, ip), "{ip}");
+    }
+    for ip in ["10.244.4.9", "192.168.1.1", "fe80::1", "::", "fd00:244:0:4::9"] {
+        assert!(may(&ann, &bob, ip) && may(&ann, &eve, ip), "{ip}");
+    }
+    assert!(!may(&ann, &bob, &own) && !may(&ann, &bob, &eve_s));
+    // Eve's certificate is renewed with another prefix, and then she leaves.
+    let moved = member("eve", 4, 6);
+    ann.sessions.add_member(&signed(&moved), now).unwrap();
+    assert!(may(&ann, &bob, "10.244.3.9") && !may(&ann, &bob, "10.244.4.9"));
+    ann.sessions.forget(moved.label());
+    assert!(may(&ann, &bob, "10.244.4.9") && may(&ann, &bob, &eve_s));
+}

@@ -1,0 +1,259 @@
+/**
+ * The CNI plugin and its configuration on the machine, put there and kept there. The plugin first: it is exchanged by name, so that no
+ * runtime ever starts half of one, and only after it has run. The configuration last: where it is, pods start.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, type FSWatcher, readdirSync, readFileSync, renameSync, rmSync, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import type { PodNetwork } from '../kube/conditions.ts';
+import {
+  CHAINED,
+  type Chained,
+  CNI_NETWORK,
+  CNI_PLUGIN,
+  CONFLIST_NAME,
+  conflist,
+  takenInstead,
+} from '../kube/conflist.ts';
+import type { PodSettings } from '../kube/enrolment.ts';
+import { readIfThere, syncDirectory, writeAtomic, writeBeside } from './atomic-file.ts';
+import { isObject } from './json-lines.ts';
+import { makeDirectory, systemReason } from './system-error.ts';
+
+/** Changes come in bursts. */
+const SETTLE_MS = 200;
+/** Events of a directory get lost, and a directory may be exchanged itself. */
+const LOOK_MS = 30_000;
+const RUN_MS = 5_000;
+
+export interface CniHostOptions {
+  /** /etc/cni/net.d, as this process sees it. */
+  readonly confDir: string;
+  /** /opt/cni/bin, likewise. */
+  readonly binDir: string;
+  /** /var/lib/cni/evio, the same for the agent and the runtime. */
+  readonly dataDir: string;
+  /** The plugin as shipped. */
+  readonly plugin: string;
+  /** One line for the log. */
+  readonly report: (level: 'info' | 'warn' | 'error', message: string) => void;
+  /** The state has changed. */
+  readonly changed: () => void;
+}
+
+export class CniHost {
+  readonly #options: CniHostOptions;
+  readonly #watchers: FSWatcher[] = [];
+  #wanted: { readonly pods: PodSettings; readonly bridge: string } | undefined;
+  #state: PodNetwork = { kind: 'missing', message: 'the data path of the node is not proven yet' };
+  #timer: NodeJS.Timeout | undefined;
+  #checking: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  /** Size and times of the plugin in place, when it was found to be ours. */
+  #known = '';
+  #told = '';
+  #everPlaced = false;
+
+  constructor(options: CniHostOptions) {
+    this.#options = options;
+  }
+
+  get state(): PodNetwork {
+    return this.#state;
+  }
+
+  /** From here on pods start on this node; undefined: with another network, and nothing of ours is here. */
+  want(pods: PodSettings | undefined, bridge: string): void {
+    if (this.#stopped) return;
+    if (pods === undefined) {
+      if (this.#state.kind === 'not-wanted') return;
+      this.#wanted = undefined;
+      clearTimeout(this.#timer);
+      rmSync(join(this.#options.confDir, CONFLIST_NAME), { force: true });
+      this.#tell({ kind: 'not-wanted' });
+      return;
+    }
+    if (JSON.stringify(this.#wanted) === JSON.stringify({ pods, bridge })) return;
+    this.#wanted = { pods, bridge };
+    void this.#check();
+  }
+
+  /** Names of the addresses that pods have; none where the store is not there yet. */
+  addresses(): readonly string[] {
+    try {
+      return readdirSync(join(this.#options.dataDir, CNI_NETWORK));
+    } catch {
+      return [];
+    }
+  }
+
+  /** Leaves all in place. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    for (const watcher of this.#watchers.splice(0)) watcher.close();
+  }
+
+  #later(delayMs: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#check(), delayMs);
+  }
+
+  /** One at a time; what comes meanwhile is looked at afterwards. */
+  async #check(): Promise<void> {
+    if (this.#checking !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#checking = this.#place().catch((error: unknown) => {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#tell({ kind: 'missing', message });
+      if (message !== this.#told) this.#options.report('error', message);
+      this.#told = message;
+    });
+    await this.#checking;
+    this.#checking = undefined;
+    this.#later(this.#again ? SETTLE_MS : LOOK_MS);
+    this.#again = false;
+  }
+
+  async #place(): Promise<void> {
+    const wanted = this.#wanted;
+    const { confDir, binDir, dataDir } = this.#options;
+    if (wanted === undefined || this.#stopped) return;
+    for (const dir of [confDir, binDir])
+      system(`cannot make ${dir}`, () => {
+        makeDirectory(dir, 0o755);
+      });
+    this.#watch();
+    await this.#placePlugin();
+    // Ended meanwhile, or told otherwise.
+    if (this.#wanted !== wanted || this.#stopped) return;
+    const installed = (Object.keys(CHAINED) as Chained[]).filter((name) => existsSync(join(binDir, name)));
+    const path = join(confDir, CONFLIST_NAME);
+    const text = conflist(wanted.pods, wanted.bridge, dataDir, installed);
+    const placed = system(`cannot write ${path}`, () => {
+      if (readIfThere(path) === text) return false;
+      // Its ending is none that a runtime reads.
+      writeAtomic(path, text, 0o644);
+      return true;
+    });
+    if (placed)
+      this.#options.report(
+        'info',
+        `pods start with ${path}${this.#everPlaced ? ', which was not as it should be' : ''}`,
+      );
+    this.#everPlaced = true;
+    this.#tellWell(installed);
+  }
+
+  #tellWell(installed: readonly Chained[]): void {
+    const { confDir, binDir } = this.#options;
+    const missed = (Object.keys(CHAINED) as Chained[]).filter((name) => !installed.includes(name));
+    const lines = missed.map((name) => `${name} is not in ${binDir}: ${CHAINED[name].missed}`);
+    const other = takenInstead(readdirSync(confDir));
+    if (other !== undefined)
+      lines.push(`${join(confDir, other)} comes before ${CONFLIST_NAME}: pods get that network; remove it`);
+    const message = lines.join('; ');
+    if (message !== this.#told && message !== '') this.#options.report('warn', message);
+    this.#told = message;
+    this.#tell({ kind: 'configured', message });
+  }
+
+  #watch(): void {
+    if (this.#watchers.length > 0) return;
+    const { confDir, binDir } = this.#options;
+    for (const dir of [confDir, binDir]) {
+      try {
+        const watcher = watch(dir, { persistent: false }, (_, name) => {
+          // Our own, on its way: a plugin that does not run would be tried without end.
+          if (name?.endsWith('.new')) return;
+          if (this.#checking === undefined) this.#later(SETTLE_MS);
+          else this.#again = true;
+        });
+        watcher.on('error', () => undefined);
+        this.#watchers.push(watcher);
+      } catch {
+        // No watches left on this machine: it is looked at from time to time all the same.
+      }
+    }
+  }
+
+  async #placePlugin(): Promise<void> {
+    const { plugin, binDir } = this.#options;
+    const path = join(binDir, CNI_PLUGIN);
+    if (this.#known !== '' && stamp(path) === this.#known) return;
+    const shipped = system(`cannot read ${plugin}`, () => readFileSync(plugin));
+    const present = system(`cannot read ${path}`, () => (existsSync(path) ? readFileSync(path) : undefined));
+    if (present === undefined || digest(present) !== digest(shipped)) {
+      // In the same directory, and with a name that no configuration has.
+      const temporary = join(binDir, `.${CNI_PLUGIN}.new`);
+      try {
+        system(`cannot write ${temporary}`, () => writeBeside(temporary, shipped, 0o755));
+        await runs(temporary);
+        system(`cannot write ${path}`, () => {
+          renameSync(temporary, path);
+          syncDirectory(binDir);
+        });
+      } finally {
+        rmSync(temporary, { force: true });
+      }
+      this.#options.report('info', `${path} is ${present === undefined ? 'installed' : 'exchanged'}`);
+    }
+    this.#known = stamp(path);
+  }
+
+  #tell(state: PodNetwork): void {
+    if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
+    this.#state = state;
+    this.#options.changed();
+  }
+}
+
+/** VERSION needs nothing of the machine (CNI specification, "VERSION"): a plugin that answers it can be started here. */
+async function runs(plugin: string): Promise<void> {
+  const answer = await new Promise<string>((resolve, reject) => {
+    const child = execFile(
+      plugin,
+      [],
+      { env: { CNI_COMMAND: 'VERSION' }, timeout: RUN_MS, encoding: 'utf8' },
+      (error, stdout) =>
+        error === null ? resolve(stdout) : reject(new Error(`${plugin} does not run: ${reasonOf(error)}`)),
+    );
+    // One that ends without reading is told of by its exit.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end('{"cniVersion":"1.0.0"}');
+  });
+  let said: unknown;
+  try {
+    said = JSON.parse(answer);
+  } catch {
+    // Said below.
+  }
+  if (!isObject(said) || !Array.isArray(said.supportedVersions))
+    throw new Error(`${plugin} does not answer VERSION as a CNI plugin does`);
+}
+
+function reasonOf(error: Error & { readonly code?: unknown; readonly killed?: boolean }): string {
+  if (error.killed) return `no answer within ${RUN_MS / 1000} s`;
+  return typeof error.code === 'number' ? `exit code ${error.code}` : systemReason(error);
+}
+
+/** What the system refuses becomes a line that says what was to be done. */
+function system<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(`${what}: ${systemReason(error)}`);
+  }
+}
+
+const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Empty when there is no such file. */
+function stamp(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.mode}`;
+}

@@ -1,0 +1,141 @@
+/** Carries out what was decided for a Node, one thing after the other; what fails is tried again from the start. */
+import { accountOf, entryOf, makeEnrolment, passwordOf } from '../../desired/enrolment.ts';
+import { issue } from '../../desired/ledger.ts';
+import { EVIO_NODE, type EvioNode } from '../../kinds.ts';
+import { isConflict, isInvalid, isNotFound } from '../../kube/client.ts';
+import { NODE } from '../../kube/kinds.ts';
+import { keyOf } from '../../kube/object.ts';
+import type { World } from '../world.ts';
+import { type NodeAction, type NodePlan, type NodeView, type Removal, selects } from './decide.ts';
+
+/** The next look, when something stood in the way that will have gone soon. */
+const SOON_MS = 1_000;
+/** A machine's clock may be set meanwhile: what is due in weeks is looked at sooner. */
+const LATER_MS = 3_600_000;
+/** The XMPP server is away; when it is back, all are told. */
+const AWAY_MS = 10_000;
+
+const REMOVALS: Readonly<Record<Removal, string>> = {
+  NetworkGone: 'there is no EvioNetwork any more',
+  NodeGone: 'its Node is gone',
+  NodeReplaced: 'its Node was deleted and made anew',
+  NotSelected: 'its Node is not among those that the EvioNetwork selects',
+  AddressesOverlap: 'it claims addresses of an older one; it is made anew',
+};
+
+/** Gives when to look again in any case; undefined: not before something changes. */
+export async function apply(view: NodeView, { actions, again }: NodePlan, world: World): Promise<number | undefined> {
+  const waits: number[] =
+    again === undefined ? [] : [Math.min(LATER_MS, Math.max(SOON_MS, (again - world.now()) * 1_000))];
+  for (const action of actions) {
+    const wait = await carryOut(view, action, world);
+    if (wait !== undefined) waits.push(wait);
+  }
+  return waits.length === 0 ? undefined : Math.min(...waits);
+}
+
+async function carryOut(view: NodeView, action: NodeAction, world: World): Promise<number | undefined> {
+  const { client, events } = world;
+  const { name } = view;
+  const [node, member] = [view.nodes.get(name), view.members.get(name)];
+  switch (action.kind) {
+    case 'note':
+      if (action.about === 'node' && node !== undefined) events.event(NODE, node, action.note);
+      if (action.about === 'member' && member !== undefined) events.event(EVIO_NODE, member, action.note);
+      return undefined;
+    case 'create':
+      try {
+        const made = await client.create(EVIO_NODE, action.member);
+        world.members.leave(made);
+        world.log.info(`node ${name}: ${[...made.spec.addresses, ...made.spec.podCIDRs].join(', ')}`);
+        return undefined;
+      } catch (error) {
+        if (isConflict(error)) return SOON_MS;
+        throw error;
+      }
+    case 'delete':
+      return remove(view, action.uid, action.reason, world);
+    case 'apply':
+      world.members.leave(await client.apply(EVIO_NODE, action.member));
+      return undefined;
+    case 'patch-node':
+      return patchNode(name, action, world);
+    case 'issue':
+      return enrol(member, action, world);
+  }
+}
+
+async function remove(
+  { name, network }: NodeView,
+  uid: string,
+  reason: Removal,
+  world: World,
+): Promise<number | undefined> {
+  const { client } = world;
+  // A cache that is behind must not cost a node its addresses: whether the Node is gone is asked of the API server.
+  if (reason === 'NodeGone' || reason === 'NotSelected') {
+    const there = await client.find(NODE, name);
+    if (there !== undefined && network !== undefined && selects(network, there)) return SOON_MS;
+  }
+  try {
+    await client.delete(EVIO_NODE, name, { uid });
+  } catch (error) {
+    if (isConflict(error)) return SOON_MS;
+    throw error;
+  }
+  world.members.gone(name);
+  world.log.info(`node ${name}: its EvioNode goes: ${REMOVALS[reason]}`);
+  return SOON_MS;
+}
+
+async function patchNode(
+  name: string,
+  { status, node }: Extract<NodeAction, { kind: 'patch-node' }>,
+  { client, log }: World,
+): Promise<number | undefined> {
+  try {
+    if (status !== undefined) await client.patch(NODE, name, status, 'status');
+    if (node !== undefined) await client.patch(NODE, name, node);
+    log.info(`node ${name}: InternalIP is the overlay address`);
+    return undefined;
+  } catch (error) {
+    // Somebody else changed its taints meanwhile, or it is gone.
+    if (isInvalid(error) || isConflict(error) || isNotFound(error)) return SOON_MS;
+    throw error;
+  }
+}
+
+async function enrol(
+  present: EvioNode | undefined,
+  { member, state, reason, admit }: Extract<NodeAction, { kind: 'issue' }>,
+  world: World,
+): Promise<number | undefined> {
+  const { overlay } = state;
+  const name = keyOf(member);
+  const entry = entryOf(state, world.now());
+  if (admit) {
+    const account = accountOf(overlay.parameters.overlayId, state.member.name);
+    if (!(await world.link.admit(account, passwordOf(overlay, entry.id)))) return AWAY_MS;
+  }
+  let serial = 0;
+  const now = world.now();
+  const { ledger } = await world.book.change((authority) => {
+    const issued = issue(authority.ledger, name, entry, highestSerial(world) + 1, authority.key, now);
+    serial = issued.serial;
+    return issued.ledger;
+  });
+  const enrolment = makeEnrolment(state, serial, ledger.revocations, now);
+  world.members.leave(await world.client.apply(EVIO_NODE, { ...member, spec: { ...member.spec, enrolment } }));
+  world.log.info(`node ${name}: certificate ${serial} until ${enrolment.notAfter} (${reason})`);
+  if (present !== undefined) {
+    const note = `certificate ${serial}, until ${enrolment.notAfter}`;
+    world.events.event(EVIO_NODE, present, { type: 'Normal', reason: 'Enrolled', action: 'Enrol', note });
+  }
+  return undefined;
+}
+
+/** Of all certificates that stand in the cluster. */
+function highestSerial({ members }: World): number {
+  const serials = [...members.all().values()].map((m) => Number(m.spec.enrolment?.serial ?? 0));
+  return Math.max(0, ...serials.filter(Number.isSafeInteger));
+}

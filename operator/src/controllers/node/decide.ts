@@ -1,0 +1,319 @@
+/**
+ * What a Node needs: an EvioNode with addresses, an enrolment in it, and its own addresses where its kubelet leaves them to us. From the
+ * whole picture, the time goes in, actions come out.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { formatPrefix, parsePrefix } from '../../../../agent/src/wire/address.ts';
+import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
+import { DecodeError } from '../../../../agent/src/wire/reader.ts';
+import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
+import type { Enrolment, EvioNodeSpec } from '../../../../crds/src/evio-node.ts';
+import {
+  type Allotment,
+  allot,
+  byAge,
+  type Claim,
+  doubles,
+  type Pools,
+  type Shortage,
+} from '../../desired/allotment.ts';
+import { type Authority, overlayOf } from '../../desired/authority.ts';
+import {
+  decideEnrolment,
+  type EnrolmentState,
+  type IssueReason,
+  type NodeKeys,
+  readKeys,
+  type SignallingPlace,
+} from '../../desired/enrolment.ts';
+import { issuedTo, ownerOf } from '../../desired/ledger.ts';
+import { memberNameOf } from '../../desired/member-name.ts';
+import { decideAddresses } from '../../desired/node-addresses.ts';
+import { poolsOf } from '../../desired/parameters.ts';
+import type { EvioNetwork, EvioNode } from '../../kinds.ts';
+import type { PatchStep } from '../../kube/client.ts';
+import type { Note } from '../../kube/events.ts';
+import { NODE, type Node } from '../../kube/kinds.ts';
+import { type Applied, ownerReference } from '../../kube/object.ts';
+
+export interface NodeView {
+  /** Of the Node, and of its EvioNode. */
+  readonly name: string;
+  readonly network: EvioNetwork | undefined;
+  /** All there are; by name, each is there once. */
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly members: ReadonlyMap<string, EvioNode>;
+  /** Undefined until the network's controller has made it. */
+  readonly authority: Authority | undefined;
+  /** Undefined while it is not known how to reach the signalling server. */
+  readonly place: SignallingPlace | undefined;
+}
+
+export type NodeAction =
+  | { readonly kind: 'create'; readonly member: Applied<EvioNode> }
+  | { readonly kind: 'delete'; readonly uid: string; readonly reason: Removal }
+  | { readonly kind: 'apply'; readonly member: Applied<EvioNode> }
+  /** Bump the serial, admit the account where that is said, then apply the member with the enrolment made of `state`. */
+  | {
+      readonly kind: 'issue';
+      readonly member: Applied<EvioNode>;
+      readonly state: EnrolmentState;
+      readonly reason: IssueReason;
+      readonly admit: boolean;
+    }
+  | {
+      readonly kind: 'patch-node';
+      readonly status: readonly PatchStep[] | undefined;
+      readonly node: readonly PatchStep[] | undefined;
+    }
+  | { readonly kind: 'note'; readonly about: 'node' | 'member'; readonly note: Note };
+
+export type Removal = 'NetworkGone' | 'NodeGone' | 'NodeReplaced' | 'NotSelected' | 'AddressesOverlap';
+
+export interface NodePlan {
+  readonly actions: readonly NodeAction[];
+  /** Seconds since 1970; undefined: not before something changes. */
+  readonly again?: number | undefined;
+}
+
+const NOTHING: NodePlan = { actions: [] };
+const HOUR_SECONDS = 3_600;
+
+export const selects = (network: EvioNetwork, node: Node): boolean =>
+  node.metadata.deletionTimestamp === undefined &&
+  Object.entries(network.spec.nodeSelector).every(([key, value]) => node.metadata.labels?.[key] === value);
+
+export const claimOf = ({ metadata, spec }: EvioNode): Claim => ({
+  name: metadata.name,
+  created: metadata.creationTimestamp,
+  addresses: spec.addresses,
+  podCIDRs: spec.podCIDRs,
+});
+
+/** Nodes that are to get an EvioNode and have none, oldest first. */
+export function waitingFor({
+  network,
+  nodes,
+  members,
+}: Pick<NodeView, 'network' | 'nodes' | 'members'>): readonly string[] {
+  if (network === undefined) return [];
+  return [...nodes.values()]
+    .filter((node) => selects(network, node) && !members.has(node.metadata.name))
+    .map((node) => ({ name: node.metadata.name, created: node.metadata.creationTimestamp }))
+    .sort(byAge)
+    .map(({ name }) => name);
+}
+
+/** `now` in seconds since 1970. */
+export function decide(view: NodeView, now: number): NodePlan {
+  const { name, network } = view;
+  const [node, member] = [view.nodes.get(name), view.members.get(name)];
+  // While the network goes, its own controller says in which order.
+  if (network?.metadata.deletionTimestamp !== undefined) return NOTHING;
+  if (member !== undefined) {
+    if (member.metadata.deletionTimestamp !== undefined) return NOTHING;
+    const removal = whyRemoved(view, node, member);
+    if (removal !== undefined) return { actions: [{ kind: 'delete', uid: member.metadata.uid, reason: removal }] };
+  }
+  if (network === undefined || node === undefined || !selects(network, node)) return NOTHING;
+  return member === undefined ? admit(view, network, node) : keep(view, network, node, member, now);
+}
+
+function whyRemoved({ network, members }: NodeView, node: Node | undefined, member: EvioNode): Removal | undefined {
+  if (network === undefined) return 'NetworkGone';
+  if (node === undefined) return 'NodeGone';
+  const owner = member.metadata.ownerReferences?.find((o) => o.kind === NODE.kind);
+  if (owner !== undefined && owner.uid !== node.metadata.uid) return 'NodeReplaced';
+  if (!selects(network, node)) return 'NotSelected';
+  const others = [...members.values()].map(claimOf);
+  return doubles(others).includes(member.metadata.name) ? 'AddressesOverlap' : undefined;
+}
+
+// ---- a node without an EvioNode --------------------------------------------------------------------------------------
+
+const SHORTAGES: Readonly<Record<Shortage, (pools: Pools) => string>> = {
+  addresses: ({ nodes }) =>
+    `no overlay address is left in ${nodes.map(formatPrefix).join(' and ')}: let nodeCIDRs grow, or delete Nodes that are gone`,
+  pods: ({ pods }) =>
+    `no piece is left in ${pods.map(({ prefix, length }) => `${formatPrefix(prefix)} (cut at /${length})`).join(' and ')}: let podCIDRs grow, or delete Nodes that are gone`,
+};
+
+export const shortageOf = (shortage: Shortage, pools: Pools): string => SHORTAGES[shortage](pools);
+
+function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
+  const { name } = view;
+  const pools = poolsOf(network.spec);
+  const book = [...view.members.values()].map(claimOf);
+  // All that wait, not this one alone: what it gets is the same in whichever order the others' turns come.
+  const { granted, refused } = allot(pools, book, waitingFor(view));
+  const allotment = granted.get(name);
+  if (allotment !== undefined)
+    return { actions: [{ kind: 'create', member: memberObject(node, allotment, undefined) }] };
+  const shortage = refused.get(name);
+  if (shortage === undefined) return NOTHING;
+  const note = {
+    type: 'Warning',
+    reason: 'PoolExhausted',
+    action: 'Allot',
+    note: shortageOf(shortage, pools),
+  } as const;
+  return { actions: [{ kind: 'note', about: 'node', note }] };
+}
+
+export function memberObject(
+  node: Node,
+  { addresses, podCIDRs }: Allotment,
+  enrolment: Enrolment | undefined,
+): Applied<EvioNode> {
+  const spec: EvioNodeSpec = {
+    network: NETWORK_NAME,
+    memberName: memberNameOf(node.metadata.name),
+    addresses: [...addresses],
+    podCIDRs: [...podCIDRs],
+    ...(enrolment === undefined ? {} : { enrolment }),
+  };
+  return { metadata: { name: node.metadata.name, ownerReferences: [ownerReference(NODE, node)] }, spec };
+}
+
+// ---- a node with one -------------------------------------------------------------------------------------------------
+
+function keep(view: NodeView, network: EvioNetwork, node: Node, member: EvioNode, now: number): NodePlan {
+  const allotment = amended(view, network, member);
+  const wanted = memberObject(node, allotment, member.spec.enrolment);
+  const actions: NodeAction[] = addressActions(network, node, member);
+  const { actions: enrolment, again } = enrolmentPlan(view, network, member, wanted, now);
+  // What applies the enrolment applies the rest too.
+  const applies = enrolment.some((a) => a.kind === 'apply' || a.kind === 'issue');
+  if (!applies && !holds(member, wanted)) actions.push({ kind: 'apply', member: wanted });
+  return { actions: [...actions, ...enrolment], again };
+}
+
+function holds(member: EvioNode, wanted: Applied<EvioNode>): boolean {
+  const owner = wanted.metadata.ownerReferences?.[0];
+  const owned = member.metadata.ownerReferences?.some((o) => o.uid === owner?.uid && o.kind === owner?.kind) ?? false;
+  return owned && isDeepStrictEqual(structuredClone(member.spec), structuredClone(wanted.spec));
+}
+
+/**
+ * A node keeps its addresses; their prefix length follows the subnet that grew, and a family that came later is allotted then. Until the
+ * pool has something for it, it stays without.
+ */
+function amended(view: NodeView, network: EvioNetwork, { metadata, spec }: EvioNode): Allotment {
+  const pools = poolsOf(network.spec);
+  const families = (texts: readonly string[]): readonly number[] => texts.map((text) => parsePrefix(text).family);
+  const lengths = new Map(pools.nodes.map((subnet) => [subnet.family, subnet.length]));
+  const addresses = spec.addresses.map((text) => {
+    const prefix = parsePrefix(text);
+    const length = lengths.get(prefix.family) ?? prefix.length;
+    return length < prefix.length ? formatPrefix({ ...prefix, length }) : text;
+  });
+  const missing: Pools = {
+    nodes: pools.nodes.filter(({ family }) => !families(spec.addresses).includes(family)),
+    pods: pools.pods.filter(({ prefix }) => !families(spec.podCIDRs).includes(prefix.family)),
+  };
+  const more = {
+    addresses: extra(view, metadata.name, { ...missing, pods: [] }),
+    pods: extra(view, metadata.name, { ...missing, nodes: [] }),
+  };
+  return {
+    addresses: [...addresses, ...(more.addresses?.addresses ?? [])],
+    podCIDRs: [...spec.podCIDRs, ...(more.pods?.podCIDRs ?? [])],
+  };
+}
+
+/** What a node gets of pools that were not there when it came; all that are in its place count, as with nodes that wait. */
+function extra(view: NodeView, name: string, pools: Pools): Allotment | undefined {
+  const wanted = [...pools.nodes, ...pools.pods.map(({ prefix }) => prefix)].map(({ family }) => family);
+  if (wanted.length === 0) return undefined;
+  const book = [...view.members.values()].map(claimOf);
+  const has = (claim: Claim): readonly string[] => (pools.nodes.length > 0 ? claim.addresses : claim.podCIDRs);
+  const lacking = book.filter((claim) => !has(claim).some((text) => wanted.includes(parsePrefix(text).family)));
+  const names = lacking.sort(byAge).map((claim) => claim.name);
+  return allot(pools, book, names).granted.get(name);
+}
+
+function addressActions(network: EvioNetwork, node: Node, member: EvioNode): NodeAction[] {
+  const verdict = decideAddresses(node, member.spec.addresses, network.spec.nodeAddresses);
+  switch (verdict.kind) {
+    case 'none':
+      return [];
+    case 'patch':
+      return [{ kind: 'patch-node', status: verdict.status, node: verdict.node }];
+    case 'foreign': {
+      const own = member.spec.addresses.map((a) => parsePrefix(a).address).join(',');
+      const note = `InternalIP is ${verdict.internal.join(', ')}, not the overlay address: where the API server cannot reach that, start the kubelet with --node-ip=${own}`;
+      return [
+        { kind: 'note', about: 'node', note: { type: 'Normal', reason: 'ForeignInternalIP', action: 'Inspect', note } },
+      ];
+    }
+  }
+}
+
+function enrolmentPlan(
+  { name, authority, place }: NodeView,
+  network: EvioNetwork,
+  member: EvioNode,
+  wanted: Applied<EvioNode>,
+  now: number,
+): NodePlan {
+  const overlay = authority && overlayOf(authority);
+  const told = member.status?.keys;
+  if (authority === undefined || overlay === undefined || place === undefined || told === undefined) return NOTHING;
+  const keys = usableKeys(told);
+  if (keys === undefined)
+    return refused(
+      'KeysInvalid',
+      'its public keys are none: delete /var/lib/evio/kubernetes on the node, and its agent makes new ones',
+    );
+  const owner = ownerOf(authority.ledger, nodeIdOf(keys.identityKey), name);
+  if (owner !== undefined)
+    return refused(
+      'KeysOfAnotherNode',
+      `its keys are those of node ${owner}: a copied disk? delete /var/lib/evio/kubernetes on one of them, and its agent makes new ones`,
+    );
+  const state: EnrolmentState = {
+    member: {
+      name: member.spec.memberName,
+      addresses: wanted.spec?.addresses ?? [],
+      podCIDRs: wanted.spec?.podCIDRs ?? [],
+    },
+    keys,
+    present: member.spec.enrolment,
+    issued: issuedTo(authority.ledger, name),
+    uid: member.metadata.uid,
+    overlay,
+    place,
+    lifetimeSeconds: network.spec.security.certificateLifetimeHours * HOUR_SECONDS,
+  };
+  const verdict = decideEnrolment(state, now);
+  switch (verdict.kind) {
+    case 'keep':
+      return { actions: [], again: verdict.until };
+    case 'spread':
+      return {
+        actions: [{ kind: 'apply', member: { ...wanted, spec: { ...wanted.spec, enrolment: verdict.enrolment } } }],
+        again: verdict.until,
+      };
+    case 'issue':
+      return { actions: [{ kind: 'issue', member: wanted, state, reason: verdict.reason, admit: verdict.admit }] };
+  }
+}
+
+function usableKeys(told: { readonly identityKey: string; readonly sessionKey: string }): NodeKeys | undefined {
+  try {
+    return readKeys(told);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+const refused = (reason: string, why: string): NodePlan => ({
+  actions: [
+    {
+      kind: 'note',
+      about: 'member',
+      note: { type: 'Warning', reason, action: 'Enrol', note: `cannot enrol the node: ${why}` },
+    },
+  ],
+});

@@ -1,0 +1,94 @@
+/** The node controller: keys are names of Nodes, and of the EvioNodes called the same. */
+import { isDeepStrictEqual } from 'node:util';
+import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
+import { type Controller, type Watching, watch } from '../../controller.ts';
+import { secretText } from '../../desired/authority.ts';
+import { readLedger } from '../../desired/ledger.ts';
+import type { EvioNode } from '../../kinds.ts';
+import type { Node, Secret } from '../../kube/kinds.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { AUTHORITY_SECRET, LEDGER_KEY } from '../../names.ts';
+import type { World } from '../world.ts';
+import { apply } from './apply.ts';
+import { decide, waitingFor } from './decide.ts';
+import { observe } from './observe.ts';
+
+const CONCURRENCY = 4;
+
+/** `signals`: what wakes all nodes that is in no cache. */
+export function nodeController(world: World, signals: Watching): Controller {
+  const all = (): readonly string[] => [
+    ...new Set([...world.nodes.list(), ...world.memberCache.list()].map(({ metadata }) => metadata.name)),
+  ];
+  const waiting = (): readonly string[] =>
+    waitingFor({
+      network: world.networks.get(NETWORK_NAME),
+      nodes: new Map(world.nodes.list().map((node): [string, Node] => [node.metadata.name, node])),
+      members: world.members.all(),
+    });
+  let turn: Promise<unknown> = Promise.resolve();
+  return {
+    name: 'node',
+    watches: [
+      watch(world.nodes, (node) => [node.metadata.name], nodeMatters),
+      watch(world.memberCache, (member) => [member.metadata.name], memberMatters),
+      // One that goes makes room for those that wait; one that changes does not.
+      watch(world.memberCache, waiting, () => false),
+      watch(
+        world.networks,
+        all,
+        (after, before) => !sameObject(after, before) || after.metadata.generation !== before.metadata.generation,
+      ),
+      watch(world.secrets, all, secretMatters),
+      signals,
+    ],
+    concurrency: CONCURRENCY,
+    async reconcile(name) {
+      const view = observe(name, world);
+      const plan = decide(view, world.now());
+      if (!plan.actions.some((action) => action.kind === 'create')) return later(await apply(view, plan, world));
+      // What is allotted to one has to be seen by the next: here it is one at a time.
+      const mine = turn.then(() => {
+        const now = observe(name, world);
+        return apply(now, decide(now, world.now()), world);
+      });
+      turn = mine.catch(() => undefined);
+      return later(await mine);
+    },
+  };
+}
+
+const later = (againAfterMs: number | undefined) => (againAfterMs === undefined ? undefined : { againAfterMs });
+
+const sameObject = (a: KubeObject, b: KubeObject): boolean =>
+  a.metadata.uid === b.metadata.uid && a.metadata.deletionTimestamp === b.metadata.deletionTimestamp;
+
+/** Not a heartbeat. */
+export function nodeMatters(after: Node, before: Node): boolean {
+  const of = ({ metadata, spec, status }: Node) => [
+    metadata.labels,
+    metadata.annotations,
+    spec?.taints,
+    status?.addresses,
+  ];
+  return !sameObject(after, before) || !isDeepStrictEqual(of(after), of(before));
+}
+
+function memberMatters(after: EvioNode, before: EvioNode): boolean {
+  const of = ({ metadata, spec, status }: EvioNode) => [metadata.ownerReferences, spec, status?.keys];
+  return !sameObject(after, before) || !isDeepStrictEqual(of(after), of(before));
+}
+
+/** What the ledger says of single nodes is written by their own turns. */
+function secretMatters(after: Secret, before: Secret): boolean {
+  if (after.metadata.name !== AUTHORITY_SECRET) return !isDeepStrictEqual(after.data, before.data);
+  const of = (secret: Secret) => {
+    try {
+      const { parameters, revocations } = readLedger(secretText(secret, LEDGER_KEY) ?? '');
+      return [parameters, revocations];
+    } catch {
+      return undefined;
+    }
+  };
+  return !isDeepStrictEqual(of(after), of(before));
+}

@@ -1,0 +1,62 @@
+/** What both controllers see and use: caches, the authority's book, the session with the XMPP server. */
+import type { Log } from '../../../agent/src/io/log.ts';
+import type { Source } from '../controller.ts';
+import { type Missing, type Signalling, type SignallingView, signallingOf } from '../desired/signalling.ts';
+import type { Applier } from '../io/applier.ts';
+import type { AuthorityBook } from '../io/authority-book.ts';
+import type { Members } from '../io/members.ts';
+import type { RelayWatch } from '../io/relay-watch.ts';
+import type { SignallingLink } from '../io/signalling-link.ts';
+import type { Surroundings } from '../io/surroundings.ts';
+import type { EvioNetwork, EvioNode } from '../kinds.ts';
+import type { Cache } from '../kube/cache.ts';
+import type { Client } from '../kube/client.ts';
+import type { Recorder } from '../kube/events.ts';
+import type { DaemonSet, Deployment, Node, Pod, Secret } from '../kube/kinds.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { SERVER } from '../names.ts';
+import type { Settings } from '../settings.ts';
+
+export type Seen<T extends KubeObject> = Cache<T> & Source<T>;
+
+export interface WorldParts {
+  readonly settings: Settings;
+  readonly client: Client;
+  readonly events: Recorder;
+  readonly log: Log;
+  readonly networks: Seen<EvioNetwork>;
+  readonly nodes: Seen<Node>;
+  readonly memberCache: Seen<EvioNode>;
+  readonly secrets: Seen<Secret>;
+  readonly daemonSets: Seen<DaemonSet>;
+  readonly deployments: Seen<Deployment>;
+  /** Of what the operator makes. */
+  readonly pods: Seen<Pod>;
+  readonly members: Members;
+  readonly book: AuthorityBook;
+  readonly link: SignallingLink;
+  readonly relay: RelayWatch;
+  readonly applier: Applier;
+  readonly surroundings: Surroundings;
+  /** Seconds since 1970. */
+  now(): number;
+}
+
+export interface World extends WorldParts {
+  key(name: string): string;
+  signallingView(network: EvioNetwork): SignallingView;
+  signalling(network: EvioNetwork): Signalling | Missing;
+}
+
+export function worldOf(parts: WorldParts): World {
+  const { settings, secrets, surroundings } = parts;
+  const key = (name: string): string => `${settings.namespace}/${name}`;
+  const signallingView = (network: EvioNetwork): SignallingView => ({
+    spec: network.spec,
+    namespace: settings.namespace,
+    secret: (name) => secrets.get(key(name)),
+    server: secrets.get(key(SERVER)),
+    host: surroundings.host(network.spec.signalling.embedded?.host),
+  });
+  return { ...parts, key, signallingView, signalling: (network) => signallingOf(signallingView(network)) };
+}

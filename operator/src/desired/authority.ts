@@ -1,0 +1,52 @@
+/** The authority's Secret: its key, which is made once, and its ledger. */
+import type { KeyObject } from 'node:crypto';
+import { overlayIdOf } from '../../../agent/src/wire/ids.ts';
+import { privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
+import { verifyParameters } from '../../../agent/src/wire/parameters.ts';
+import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
+import type { Secret } from '../kube/kinds.ts';
+import { AUTHORITY_KEY, LEDGER_KEY } from '../names.ts';
+import type { Overlay } from './enrolment.ts';
+import { EMPTY_LEDGER, type Ledger, readLedger, writeLedger } from './ledger.ts';
+
+export interface Authority {
+  readonly key: KeyObject;
+  readonly publicKey: Buffer;
+  readonly overlayId: string;
+  readonly ledger: Ledger;
+}
+
+/** A value of a Secret as text; undefined when it has no such key. */
+export function secretText(secret: Secret, key: string): string | undefined {
+  const value = secret.data?.[key];
+  return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8');
+}
+
+export const secretData = (texts: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString('base64')]));
+
+/** Throws DecodeError when it cannot be used; nothing of it is quoted. */
+export function readAuthority(secret: Secret): Authority {
+  const text = secretText(secret, AUTHORITY_KEY);
+  if (text === undefined) throw new DecodeError(`no key ${AUTHORITY_KEY}`);
+  const key = privateKey('ed25519', fromBase64(text.trim()));
+  const publicKey = rawPublicKey(key);
+  const written = secretText(secret, LEDGER_KEY);
+  const ledger = written === undefined ? EMPTY_LEDGER : readLedger(written);
+  // What another key signs, every node refuses.
+  if (ledger.parameters !== '') verifyParameters(fromBase64(ledger.parameters), publicKey);
+  return { key, publicKey, overlayId: overlayIdOf(publicKey), ledger };
+}
+
+export const authorityData = (key: KeyObject, ledger: Ledger): Record<string, string> =>
+  secretData({ [AUTHORITY_KEY]: rawPrivateKey(key).toString('base64'), [LEDGER_KEY]: writeLedger(ledger) });
+
+/** Undefined before the parameters are signed. */
+export function overlayOf({ key, publicKey, ledger }: Authority): Overlay | undefined {
+  if (ledger.parameters === '') return undefined;
+  return {
+    authority: key,
+    parameters: verifyParameters(fromBase64(ledger.parameters), publicKey),
+    revocations: ledger.revocations,
+  };
+}

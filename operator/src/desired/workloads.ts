@@ -1,0 +1,209 @@
+/** The two DaemonSets: tincan, which is left alone by upgrades of anything else (OnDelete), and the agent, which is rolled. */
+import { type EvioNetworkSpec, NETWORK_NAME } from '../../../crds/src/evio-network.ts';
+import type { DaemonSet } from '../kube/kinds.ts';
+import type { Applied } from '../kube/object.ts';
+import { AGENT, CLEANUP, DATAPLANE, HOST_PACKAGE_LABEL, labelsOf } from '../names.ts';
+import type { Settings } from '../settings.ts';
+
+const RUN_DIR = '/run/evio';
+const STATE_DIR = '/var/lib/evio';
+const SYSCTLS = '/host/proc/sys/net';
+const CNI_DATA_DIR = '/var/lib/cni';
+const CNI_BIN = '/host/opt/cni/bin';
+const CNI_CONF = '/host/etc/cni/net.d';
+const TERMINATION_SECONDS = 30;
+/** Of the agent, on the loopback address. */
+const HEALTH_PORT = 10456;
+
+const hostPath = (name: string, path: string, type = 'DirectoryOrCreate') => ({ name, hostPath: { path, type } });
+const mount = (name: string, mountPath: string) => ({ name, mountPath });
+
+/** On machines with Evio's package of the host, what the DaemonSets run is there already. */
+const affinity = {
+  nodeAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: HOST_PACKAGE_LABEL, operator: 'NotIn', values: ['true'] }] }],
+    },
+  },
+};
+
+/** What both have in common: there is no other network before they have made one, and they are on every node. */
+const podBase = (spec: EvioNetworkSpec, settings: Settings) => ({
+  hostNetwork: true,
+  dnsPolicy: 'Default',
+  enableServiceLinks: false,
+  priorityClassName: 'system-node-critical',
+  imagePullSecrets: settings.pullSecrets.map((name) => ({ name })),
+  nodeSelector: { 'kubernetes.io/os': 'linux', ...spec.nodeSelector },
+  affinity,
+  tolerations: settings.tolerations,
+});
+
+export function dataplane(spec: EvioNetworkSpec, settings: Settings): Applied<DaemonSet> {
+  const labels = labelsOf('dataplane');
+  return {
+    metadata: { name: DATAPLANE, namespace: settings.namespace, labels },
+    spec: {
+      selector: { matchLabels: labels },
+      // A new tincan interrupts its node's traffic: when, is for a person to say (docs/operations.md).
+      updateStrategy: { type: 'OnDelete' },
+      template: {
+        metadata: { labels },
+        spec: {
+          ...podBase(spec, settings),
+          automountServiceAccountToken: false,
+          terminationGracePeriodSeconds: 10,
+          containers: [
+            {
+              name: 'tincan',
+              image: settings.images.dataplane,
+              imagePullPolicy: settings.pullPolicy,
+              args: ['--run-dir', `${RUN_DIR}/${NETWORK_NAME}`, '--keep-bridge'],
+              // A container's own is read-only, and interfaces have settings that stand nowhere else.
+              env: [{ name: 'EVIO_PROC_SYS_NET', value: SYSCTLS }],
+              resources: settings.resources.dataplane,
+              securityContext: security('NET_ADMIN'),
+              volumeMounts: [mount('run', RUN_DIR), mount('tun', '/dev/net/tun'), mount('sysctls', SYSCTLS)],
+            },
+          ],
+          volumes: [
+            hostPath('run', RUN_DIR),
+            hostPath('tun', '/dev/net/tun', 'CharDevice'),
+            hostPath('sysctls', '/proc/sys/net', 'Directory'),
+          ],
+        },
+      },
+    },
+  };
+}
+
+/** The agent's program: what it sees of its node. It has root's files without root's rights, and asks tincan for what needs a capability. */
+const agentContainer = (spec: EvioNetworkSpec, apiServers: readonly string[], settings: Settings) => ({
+  image: settings.images.agent,
+  imagePullPolicy: settings.pullPolicy,
+  env: [
+    { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+    { name: 'POD_NAMESPACE', value: settings.namespace },
+    { name: 'EVIO_NETWORK', value: NETWORK_NAME },
+    // What a pod is told by itself is a Service, which may need the network that is made here.
+    { name: 'EVIO_API_SERVERS', value: apiServers.join(',') },
+    { name: 'EVIO_CNI_CONF_DIR', value: CNI_CONF },
+    { name: 'EVIO_CNI_BIN_DIR', value: CNI_BIN },
+    { name: 'EVIO_HEALTH_PORT', value: String(HEALTH_PORT) },
+    { name: 'EVIO_LOG_LEVEL', value: spec.agent.logLevel },
+    { name: 'EVIO_SWITCH', value: spec.switch === 'OpenVSwitch' ? 'ovs' : 'tincan' },
+  ],
+  resources: settings.resources.agent,
+  volumeMounts: [
+    mount('run', RUN_DIR),
+    mount('state', STATE_DIR),
+    mount('cni-bin', CNI_BIN),
+    mount('cni-conf', CNI_CONF),
+    mount('cni-data', CNI_DATA_DIR),
+    mount('tmp', '/tmp'),
+  ],
+});
+
+const agentVolumes = (settings: Settings) => [
+  hostPath('run', RUN_DIR),
+  hostPath('state', STATE_DIR),
+  hostPath('cni-bin', settings.cniBinDir),
+  hostPath('cni-conf', settings.cniConfDir),
+  hostPath('cni-data', CNI_DATA_DIR),
+  { name: 'tmp', emptyDir: {} },
+];
+
+const security = (...capabilities: readonly string[]) => ({
+  runAsUser: 0,
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'], ...(capabilities.length === 0 ? {} : { add: capabilities }) },
+  seccompProfile: { type: 'RuntimeDefault' },
+});
+
+/** Not the pod's address: that is the node's, and it may not have one yet. */
+const asked = (path: string) => ({ httpGet: { host: '127.0.0.1', port: HEALTH_PORT, path } });
+
+export function agent(spec: EvioNetworkSpec, apiServers: readonly string[], settings: Settings): Applied<DaemonSet> {
+  const labels = labelsOf('agent');
+  return {
+    metadata: { name: AGENT, namespace: settings.namespace, labels },
+    spec: {
+      selector: { matchLabels: labels },
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '10%' } },
+      template: {
+        metadata: { labels },
+        spec: {
+          ...podBase(spec, settings),
+          serviceAccountName: AGENT,
+          // Relayed tunnels are moved to other nodes first.
+          terminationGracePeriodSeconds: TERMINATION_SECONDS,
+          containers: [
+            {
+              name: 'agent',
+              ...agentContainer(spec, apiServers, settings),
+              args: ['agent', 'run', '--kubernetes'],
+              securityContext: security(),
+              startupProbe: { ...asked('/livez'), periodSeconds: 2, failureThreshold: 60 },
+              livenessProbe: { ...asked('/livez'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+              readinessProbe: { ...asked('/readyz'), periodSeconds: 3, timeoutSeconds: 3 },
+            },
+          ],
+          volumes: agentVolumes(settings),
+        },
+      },
+    },
+  };
+}
+
+/** Links and rules that are left when tincan has taken away its own. The agent's image has no programs for that. */
+const REMOVE_LINKS = `for path in /sys/class/net/evio0 /sys/class/net/evio0-* /sys/class/net/evc*; do
+  [ -e "$path" ] && ip link delete "\${path##*/}"
+done
+nft delete table inet evio 2>/dev/null
+true`;
+
+const CLEAN = ['agent', 'run', '--kubernetes', '--cleanup'];
+
+/**
+ * Takes everything of Evio off the nodes, while tincan still runs, so that it takes away its own; a pod is ready when its node is clean. At its
+ * end it does so again, for what came after.
+ */
+export function cleanup(spec: EvioNetworkSpec, apiServers: readonly string[], settings: Settings): Applied<DaemonSet> {
+  const labels = labelsOf('cleanup');
+  const container = agentContainer(spec, apiServers, settings);
+  return {
+    metadata: { name: CLEANUP, namespace: settings.namespace, labels },
+    spec: {
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          ...podBase(spec, settings),
+          automountServiceAccountToken: false,
+          terminationGracePeriodSeconds: TERMINATION_SECONDS,
+          initContainers: [
+            { name: 'clean', ...container, args: CLEAN, securityContext: security('NET_ADMIN') },
+            {
+              name: 'links',
+              image: settings.images.dataplane,
+              imagePullPolicy: settings.pullPolicy,
+              command: ['sh', '-c', REMOVE_LINKS],
+              securityContext: security('NET_ADMIN'),
+            },
+          ],
+          containers: [
+            {
+              name: 'wait',
+              ...container,
+              command: ['sleep', 'infinity'],
+              lifecycle: { preStop: { exec: { command: ['evio', ...CLEAN] } } },
+              securityContext: security('NET_ADMIN'),
+            },
+          ],
+          volumes: agentVolumes(settings),
+        },
+      },
+    },
+  };
+}

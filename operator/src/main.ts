@@ -1,0 +1,179 @@
+/** The operator as a process: settings from the environment, one runtime, two controllers. */
+import { createLog, type Log } from '../../agent/src/io/log.ts';
+import { VERSION } from '../../agent/src/version.ts';
+import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
+import type { Watching } from './controller.ts';
+import { networkController } from './controllers/network/index.ts';
+import { nodeController } from './controllers/node/index.ts';
+import { type World, worldOf } from './controllers/world.ts';
+import { findAccess } from './io/access.ts';
+import { Applier } from './io/applier.ts';
+import { AuthorityBook } from './io/authority-book.ts';
+import { Connection } from './io/connection.ts';
+import { Members } from './io/members.ts';
+import { Probes } from './io/probes.ts';
+import { RelayWatch } from './io/relay-watch.ts';
+import { SignallingLink } from './io/signalling-link.ts';
+import { Surroundings } from './io/surroundings.ts';
+import { EVIO_NETWORK, EVIO_NODE } from './kinds.ts';
+import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from './kube/kinds.ts';
+import { MANAGER } from './names.ts';
+import { createRuntime, type OperatorRuntime } from './runtime.ts';
+import { readSettings, type Settings } from './settings.ts';
+
+/** Wakes a controller for what is in no cache. */
+class Signal {
+  readonly #keys: () => Iterable<string>;
+  #enqueue: ((key: string) => void) | undefined;
+
+  constructor(keys: () => Iterable<string>) {
+    this.#keys = keys;
+  }
+
+  fire(): void {
+    for (const key of this.#keys()) this.#enqueue?.(key);
+  }
+
+  get watching(): Watching {
+    const source = { synced: true, list: () => [], subscribe: () => undefined };
+    return {
+      source,
+      known: () => [],
+      start: (enqueue) => {
+        this.#enqueue = enqueue;
+      },
+    };
+  }
+}
+
+/** Of a Node, what is looked at; its images and volumes are the larger part. */
+const keepOfNode = ({ metadata, spec, status }: Node): Node => {
+  const { taints } = spec ?? {};
+  const { addresses, conditions } = status ?? {};
+  const ready = conditions?.filter(({ type }) => type === 'Ready');
+  return {
+    metadata,
+    spec: taints === undefined ? {} : { taints },
+    status: {
+      ...(addresses === undefined ? {} : { addresses }),
+      ...(ready === undefined ? {} : { conditions: ready }),
+    },
+  };
+};
+
+/** Where it is, and what it is of. */
+const keepOfPod = ({ metadata, spec }: Pod): Pod => ({
+  metadata,
+  spec: { containers: [], ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }) },
+});
+
+export interface Operator {
+  readonly runtime: OperatorRuntime;
+  readonly world: World;
+  /** Until `signal`; false when another process leads now. */
+  run(signal: AbortSignal): Promise<boolean>;
+}
+
+export interface OperatorOptions {
+  readonly settings: Settings;
+  readonly connection: Connection;
+  readonly log: Log;
+  readonly identity?: string;
+  /** Seconds since 1970; for tests of what takes weeks. */
+  readonly now?: () => number;
+}
+
+export function createOperator({ settings, connection, log, identity, now }: OperatorOptions): Operator {
+  const { namespace, healthPort } = settings;
+  const runtime = createRuntime({
+    connection,
+    log,
+    name: MANAGER,
+    lease: `${namespace}/${MANAGER}`,
+    ...(identity === undefined ? {} : { identity }),
+    ...(healthPort === 0 ? {} : { probes: { host: '127.0.0.1', port: healthPort } }),
+  });
+  const { client, events } = runtime;
+  const nodes = runtime.cache(NODE, { keep: keepOfNode });
+  const memberCache = runtime.cache(EVIO_NODE);
+  const secrets = runtime.cache(SECRET, { namespace });
+  const nodeSignal = new Signal(() => nodes.list().map((node) => node.metadata.name));
+  const networkSignal = new Signal(() => [NETWORK_NAME]);
+  const wake = (): void => {
+    networkSignal.fire();
+    nodeSignal.fire();
+  };
+  const world = worldOf({
+    settings,
+    client,
+    events,
+    log,
+    networks: runtime.cache(EVIO_NETWORK),
+    nodes,
+    memberCache,
+    secrets,
+    daemonSets: runtime.cache(DAEMON_SET, { namespace }),
+    deployments: runtime.cache(DEPLOYMENT, { namespace }),
+    pods: runtime.cache(POD, { namespace, labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`, keep: keepOfPod }),
+    members: new Members(memberCache),
+    book: new AuthorityBook(client, secrets, namespace),
+    link: new SignallingLink(log, wake),
+    relay: new RelayWatch(() => networkSignal.fire()),
+    applier: new Applier(client),
+    surroundings: new Surroundings(client, settings),
+    now: now ?? (() => Math.floor(Date.now() / 1000)),
+  });
+  runtime.add(networkController(world, networkSignal.watching));
+  runtime.add(nodeController(world, nodeSignal.watching));
+  return { runtime, world, run: (signal) => runOperator(runtime, world, settings, signal) };
+}
+
+async function runOperator(
+  runtime: OperatorRuntime,
+  world: World,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { metrics } = runtime;
+  const answers = {
+    alive: () => undefined,
+    ready: () => undefined,
+    metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
+  };
+  // On all addresses, in both families where the machine has both.
+  const served = settings.metricsPort === 0 ? undefined : await Probes.listen('::', settings.metricsPort, answers);
+  try {
+    return await runtime.run(signal);
+  } finally {
+    served?.close();
+    world.link.close();
+    world.relay.close();
+  }
+}
+
+async function main(): Promise<number> {
+  const settings = readSettings(process.env, VERSION);
+  const log = createLog({ level: settings.logLevel, format: 'text' });
+  const connection = new Connection(await findAccess({ servers: settings.apiServers }), `evio-operator/${VERSION}`);
+  const end = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.abort());
+  log.info(`operator ${VERSION} of namespace ${settings.namespace}, at ${connection.server}`);
+  const operator = createOperator({
+    settings,
+    connection,
+    log,
+    ...(settings.podName === undefined ? {} : { identity: settings.podName }),
+  });
+  if (await operator.run(end.signal)) return 0;
+  log.warn('another operator leads: this one ends, to be started anew');
+  return 1;
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    process.stderr.write(`evio-operator: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,176 @@
+/** Upgrades under load, nodes that are deleted and rebooted, uninstallation. */
+import type { Report } from '../demo/report.ts';
+import { say } from '../demo/report.ts';
+import { sleep } from '../demo/shell.ts';
+import { attempt, EDGES, get, helm, inNode, kubectl, list, must, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
+import { PORT } from './manifests.ts';
+import { differences, type Traces, tracesOfAll } from './traces.ts';
+import { type Probe, probesRunning } from './traffic.ts';
+
+interface LoadResult {
+  readonly sent: number;
+  readonly lost: number;
+  readonly lostAt: readonly number[];
+}
+
+/** So many new requests a second from every pod to every other, for so long. */
+export async function load(
+  all: readonly Probe[],
+  perSecond: number,
+  seconds: number,
+): Promise<ReadonlyMap<string, LoadResult>> {
+  const found = await Promise.all(
+    all.map(async (from) => {
+      const targets = Object.fromEntries(
+        all.filter((to) => to !== from).map((to) => [to.node, `http://${to.v4}:${PORT}/`]),
+      );
+      const order = JSON.stringify({ targets, perSecond, seconds });
+      const out = await must(
+        'nx',
+        [
+          from.node,
+          'curl',
+          '-sS',
+          '--max-time',
+          String(seconds + 20),
+          '--data-binary',
+          '@-',
+          `http://${from.v4}:${PORT}/load`,
+        ],
+        order,
+        (seconds + 30) * 1_000,
+      );
+      return Object.entries(JSON.parse(out) as Record<string, LoadResult>).map(
+        ([to, result]) => [`${from.node} to ${to}`, result] as const,
+      );
+    }),
+  );
+  return new Map(found.flat());
+}
+
+/** What happens while requests go on, and how many of them were lost. */
+export async function underLoad(
+  report: Report,
+  all: readonly Probe[],
+  title: string,
+  perSecond: number,
+  seconds: number,
+  during: () => Promise<void>,
+): Promise<void> {
+  const loading = load(all, perSecond, seconds);
+  const began = performance.now();
+  await sleep(3_000);
+  await during();
+  say(`${title}: done after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  const results = [...(await loading)];
+  const [lost, sent] = [
+    results.reduce((sum, [, one]) => sum + one.lost, 0),
+    results.reduce((sum, [, one]) => sum + one.sent, 0),
+  ];
+  report.details[title] = Object.fromEntries(results.filter(([, one]) => one.lost > 0));
+  report.none(title, lost, sent);
+}
+
+const rolledOut = (what: string): Promise<string> =>
+  kubectl('-n', NAMESPACE, 'rollout', 'status', what, '--timeout=120s');
+
+export async function upgrades(report: Report, all: readonly Probe[], short: boolean): Promise<void> {
+  const [rate, seconds] = short ? [20, 40] : [100, 60];
+  await underLoad(report, all, 'lost-requests-on-upgrade: agents', rate, seconds, async () => {
+    await kubectl('-n', NAMESPACE, 'rollout', 'restart', 'daemonset/evio-agent');
+    await rolledOut('daemonset/evio-agent');
+  });
+  await underLoad(report, all, 'lost-requests-on-upgrade: operator', rate, short ? 20 : 30, async () => {
+    await kubectl('-n', NAMESPACE, 'rollout', 'restart', 'deployment/evio-operator');
+    await rolledOut('deployment/evio-operator');
+  });
+}
+
+/** Addresses that the CNI plugin has given out on a node, without those that no pod has. */
+async function addressesHeld(node: string): Promise<{ readonly held: number; readonly pods: number }> {
+  const files = await inNode(
+    node,
+    'sh',
+    '-c',
+    'find /var/lib/cni/evio -type f 2>/dev/null | grep -cE "/[0-9a-f.:]+$" || true',
+  );
+  const pods = (await list('pods', '-A', `--field-selector=spec.nodeName=${node}`)).filter(
+    ({ spec, status }) => spec?.hostNetwork !== true && ['Running', 'Pending'].includes(String(status?.phase)),
+  );
+  return { held: Number(files.trim()), pods: pods.length };
+}
+
+export async function reboot(report: Report): Promise<void> {
+  const node = EDGES[0] as string;
+  await must('power', [node, 'cycle']);
+  await sleep(2_000);
+  await wait(
+    `${node} and its pods come back`,
+    180_000,
+    async () => (await nodesReady()) && (await probesRunning()).length === NODES.length,
+  );
+  const { held, pods } = await addressesHeld(node);
+  // Two families.
+  report.holds(`${node} rebooted: addresses held, of ${pods} pods`, held === 2 * pods, held, String(2 * pods));
+}
+
+export async function rejoin(report: Report): Promise<void> {
+  const node = EDGES[1] as string;
+  const before = (await get('evionode', node))?.spec as { enrolment?: { serial?: string } } | undefined;
+  await kubectl('delete', 'node', node);
+  await wait(`EvioNode ${node} is gone`, 60_000, async () => (await get('evionode', node)) === undefined);
+  // A kubelet registers when it starts.
+  await must('part', [node, 'kubelet', 'restart']);
+  await wait(
+    `${node} is back`,
+    180_000,
+    async () => (await nodesReady()) && (await probesRunning()).length === NODES.length,
+  );
+  const after = (await get('evionode', node))?.spec as { enrolment?: { serial?: string } } | undefined;
+  report.holds(
+    `${node} deleted and back with a certificate of its own`,
+    after?.enrolment?.serial !== undefined && after.enrolment.serial !== before?.enrolment?.serial,
+    `${before?.enrolment?.serial} -> ${after?.enrolment?.serial}`,
+  );
+}
+
+export async function uninstall(report: Report, before: ReadonlyMap<string, Traces>): Promise<void> {
+  await kubectl(
+    'delete',
+    'daemonset/probes',
+    'service/probes',
+    'service/probes6',
+    'service/probes-port',
+    'configmap/probes',
+    '--wait',
+  );
+  await wait('probes are gone', 60_000, async () => (await list('pods', '-l', 'app=probes')).length === 0);
+  const began = performance.now();
+  await helm('uninstall', 'evio', '--namespace', NAMESPACE, '--wait');
+  say(`helm uninstall returned after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  await wait('nothing of Evio runs', 60_000, async () => (await list('pods', '-n', NAMESPACE)).length === 0).catch(
+    () => undefined,
+  );
+  const left = differences(before, await tracesOfAll()).filter((line) => !/coredns/.test(line));
+  report.holds(
+    'helm uninstall: the nodes are as before',
+    left.length === 0,
+    left.slice(0, 8).join('; ') || 'as before',
+    'as before',
+  );
+  const objects = [
+    ...(await attempt('k', ['get', 'evionetworks,evionodes', '-o', 'name'])).out.split('\n'),
+    ...(await attempt('k', ['get', 'all,secrets,configmaps,leases', '-n', NAMESPACE, '-o', 'name'])).out
+      .split('\n')
+      .filter((name) => !/kube-root-ca/.test(name)),
+    ...(await attempt('k', ['get', 'clusterroles,clusterrolebindings,validatingadmissionpolicies', '-o', 'name'])).out
+      .split('\n')
+      .filter((name) => /evio/.test(name)),
+  ].filter(Boolean);
+  report.holds(
+    'helm uninstall: objects that are left',
+    objects.length === 0,
+    objects.slice(0, 8).join(', ') || 'none',
+    'none',
+  );
+}

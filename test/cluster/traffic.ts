@@ -1,0 +1,184 @@
+/** Who reaches what: pods over all nodes in both families, Services, DNS, the outside, host ports; and from which address. */
+import type { Report } from '../demo/report.ts';
+import { apply, attempt, inNode, kubectl, list, NODES, wait } from './kube.ts';
+import { HOST_PORT, NODE_PORT, PORT, PROBES, probes } from './manifests.ts';
+
+export interface Probe {
+  readonly pod: string;
+  readonly node: string;
+  readonly v4: string;
+  readonly v6: string;
+}
+
+export const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);
+
+export async function startProbes(): Promise<readonly Probe[]> {
+  await apply(probes());
+  await wait(
+    `a probe runs on each of the ${NODES.length} nodes`,
+    120_000,
+    async () => (await probesRunning()).length === NODES.length,
+  );
+  return probesRunning();
+}
+
+export async function probesRunning(): Promise<readonly Probe[]> {
+  const pods = await list('pods', '-l', `app=${PROBES}`);
+  return pods.flatMap(({ metadata, spec, status }) => {
+    const ready = (status?.conditions as { type: string; status: string }[] | undefined)?.some(
+      (one) => one.type === 'Ready' && one.status === 'True',
+    );
+    const ips = ((status?.podIPs ?? []) as { ip: string }[]).map(({ ip }) => ip);
+    const [v4, v6] = [ips.find((ip) => !ip.includes(':')), ips.find((ip) => ip.includes(':'))];
+    if (ready !== true || v4 === undefined || v6 === undefined) return [];
+    return [{ pod: metadata.name, node: String(spec?.nodeName), v4, v6 }];
+  });
+}
+
+interface Answer {
+  readonly node?: string;
+  readonly client?: string;
+  readonly error?: string;
+}
+
+/** What a pod is answered, asked from its own node: that needs nothing but the node's own wiring. */
+export async function askFrom(probe: Probe, url: string): Promise<Answer> {
+  const said = await attempt('nx', [
+    probe.node,
+    'curl',
+    '-sS',
+    '--max-time',
+    '5',
+    `http://${probe.v4}:${PORT}/ask?url=${encodeURIComponent(url)}`,
+  ]);
+  try {
+    const { status, body, error } = JSON.parse(said.out) as { status?: number; body?: string; error?: string };
+    if (status === 200) return JSON.parse(body ?? '') as Answer;
+    return { error: error ?? `HTTP ${status}` };
+  } catch {
+    return { error: (said.err || said.out).trim().slice(0, 200) };
+  }
+}
+
+const failed = (some: readonly { readonly what: string; readonly ok: boolean; readonly got: string }[]): string =>
+  some
+    .filter(({ ok }) => !ok)
+    .slice(0, 4)
+    .map(({ what, got }) => `${what}: ${got}`)
+    .join('; ');
+
+export async function talk(report: Report, all: readonly Probe[]): Promise<void> {
+  for (const [family, of] of [
+    ['IPv4', (probe: Probe) => probe.v4],
+    ['IPv6', (probe: Probe) => probe.v6],
+  ] as const) {
+    const asked = await Promise.all(
+      all.flatMap((from) =>
+        all.map(async (to) => {
+          const answer = await askFrom(from, `http://${bracketed(of(to))}:${PORT}/`);
+          const ok = answer.node === to.node && (from === to || answer.client === of(from));
+          return { what: `${from.node} to ${to.node}`, ok, got: JSON.stringify(answer) };
+        }),
+      ),
+    );
+    report.holds(
+      `${asked.length} pairs of pods talk by ${family}, from the pod's own address`,
+      asked.every(({ ok }) => ok),
+      failed(asked) || 'all',
+      'all',
+    );
+  }
+  await services(report, all);
+  await outside(report, all);
+}
+
+async function services(report: Report, all: readonly Probe[]): Promise<void> {
+  const byName = new Map(
+    (await list('services', '-n', 'default')).map((one) => [one.metadata.name, String(one.spec?.clusterIP)]),
+  );
+  const nodes = await list('nodes');
+  const addresses = nodes.flatMap((node) =>
+    ((node.status?.addresses ?? []) as { type: string; address: string }[])
+      .filter(({ type, address }) => type === 'InternalIP' && !address.includes(':'))
+      .map(({ address }) => ({ node: node.metadata.name, address })),
+  );
+  const every = async (title: string, urls: readonly string[]): Promise<void> => {
+    const asked = await Promise.all(
+      all.flatMap((from) =>
+        urls.map(async (url) => {
+          const answer = await askFrom(from, url);
+          return { what: `${from.node} to ${url}`, ok: answer.node !== undefined, got: JSON.stringify(answer) };
+        }),
+      ),
+    );
+    report.holds(
+      `${title}, from pods of every node`,
+      asked.every(({ ok }) => ok),
+      failed(asked) || 'all',
+      'all',
+    );
+  };
+  // Several times each, so that most backends have their turn.
+  const often = (url: string): readonly string[] => Array.from({ length: 6 }, () => url);
+  await every('ClusterIP', often(`http://${byName.get('probes')}/`));
+  await every('ClusterIP by IPv6', often(`http://[${byName.get('probes6')}]/`));
+  await every('a Service by its name (DNS)', often('http://probes.default.svc.cluster.local/'));
+  await every(
+    'NodePort on every node',
+    addresses.map(({ address }) => `http://${address}:${NODE_PORT}/`),
+  );
+  const ports = await Promise.all(
+    all.flatMap((from) =>
+      addresses.map(async ({ node, address }) => {
+        const answer = await askFrom(from, `http://${address}:${HOST_PORT}/`);
+        return { what: `${from.node} to ${node}`, ok: answer.node === node, got: JSON.stringify(answer) };
+      }),
+    ),
+  );
+  report.holds(
+    'hostPort of every node, from pods of every node',
+    ports.every(({ ok }) => ok),
+    failed(ports) || 'all',
+    'all',
+  );
+}
+
+/** The router between all networks stands for the internet: what asks it comes from a public address. */
+async function outside(report: Report, all: readonly Probe[]): Promise<void> {
+  const router = (await inNode('inet', 'ip', '-4', '-o', 'addr', 'show', 'scope', 'global')).match(
+    /inet ([0-9.]+)/,
+  )?.[1];
+  const server = attempt(
+    'nx',
+    ['inet', 'busybox', 'httpd', '-f', '-p', '8099', '-h', '/usr/share/doc/base-files'],
+    '',
+    20_000,
+  );
+  try {
+    const asked = await Promise.all(
+      all.map(async (from) => {
+        const said = await attempt('k', [
+          'exec',
+          from.pod,
+          '--',
+          '/usr/local/bin/node',
+          '-e',
+          `fetch('http://${router}:8099/copyright').then(a=>console.log(a.status),e=>console.log(String(e.cause??e)))`,
+        ]);
+        return { what: from.node, ok: said.out.trim() === '200', got: (said.out || said.err).trim().slice(0, 150) };
+      }),
+    );
+    report.holds(
+      'the outside, from pods of every node',
+      asked.every(({ ok }) => ok),
+      failed(asked) || 'all',
+      'all',
+    );
+  } finally {
+    await attempt('nx', ['inet', 'pkill', '-f', 'busybox httpd -f -p 8099']);
+    await server;
+  }
+}
+
+/** For failures: the pods as they are. */
+export const probesTable = (): Promise<string> => kubectl('get', 'pods', '-o', 'wide');

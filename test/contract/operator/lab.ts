@@ -1,0 +1,230 @@
+/** Operators against a real API server and a real Prosody; the test plays kubelets and agents. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAllDocuments } from 'yaml';
+import { generatePrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
+import type { Condition } from '../../../crds/src/condition.ts';
+import type { EvioNetworkSpecInput } from '../../../crds/src/evio-network.ts';
+import type { EvioNetwork, EvioNode } from '../../../operator/src/kinds.ts';
+import type { Node } from '../../../operator/src/kube/kinds.ts';
+import { type KubeAnswer, type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
+import { type Prosody, startProsody } from '../../servers/prosody.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+export const NAMESPACE = 'evio-system';
+const APPLY = 'application/apply-patch+yaml';
+const GROUP = '/apis/evio.io/v1alpha1';
+
+export interface NodeKeysOf {
+  readonly identity: KeyObject;
+  readonly session: KeyObject;
+}
+
+export class Lab {
+  readonly api: KubeApi;
+  readonly xmpp: Prosody;
+  readonly #operators = new Map<string, { readonly child: ChildProcess; log: string }>();
+
+  static async start(): Promise<Lab> {
+    const [api, xmpp] = await Promise.all([startKubeApi(), startProsody()]);
+    const lab = new Lab(api, xmpp);
+    try {
+      await lab.#prepare();
+      return lab;
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { api } = this;
+    const folder = join(ROOT, 'crds');
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
+      for (const document of parseAllDocuments(readFileSync(join(folder, file), 'utf8')))
+        this.must(
+          await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()),
+        );
+    }
+    this.must(await api.request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
+    await until(
+      'the kinds of Evio are served',
+      async () => (await api.request('GET', `${GROUP}/evionodes`)).status === 200,
+    );
+  }
+
+  constructor(api: KubeApi, xmpp: Prosody) {
+    this.api = api;
+    this.xmpp = xmpp;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#operators.keys()].map((name) => this.kill(name)));
+    await Promise.all([this.api.stop(), this.xmpp.stop()]);
+  }
+
+  // ---- operators -------------------------------------------------------------------------------------------------
+
+  /** A process of its own, as in a cluster. */
+  operator(name: string): void {
+    const child = spawn(process.execPath, [join(ROOT, 'operator/src/main.ts')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        KUBECONFIG: this.api.kubeconfig(),
+        POD_NAME: name,
+        EVIO_NAMESPACE: NAMESPACE,
+        EVIO_HEALTH_PORT: '0',
+        EVIO_LOG_LEVEL: 'debug',
+      },
+    });
+    const entry = { child, log: '' };
+    this.#operators.set(name, entry);
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (data: Buffer) => {
+        entry.log += data.toString();
+      });
+  }
+
+  /** Until it does: a machine that is busy starts slowly. */
+  async leads(name: string): Promise<void> {
+    await until(`${name} leads`, async () => this.log(name).includes('this process leads'), 60_000);
+  }
+
+  log(name: string): string {
+    return this.#operators.get(name)?.log ?? '';
+  }
+
+  async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child } = this.#operators.get(name) ?? {};
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+
+  // ---- objects ---------------------------------------------------------------------------------------------------
+
+  must({ status, body }: KubeAnswer): KubeAnswer['body'] {
+    if (status < 200 || status > 299) throw new Error(`${status}: ${body?.message ?? JSON.stringify(body)}`);
+    return body;
+  }
+
+  async #get<T>(path: string): Promise<T | undefined> {
+    const answer = await this.api.request('GET', path);
+    return answer.status === 404 ? undefined : (this.must(answer) as T);
+  }
+
+  async node(name: string, { external = false } = {}): Promise<void> {
+    const taints = external
+      ? [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true', effect: 'NoSchedule' }]
+      : [];
+    this.must(
+      await this.api.request('POST', '/api/v1/nodes', {
+        metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+        spec: { taints },
+      }),
+    );
+    if (external) return;
+    const status = { addresses: [{ type: 'InternalIP', address: '192.168.1.10' }] };
+    this.must(
+      await this.api.request(
+        'PATCH',
+        `/api/v1/nodes/${name}/status`,
+        { status },
+        { type: 'application/merge-patch+json' },
+      ),
+    );
+  }
+
+  theNode = (name: string): Promise<Node | undefined> => this.#get(`/api/v1/nodes/${name}`);
+  member = (name: string): Promise<EvioNode | undefined> => this.#get(`${GROUP}/evionodes/${name}`);
+  network = (): Promise<EvioNetwork | undefined> => this.#get(`${GROUP}/evionetworks/default`);
+
+  async members(): Promise<readonly EvioNode[]> {
+    return (this.must(await this.api.request('GET', `${GROUP}/evionodes`)) as { items: EvioNode[] }).items;
+  }
+
+  /** Anything in the namespace: `secrets`, `daemonsets`. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever object was asked for
+  there(resource: string, name: string): Promise<any> {
+    const group = resource === 'secrets' ? '/api/v1' : '/apis/apps/v1';
+    return this.#get(`${group}/namespaces/${NAMESPACE}/${resource}/${name}`);
+  }
+
+  async remove(resource: string, name: string): Promise<void> {
+    const path =
+      resource === 'nodes'
+        ? `/api/v1/nodes/${name}`
+        : resource.startsWith('evio')
+          ? `${GROUP}/${resource}/${name}`
+          : `${resource === 'secrets' ? '/api/v1' : '/apis/apps/v1'}/namespaces/${NAMESPACE}/${resource}/${name}`;
+    const answer = await this.api.request('DELETE', path);
+    if (answer.status !== 404) this.must(answer);
+  }
+
+  async secret(name: string, texts: Readonly<Record<string, string>>): Promise<void> {
+    const path = `/api/v1/namespaces/${NAMESPACE}/secrets`;
+    this.must(await this.api.request('POST', path, { metadata: { name }, stringData: texts }));
+  }
+
+  /** With the test's Prosody as external server, unless `spec` says otherwise. */
+  async apply(spec: EvioNetworkSpecInput = {}): Promise<void> {
+    const { service, domain } = this.xmpp;
+    const external = { service, domain, adminSecretRef: { name: 'xmpp-admin' }, caSecretRef: { name: 'xmpp-ca' } };
+    const body = {
+      apiVersion: 'evio.io/v1alpha1',
+      kind: 'EvioNetwork',
+      metadata: { name: 'default' },
+      spec: { signalling: { external }, ...spec },
+    };
+    const path = `${GROUP}/evionetworks/default?fieldManager=test&force=true`;
+    this.must(await this.api.request('PATCH', path, body, { type: APPLY }));
+  }
+
+  async adminSecrets(): Promise<void> {
+    await this.secret('xmpp-admin', this.xmpp.admin);
+    await this.secret('xmpp-ca', { 'ca.crt': this.xmpp.ca });
+  }
+
+  // ---- an agent's part -------------------------------------------------------------------------------------------
+
+  newKeys(): NodeKeysOf {
+    return { identity: generatePrivateKey('ed25519'), session: generatePrivateKey('x25519') };
+  }
+
+  async tell(name: string, { identity, session }: NodeKeysOf): Promise<void> {
+    const text = (key: KeyObject): string => rawPublicKey(key).toString('base64');
+    const body = {
+      apiVersion: 'evio.io/v1alpha1',
+      kind: 'EvioNode',
+      metadata: { name },
+      status: { keys: { identityKey: text(identity), sessionKey: text(session) } },
+    };
+    const path = `${GROUP}/evionodes/${name}/status?fieldManager=evio-agent&force=true`;
+    this.must(await this.api.request('PATCH', path, body, { type: APPLY }));
+  }
+
+  async condition(type: string): Promise<Condition | undefined> {
+    return (await this.network())?.status?.conditions?.find((c) => c.type === type);
+  }
+}
+
+/** Asks until `found` gives something that is not undefined and not false. */
+export async function until<T>(
+  what: string,
+  found: () => Promise<T | undefined | false>,
+  withinMs = 20_000,
+): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const value = await found();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`not within ${withinMs / 1000} s: ${what}`);
+    await sleep(100);
+  }
+}
