@@ -11,7 +11,7 @@ import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
 import { Connection } from './io/connection.ts';
 import { Members } from './io/members.ts';
-import { Probes } from './io/probes.ts';
+import { type ProbeAnswers, Probes } from './io/probes.ts';
 import { RelayWatch } from './io/relay-watch.ts';
 import { SignallingLink } from './io/signalling-link.ts';
 import { Surroundings } from './io/surroundings.ts';
@@ -140,14 +140,22 @@ async function runOperator(
     ready: () => undefined,
     metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
   };
-  // On all addresses, in both families where the machine has both.
-  const served = settings.metricsPort === 0 ? undefined : await Probes.listen('::', settings.metricsPort, answers);
+  const served = settings.metricsPort === 0 ? undefined : await listenEverywhere(settings.metricsPort, answers);
   try {
     return await runtime.run(signal);
   } finally {
     served?.close();
     world.link.close();
     world.relay.close();
+  }
+}
+
+/** On all addresses, in both families where the machine has both. */
+async function listenEverywhere(port: number, answers: ProbeAnswers): Promise<Probes> {
+  try {
+    return await Probes.listen('::', port, answers);
+  } catch {
+    return await Probes.listen('0.0.0.0', port, answers);
   }
 }
 
