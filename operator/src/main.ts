@@ -9,7 +9,9 @@ import { type World, worldOf } from './controllers/world.ts';
 import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
+import { ApiClient } from './io/client.ts';
 import { Connection } from './io/connection.ts';
+import { applyDefinitions } from './io/definitions.ts';
 import { Members } from './io/members.ts';
 import { type ProbeAnswers, Probes } from './io/probes.ts';
 import { RelayWatch } from './io/relay-watch.ts';
@@ -166,6 +168,7 @@ async function main(): Promise<number> {
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.abort());
   log.info(`operator ${VERSION} of namespace ${settings.namespace}, at ${connection.server}`);
+  await applyDefinitions(new ApiClient(connection, { fieldManager: MANAGER }), log);
   const operator = createOperator({
     settings,
     connection,
