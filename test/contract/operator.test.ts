@@ -81,7 +81,9 @@ describe('the operator', function () {
 
   it('brings the definitions up to date when it starts', async () => {
     const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/evionodes.evio.io';
-    const managers = lab.must(await lab.api.request('GET', path)).metadata.managedFields.map((f: { manager: string }) => f.manager);
+    const managers = lab
+      .must(await lab.api.request('GET', path))
+      .metadata.managedFields.map((f: { manager: string }) => f.manager);
     expect(managers).to.include('evio-operator');
     expect(lab.log(name())).not.to.contain('stays as it is');
   });

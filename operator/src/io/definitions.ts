@@ -17,7 +17,9 @@ export async function applyDefinitions(client: Pick<Client, 'apply'>, log: Log):
       const definition = crdOf(kind) as unknown as Applied<CustomResourceDefinition>;
       await client.apply(CUSTOM_RESOURCE_DEFINITION, definition);
     } catch (error) {
-      log.warn(`the definition of ${kind.kind} stays as it is: ${error instanceof Error ? error.message : String(error)}`);
+      log.warn(
+        `the definition of ${kind.kind} stays as it is: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 }

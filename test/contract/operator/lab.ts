@@ -10,7 +10,7 @@ import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNetworkSpecInput } from '../../../crds/src/evio-network.ts';
 import type { EvioNetwork, EvioNode } from '../../../operator/src/kinds.ts';
 import type { Node } from '../../../operator/src/kube/kinds.ts';
-import { type KubeAnswer, KUBECTL, type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
+import { KUBECTL, type KubeAnswer, type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
 import { type Prosody, startProsody } from '../../servers/prosody.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
