@@ -86,6 +86,10 @@ export const REASONS = {
   Deleting: 'The object is being deleted.',
   SecretMissing: 'A Secret that the spec names is not there, or lacks a key.',
   SecretInvalid: 'A Secret has a value that cannot be used.',
+  AddressUnknown:
+    'The operator cannot tell under which address nodes reach the embedded server: write signalling.embedded.host.',
+  AuthorityLost: 'The key that signs certificates is gone, and members of it are there; the message says what to do.',
+  ApplyFailed: 'The API server refused what the operator wrote; the message has its words.',
   ServerUnreachable: 'The XMPP server does not answer.',
   ServerRefused: 'The XMPP server refuses the account.',
   Connected: 'The XMPP server is connected.',

@@ -6,15 +6,15 @@ export type Traces = Readonly<Record<string, readonly string[]>>;
 const LOOKS: Readonly<Record<string, readonly string[]>> = {
   links: ['sh', '-c', "ip -o link | sed -E 's/^[0-9]+: //; s/@[^:]*//' | cut -d: -f1"],
   addresses: ['sh', '-c', "ip -o addr | awk '$2 != \"lo\" {print $2, $4}' | grep -v ' fe80:'"],
-  routes: ['sh', '-c', 'ip route show table all; ip -6 route show table all | grep -v -e fe80: -e ff00:'],
+  routes: ['sh', '-c', 'ip -4 route show table all; ip -6 route show table all | grep -v -e fe80: -e ff00:'],
   rules: ['sh', '-c', 'ip rule; ip -6 rule'],
   neighbours: ['sh', '-c', 'ip neigh show nud permanent'],
-  // kube-proxy's change with every Service; what is asked is whether a table is there.
-  'nftables tables': ['sh', '-c', 'nft list tables | sort'],
+  // What asked is whether a table is there; kube-proxy makes its own when it likes.
+  'nftables tables': ['sh', '-c', 'nft list tables | grep -v kube-proxy'],
   files: [
     'sh',
     '-c',
-    'find /etc/cni/net.d /opt/cni/bin /var/lib/cni /var/lib/evio /run/evio -mindepth 1 2>/dev/null | sort',
+    'find /etc/cni/net.d /opt/cni/bin /var/lib/cni /var/lib/evio /run/evio -mindepth 1 2>/dev/null | grep -v /var/lib/cni/results',
   ],
   processes: [
     'sh',

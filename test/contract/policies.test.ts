@@ -1,6 +1,7 @@
 /** Who may change what: the policies on a real API server, with agents' tokens as the API server makes them for their pods. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { AGENT, AGENT_TAINT, OPERATOR, policies } from '../../crds/src/policies.ts';
+import { AGENT, AGENT_TAINT, OPERATOR, policies, policyObjects } from '../../crds/src/policies.ts';
 import { addPolicies, pathOf, startEvioApi } from '../servers/evio-api.ts';
 import type { KubeAnswer, KubeApi, KubeRequest } from '../servers/kube-api.ts';
 
@@ -287,3 +288,49 @@ describe('the policies on a real API server', function () {
     });
   });
 });
+
+describe('the expressions of the policies', function () {
+  this.timeout(120_000);
+  let api: KubeApi;
+  before(async () => {
+    api = await startEvioApi({ controllers: true });
+    await addPolicies(api);
+    // One that has to be warned of, so that silence means something.
+    const [doubtful] = policyObjects({
+      name: DOUBTFUL,
+      title: '',
+      group: '',
+      version: 'v1',
+      resources: ['nodes'],
+      operations: ['UPDATE'],
+      validations: [{ expression: 'object.spec.noSuchField == 1', message: 'never' }],
+    });
+    const made = await api.request(
+      'POST',
+      '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies',
+      doubtful,
+    );
+    expect(made.status, made.body.message).to.equal(201);
+  });
+  after(() => api?.stop());
+
+  it("pass Kubernetes' type check without a warning", async () => {
+    const path = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies';
+    // kube-controller-manager checks them some time after they were made.
+    const checked = async (): Promise<readonly Checked[]> => (await api.request('GET', path)).body.items;
+    let all = await checked();
+    for (const end = performance.now() + 60_000; performance.now() < end; all = await checked()) {
+      if (all.every((one) => one.status?.typeChecking !== undefined)) break;
+      await sleep(200);
+    }
+    const warned = all.filter((one) => (one.status?.typeChecking?.expressionWarnings ?? []).length > 0);
+    expect(all).to.have.length(policies().length + 1);
+    expect(warned.map((one) => one.metadata.name)).to.deep.equal([DOUBTFUL]);
+  });
+});
+
+const DOUBTFUL = 'doubtful.example.org';
+interface Checked {
+  readonly metadata: { readonly name: string };
+  readonly status?: { readonly typeChecking?: { readonly expressionWarnings?: readonly object[] } };
+}

@@ -38,7 +38,9 @@ export async function cleanUp(options: KubernetesOptions, log: Log): Promise<num
   step('cannot remove the nftables table "inet evio"', removeTable);
   gone(join(cni.binDir, CNI_PLUGIN));
   gone(join(cni.binDir, `.${CNI_PLUGIN}.new`));
-  for (const dir of [cni.dataDir, stateDir, nodeStateDir, runDir]) {
+  // The embedded server's too, where the node had it: the operator ends it before this runs for the last time.
+  const serverDir = join(dirname(stateDir), 'server');
+  for (const dir of [cni.dataDir, stateDir, nodeStateDir, serverDir, runDir]) {
     gone(dir);
     // A directory that is a mount of this container stays, and is empty.
     step(`cannot remove ${dirname(dir)}`, () => removeIfEmpty(dirname(dir)));

@@ -143,7 +143,8 @@ fn routes_follow_the_members_and_come_back_when_somebody_deletes_them() {
     let third = overlay.node_with_pods_for(3, 4);
     a.add_members(&[&third]);
     wait("route", 3, || ours(&a).contains("10.70.3.0/24 via 10.69.0.3").then_some(()));
-    wait("end of a certificate and of its route", 8, || (!ours(&a).contains("10.70.3.0/24")).then_some(()));
+    // Certificates are looked at every ten seconds.
+    wait("end of a certificate and of its route", 25, || (!ours(&a).contains("10.70.3.0/24")).then_some(()));
     assert!(a.stop(libc::SIGTERM).success());
     assert_eq!(ours(&a), "");
 }

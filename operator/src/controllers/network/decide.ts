@@ -136,7 +136,7 @@ export interface RemovalView {
   readonly agent: DaemonSet | undefined;
   readonly cleanup: DaemonSet | undefined;
   readonly dataplane: DaemonSet | undefined;
-  /** Of the DaemonSets. */
+  /** Of the workloads. */
   readonly pods: readonly Pod[];
 }
 
@@ -173,7 +173,7 @@ export function removalStep(view: RemovalView, now: number): RemovalStep {
       : { kind: 'wait', for: 'the nodes to be clean' };
   }
   if (stays(view.dataplane)) return { kind: 'delete-dataplane' };
-  if (running('dataplane')) return { kind: 'wait', for: 'tincan to end' };
+  if (running('dataplane') || running('server')) return { kind: 'wait', for: 'tincan and the server to end' };
   if (stays(cleanup)) return { kind: 'delete-cleanup' };
   return running('cleanup') ? { kind: 'wait', for: 'the last of it to go' } : { kind: 'remove-rest' };
 }

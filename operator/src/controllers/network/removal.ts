@@ -1,5 +1,5 @@
 /**
- * The end of an EvioNetwork. The agents go first, then the nodes are cleaned, then tincan goes, then the rest, and last the finalizer. What
+ * The end of an EvioNetwork. The agents go first, then the nodes are cleaned, then tincan and the server go, then the rest, and last the finalizer. What
  * cannot be reached is left: the finalizer always comes off.
  */
 import { endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
@@ -40,6 +40,10 @@ export async function remove(network: EvioNetwork, world: World): Promise<number
       await noteClean(network, world);
       return SOON_MS;
     case 'delete-dataplane':
+      if (network.spec.signalling.external !== undefined) await endAccounts(world);
+      world.link.want(undefined);
+      world.relay.want(undefined);
+      await client.delete(DEPLOYMENT, world.key(SERVER), background);
       await client.delete(DAEMON_SET, world.key(DATAPLANE), background);
       return SOON_MS;
     case 'delete-cleanup':
@@ -72,10 +76,6 @@ async function noteClean({ metadata }: EvioNetwork, { client }: World): Promise<
 
 async function removeRest(network: EvioNetwork, { nodes }: RemovalView, world: World): Promise<undefined> {
   const { client, log } = world;
-  if (network.spec.signalling.external !== undefined) await endAccounts(world);
-  world.link.want(undefined);
-  world.relay.want(undefined);
-  await client.delete(DEPLOYMENT, world.key(SERVER), { propagation: 'Background' });
   for (const { metadata } of world.members.all().values())
     await client.delete(EVIO_NODE, metadata.name, { uid: metadata.uid });
   for (const node of managedNodes(nodes.values())) {
