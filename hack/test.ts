@@ -65,6 +65,13 @@ const SHORT_FAULTS: Step = {
   command: ['node', 'test/faults/main.ts', '--short'],
   count: counted,
 };
+/** With its images, which are made of what was built. */
+const cluster = (...args: readonly string[]): readonly string[] => [
+  'sh',
+  '-c',
+  `hack/cluster/images.sh && node hack/images/build.ts && node test/cluster/main.ts ${args.join(' ')}`,
+];
+const SHORT_CLUSTER: Step = { name: 'cluster, short', command: cluster('--short'), count: counted };
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -95,10 +102,22 @@ const LONG: readonly Step[] = [
     env: { EVIO_HELD_MS: '300000' },
     count: counted,
   },
+  { name: 'cluster', command: cluster(), count: counted },
+  {
+    name: 'the cluster itself, without Evio',
+    command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
+    count: mocha,
+  },
   {
     name: 'large simulated overlays',
     command: ['mocha', '--no-config', 'test/sim/world.test.ts'],
     env: { EVIO_SIM: 'full' },
+    count: mocha,
+  },
+  {
+    name: "the operator's caches, with more of everything",
+    command: ['mocha', '--no-config', 'test/contract/operator/watch.test.ts'],
+    env: { EVIO_WATCH: 'full', EVIO_CHURN: '4000' },
     count: mocha,
   },
   {
@@ -113,7 +132,7 @@ const LONG: readonly Step[] = [
 const GROUPS: Readonly<Record<string, readonly Step[]>> = {
   check: CHECK,
   unit: UNIT,
-  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
+  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_CLUSTER, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
 };
 

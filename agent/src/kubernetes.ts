@@ -2,11 +2,14 @@
  * The agent of a cluster's node: enrolment, status, liveness, pods. It is the one place where those parts meet; the node itself is as
  * anywhere else, and needs none of this to carry traffic: everything here goes on trying while the API server is away.
  */
+import { writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import type { EvioNode, EvioNodeStatus } from '../../crds/src/evio-node.ts';
 import { loadNodeConfig } from './config/load.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { ApiError } from './io/api-server.ts';
+import { readIfThere } from './io/atomic-file.ts';
 import { CniHost } from './io/cni-host.ts';
 import { serveHealth } from './io/health.ts';
 import { KubeClient } from './io/kube-client.ts';
@@ -68,6 +71,9 @@ class ClusterAgent {
   #serial: string | undefined;
   #status: EvioNodeStatus | undefined;
   #standingTold = '';
+  /** The tincan for which a proof was looked for, and for which one was kept. */
+  #proofOf: string | undefined;
+  #proofKept: string | undefined;
   #held: { readonly until: number; readonly former: Node | undefined } | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   #next: NodeJS.Timeout | undefined;
@@ -242,16 +248,19 @@ class ClusterAgent {
     if (this.#runner.ending) return;
     const now = performance.now();
     const facts = this.#runner.node?.facts;
+    this.#recallProof(facts?.tincanBoot);
     const ask = this.#proof.handle(
       facts && {
         ...facts,
         tincan: facts.tincan !== undefined,
+        online: facts.signalling.online,
         missing: missingAddresses(facts.bridge, facts.addresses),
         known: this.#known,
       },
       now,
     );
     if (ask !== undefined) this.#ask(ask);
+    this.#keepProof(facts?.tincanBoot);
     const pods = this.#enroller.stored?.pods;
     if (this.#proof.proven && facts !== undefined) this.#cni.want(pods, facts.bridge);
     const picture: Picture = {
@@ -283,6 +292,31 @@ class ClusterAgent {
       wall,
     );
     this.#writer.want(this.#status);
+  }
+
+  /** In the run directory, which goes with tincan when the machine starts again. */
+  get #proofFile(): string {
+    return join(this.#options.runDir, 'proven');
+  }
+
+  #recallProof(boot: string | undefined): void {
+    if (boot === undefined || boot === this.#proofOf || this.#proof.proven) return;
+    this.#proofOf = boot;
+    try {
+      if (readIfThere(this.#proofFile) === boot) this.#proof.carriedOn();
+    } catch {
+      // It is proven again.
+    }
+  }
+
+  #keepProof(boot: string | undefined): void {
+    if (boot === undefined || boot === this.#proofKept || !this.#proof.state.ok) return;
+    this.#proofKept = boot;
+    try {
+      writeFileSync(this.#proofFile, boot, { mode: 0o600 });
+    } catch {
+      // The next agent proves it again.
+    }
   }
 
   #ask(to: string): void {

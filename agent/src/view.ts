@@ -70,6 +70,8 @@ export interface EdgeFacts {
 export interface NodeFacts {
   /** The version of the tincan that carries this node's frames; undefined: none does. */
   readonly tincan: string | undefined;
+  /** Another one for each tincan that is started. */
+  readonly tincanBoot: string | undefined;
   readonly signalling: { readonly online: boolean; readonly error: string | undefined };
   /** The picture of who is a member is as good as it gets. */
   readonly settled: boolean;
@@ -99,6 +101,7 @@ export function facts(
   const seen = agent.localCandidates.filter((candidate) => candidate.type === 'srflx');
   return {
     tincan: rest.hello?.version,
+    tincanBoot: rest.hello?.bootId,
     signalling: rest.signalling,
     settled: agent.settled,
     members: agent.members.map((member) => member.nodeId),

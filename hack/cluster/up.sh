@@ -18,6 +18,7 @@ describe() {
   if [ "$CNI" = none ]; then echo "  Nodes are NotReady, without addresses, until Evio is installed."; fi
   echo "  make cluster-down removes it."
 }
+[ $# = 0 ] || die "usage: [PREFIX=...] [NAT=random] [CNI=bridge] ... up.sh; settings are in docs/cluster.md"
 if is_up; then describe; exit; fi
 [ ! -e "$RUN" ] || die "half a cluster is up, or another make cluster is at work ($RUN); remove it with: make cluster-down"
 [ "$(id -u)" = 0 ] || die "run this as root (it makes namespaces and mounts); try: sudo make cluster"

@@ -145,9 +145,9 @@ export class OperatorRuntime implements Runtime {
   }
 }
 
-function numbersOf({ kind, size, lists, lastEventAge }: Informer<KubeObject>) {
+function numbersOf({ name, size, lists, lastEventAge }: Informer<KubeObject>) {
   return {
-    kind: resourceOf(kind),
+    kind: name,
     objects: size,
     lists,
     ageSeconds: lastEventAge === undefined ? undefined : lastEventAge / 1000,

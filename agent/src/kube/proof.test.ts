@@ -6,6 +6,7 @@ const GOOD: ProofFacts = {
   missing: [],
   bridge: 'evio0',
   settled: true,
+  online: true,
   members: ['a', 'b'],
   known: false,
 };
@@ -24,6 +25,9 @@ describe("the proof of a node's data path", () => {
   it('is given at once where there is no other member, but not before that is known', () => {
     const proof = new DataPathProof();
     proof.handle({ ...GOOD, members: [], settled: false }, 0);
+    expect(proof.state.ok).to.equal(false);
+    // A new node that cannot reach the XMPP server knows of nobody, too.
+    proof.handle({ ...GOOD, members: [], online: false }, 1);
     expect(proof.state.ok).to.equal(false);
     proof.handle({ ...GOOD, members: [] }, 1);
     expect(proof.state.ok).to.equal(true);
@@ -56,6 +60,15 @@ describe("the proof of a node's data path", () => {
     expect(proof.state).to.include({ message: 'evio0 lacks 10.45.0.3/16' });
     proof.handle(known, PATIENCE_MS + 1);
     proof.handle(known, 2 * PATIENCE_MS);
+    expect(proof.state.ok).to.equal(false);
+  });
+
+  it('given to an agent before, with the same tincan, is not asked for again', () => {
+    const proof = new DataPathProof();
+    proof.carriedOn();
+    expect(proof.handle(GOOD, 0)).to.equal(undefined);
+    expect(proof.state.ok).to.equal(true);
+    proof.handle({ ...GOOD, missing: ['10.45.0.3/16'] }, 1);
     expect(proof.state.ok).to.equal(false);
   });
 

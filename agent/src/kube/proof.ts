@@ -1,7 +1,7 @@
 /**
  * When a node's data path is proven: before that no pod starts on it. tincan carries frames, the bridge has the node's addresses, and some
  * other member has answered, end to end; or there is no other. A node that was a member before and is cut off must start its pods all the
- * same: it waits for an answer for a while only. Pure.
+ * same: it waits for an answer for a while only. What was proven with this tincan need not be proven to the agent's next life. Pure.
  */
 import type { Instant } from '../machine.ts';
 
@@ -18,6 +18,8 @@ export interface ProofFacts {
   readonly bridge: string;
   /** Who the other members are is known as well as it gets. */
   readonly settled: boolean;
+  /** The XMPP server is connected: only then is it known that there are none. */
+  readonly online: boolean;
   readonly members: readonly string[];
   /** It was enrolled in an earlier life. */
   readonly known: boolean;
@@ -51,6 +53,11 @@ export class DataPathProof {
     this.#proven ??= `${name} answers`;
   }
 
+  /** It was proven to an agent before this one, with the tincan that runs. */
+  carriedOn(): void {
+    this.#proven ??= 'it was proven before the agent was started again';
+  }
+
   /** The member to ask now, if any. */
   handle(facts: ProofFacts | undefined, now: Instant): string | undefined {
     if (facts === undefined) {
@@ -80,8 +87,8 @@ export class DataPathProof {
     return members[this.#next++ % members.length];
   }
 
-  #withoutAnswer({ settled, members, known }: ProofFacts, waitedMs: number): string | undefined {
-    if (settled && members.length === 0) return 'there is no other member yet';
+  #withoutAnswer({ settled, online, members, known }: ProofFacts, waitedMs: number): string | undefined {
+    if (settled && online && members.length === 0) return 'there is no other member yet';
     return known && waitedMs >= PATIENCE_MS ? 'no other member answers; it goes on as it did before' : undefined;
   }
 }

@@ -22,6 +22,7 @@ const edge = (name: string, more: Partial<EdgeFacts> = {}): EdgeFacts => ({
 });
 const FACTS: NodeFacts = {
   tincan: '0.1.0',
+  tincanBoot: 'boot',
   signalling: { online: true, error: undefined },
   settled: true,
   members: ['aa'],

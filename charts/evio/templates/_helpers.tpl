@@ -73,6 +73,8 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded{{ if not .job }}
 spec:
   backoffLimit: 3
   activeDeadlineSeconds: {{ .seconds }}
+  # One that failed is there for an hour, for its log.
+  ttlSecondsAfterFinished: 3600
   template:
     metadata:
       labels:

@@ -58,14 +58,16 @@ export function answering(asked: (name: string) => void): Server {
 /** Undefined when all is well, else what is wrong. */
 export function ask(address: string, port: number, name: string, own: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const fail = (error: Error): void => resolve(error.message);
+    const late = AbortSignal.timeout(ANSWER_MS);
+    const fail = (error: Error): void =>
+      resolve(late.aborted ? `no answer within ${ANSWER_MS / 1000} s` : error.message);
     const sent = request(
       {
         host: address,
         port,
         method: 'POST',
         agent: false,
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: late,
         headers: { 'x-evio-pod': name, 'Content-Length': BODY_BYTES },
       },
       (response) => {

@@ -46,6 +46,13 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     this.#machine = new WatchMachine<T>({ kind, keep, patience, name: resourceOf(kind), random: Math.random });
   }
 
+  /** For metrics: `nodes`, `secrets evio-system`. */
+  get name(): string {
+    const { namespace, labelSelector, fieldSelector } = this.#options;
+    const parts = [resourceOf(this.kind), namespace, labelSelector, fieldSelector];
+    return parts.filter((part) => part !== undefined).join(' ');
+  }
+
   get synced(): boolean {
     return this.#machine.synced;
   }

@@ -15,25 +15,32 @@ export interface Api {
 }
 
 export const NODE = 'k1';
-export const AGENT = { name: 'evio-agent' } as const;
+const AGENT = 'evio-agent';
 export const EVIO_NODES = '/apis/evio.io/v1alpha1/evionodes';
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const LEASE = `/apis/coordination.k8s.io/v1/namespaces/evio-system/leases/evio-node-${NODE}`;
 const OTHER_TAINT = { key: 'example.org/other', effect: 'NoSchedule' };
 
-async function created(api: Api, path: string, body: unknown): Promise<void> {
+// biome-ignore lint/suspicious/noExplicitAny: whatever object was made
+async function created(api: Api, path: string, body: unknown): Promise<any> {
   const answer = await api.request('POST', path, body);
   if (answer.status !== 201) throw new Error(`${path} answers ${answer.status}: ${answer.body?.message}`);
+  return answer.body;
 }
 
-/** A namespace, the agent's rights, a Node with the taint that keeps pods away, and its EvioNode. */
+/**
+ * A namespace, the agent's account and rights, a Node with the taint that keeps pods away, and its EvioNode. Gives the token of the
+ * agent's pod on that node, as the kubelet would mount it.
+ */
 export async function prepareCluster(
   api: Api,
   addresses: readonly string[],
   podCIDRs: readonly string[],
-): Promise<void> {
+): Promise<string> {
   await created(api, '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'evio-system' } });
-  const user = { kind: 'User', name: AGENT.name, apiGroup: 'rbac.authorization.k8s.io' };
+  const accounts = '/api/v1/namespaces/evio-system/serviceaccounts';
+  await created(api, accounts, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: AGENT } });
+  const account = { kind: 'ServiceAccount', name: AGENT, namespace: 'evio-system' };
   const role = (kind: string, name: string, namespace: object, rules: readonly object[]) => ({
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind,
@@ -54,7 +61,7 @@ export async function prepareCluster(
     kind: 'ClusterRoleBinding',
     metadata: { name: 'evio-agent' },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'evio-agent' },
-    subjects: [user],
+    subjects: [account],
   });
   const namespace = { namespace: 'evio-system' };
   await created(
@@ -69,7 +76,7 @@ export async function prepareCluster(
     kind: 'RoleBinding',
     metadata: { name: 'evio-agent', ...namespace },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'evio-agent' },
-    subjects: [user],
+    subjects: [account],
   });
   await created(api, '/api/v1/nodes', {
     apiVersion: 'v1',
@@ -83,6 +90,20 @@ export async function prepareCluster(
     metadata: { name: NODE },
     spec: { memberName: NODE, addresses, podCIDRs },
   });
+  const pod = await created(api, '/api/v1/namespaces/evio-system/pods', {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'evio-agent-x' },
+    spec: { nodeName: NODE, serviceAccountName: AGENT, containers: [{ name: 'agent', image: 'agent' }] },
+  });
+  const { name, uid } = pod.metadata;
+  const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name, uid };
+  const token = await created(api, `${accounts}/${AGENT}/token`, {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: { audiences: [], boundObjectRef },
+  });
+  return token.status.token;
 }
 
 export async function evioNode(api: Api): Promise<EvioNode> {
