@@ -9,9 +9,11 @@ import { type World, worldOf } from './controllers/world.ts';
 import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
+import { ApiClient } from './io/client.ts';
 import { Connection } from './io/connection.ts';
+import { applyDefinitions } from './io/definitions.ts';
 import { Members } from './io/members.ts';
-import { Probes } from './io/probes.ts';
+import { type ProbeAnswers, Probes } from './io/probes.ts';
 import { RelayWatch } from './io/relay-watch.ts';
 import { SignallingLink } from './io/signalling-link.ts';
 import { Surroundings } from './io/surroundings.ts';
@@ -140,14 +142,22 @@ async function runOperator(
     ready: () => undefined,
     metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
   };
-  // On all addresses, in both families where the machine has both.
-  const served = settings.metricsPort === 0 ? undefined : await Probes.listen('::', settings.metricsPort, answers);
+  const served = settings.metricsPort === 0 ? undefined : await listenEverywhere(settings.metricsPort, answers);
   try {
     return await runtime.run(signal);
   } finally {
     served?.close();
     world.link.close();
     world.relay.close();
+  }
+}
+
+/** On all addresses, in both families where the machine has both. */
+async function listenEverywhere(port: number, answers: ProbeAnswers): Promise<Probes> {
+  try {
+    return await Probes.listen('::', port, answers);
+  } catch {
+    return await Probes.listen('0.0.0.0', port, answers);
   }
 }
 
@@ -158,6 +168,7 @@ async function main(): Promise<number> {
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.abort());
   log.info(`operator ${VERSION} of namespace ${settings.namespace}, at ${connection.server}`);
+  await applyDefinitions(new ApiClient(connection, { fieldManager: MANAGER }), log);
   const operator = createOperator({
     settings,
     connection,

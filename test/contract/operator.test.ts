@@ -79,6 +79,15 @@ describe('the operator', function () {
     expect((await lab.network())?.status?.observedGeneration).to.equal(1);
   });
 
+  it('brings the definitions up to date when it starts', async () => {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/evionodes.evio.io';
+    const managers = lab
+      .must(await lab.api.request('GET', path))
+      .metadata.managedFields.map((f: { manager: string }) => f.manager);
+    expect(managers).to.include('evio-operator');
+    expect(lab.log(name())).not.to.contain('stays as it is');
+  });
+
   const keys = new Map<string, NodeKeysOf>();
 
   it('gives a Node an EvioNode, and enrols it once it has told its keys', async () => {

@@ -29,7 +29,11 @@ export interface Endpoints {
 /** URLs of the API servers as they advertise themselves (--advertise-address); every node that joined reached one of them. */
 export function apiServersOf(slice: Endpoints | undefined): readonly string[] {
   const port = slice?.ports?.find((p) => p.name === 'https')?.port ?? slice?.ports?.[0]?.port ?? 443;
-  return (slice?.endpoints ?? []).flatMap((e) => e.addresses).map((address) => `https://${bracketed(address)}:${port}`);
+  // In one order: what is made of them is not to change when they come and go.
+  return (slice?.endpoints ?? [])
+    .flatMap((e) => e.addresses)
+    .sort()
+    .map((address) => `https://${bracketed(address)}:${port}`);
 }
 
 /**
@@ -42,4 +46,12 @@ export function advertisedHost(
   apiServers: readonly string[],
 ): string | undefined {
   return spec ?? told ?? addressOfUrl(apiServers[0] ?? '')?.host;
+}
+
+/** Beyond so many, an agent need not know more. */
+const SERVERS_MAX = 8;
+
+/** Those that are found, and those that agents were told before: one that is down is not gone, and agents are not started anew for it. */
+export function withFormer(found: readonly string[], former: readonly string[]): readonly string[] {
+  return [...new Set([...found, ...former])].slice(0, SERVERS_MAX).sort();
 }

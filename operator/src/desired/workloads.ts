@@ -9,6 +9,7 @@ const RUN_DIR = '/run/evio';
 const STATE_DIR = '/var/lib/evio';
 const SYSCTLS = '/host/proc/sys/net';
 const CNI_DATA_DIR = '/var/lib/cni';
+const API_SERVERS = 'EVIO_API_SERVERS';
 const CNI_BIN = '/host/opt/cni/bin';
 const CNI_CONF = '/host/etc/cni/net.d';
 const TERMINATION_SECONDS = 30;
@@ -86,7 +87,7 @@ const agentContainer = (spec: EvioNetworkSpec, apiServers: readonly string[], se
     { name: 'POD_NAMESPACE', value: settings.namespace },
     { name: 'EVIO_NETWORK', value: NETWORK_NAME },
     // What a pod is told by itself is a Service, which may need the network that is made here.
-    { name: 'EVIO_API_SERVERS', value: apiServers.join(',') },
+    { name: API_SERVERS, value: apiServers.join(',') },
     { name: 'EVIO_CNI_CONF_DIR', value: CNI_CONF },
     { name: 'EVIO_CNI_BIN_DIR', value: CNI_BIN },
     { name: 'EVIO_HEALTH_PORT', value: String(HEALTH_PORT) },
@@ -103,6 +104,13 @@ const agentContainer = (spec: EvioNetworkSpec, apiServers: readonly string[], se
     mount('tmp', '/tmp'),
   ],
 });
+
+/** What the agents were told where the API servers are. */
+export function apiServersIn(set: DaemonSet | undefined): readonly string[] {
+  const [container] = set?.spec?.template?.spec?.containers ?? [];
+  const value = container?.env?.find(({ name }) => name === API_SERVERS)?.value ?? '';
+  return value === '' ? [] : value.split(',');
+}
 
 const agentVolumes = (settings: Settings) => [
   hostPath('run', RUN_DIR),

@@ -1,21 +1,21 @@
 /** Operators against a real API server and a real Prosody; the test plays kubelets and agents. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseAllDocuments } from 'yaml';
+import { promisify } from 'node:util';
 import { generatePrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNetworkSpecInput } from '../../../crds/src/evio-network.ts';
 import type { EvioNetwork, EvioNode } from '../../../operator/src/kinds.ts';
 import type { Node } from '../../../operator/src/kube/kinds.ts';
-import { type KubeAnswer, type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
+import { KUBECTL, type KubeAnswer, type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
 import { type Prosody, startProsody } from '../../servers/prosody.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 export const NAMESPACE = 'evio-system';
+const OPERATOR = { name: `system:serviceaccount:${NAMESPACE}:evio-operator`, groups: ['system:serviceaccounts'] };
 const APPLY = 'application/apply-patch+yaml';
 const GROUP = '/apis/evio.io/v1alpha1';
 
@@ -30,7 +30,7 @@ export class Lab {
   readonly #operators = new Map<string, { readonly child: ChildProcess; log: string }>();
 
   static async start(): Promise<Lab> {
-    const [api, xmpp] = await Promise.all([startKubeApi(), startProsody()]);
+    const [api, xmpp] = await Promise.all([startKubeApi({ users: { operator: OPERATOR } }), startProsody()]);
     const lab = new Lab(api, xmpp);
     try {
       await lab.#prepare();
@@ -43,14 +43,9 @@ export class Lab {
 
   async #prepare(): Promise<void> {
     const { api } = this;
-    const folder = join(ROOT, 'crds');
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
-      for (const document of parseAllDocuments(readFileSync(join(folder, file), 'utf8')))
-        this.must(
-          await api.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS()),
-        );
-    }
-    this.must(await api.request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
+    // As people install it: with its rights and policies, which the operator then has to do with.
+    const apply = ['apply', '--server-side', '-f', join(ROOT, 'manifests/evio.yaml')];
+    await promisify(execFile)(KUBECTL, apply, { env: { ...process.env, KUBECONFIG: api.kubeconfig() } });
     await until(
       'the kinds of Evio are served',
       async () => (await api.request('GET', `${GROUP}/evionodes`)).status === 200,
@@ -75,7 +70,7 @@ export class Lab {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        KUBECONFIG: this.api.kubeconfig(),
+        KUBECONFIG: this.api.kubeconfig('operator'),
         POD_NAME: name,
         EVIO_NAMESPACE: NAMESPACE,
         EVIO_HEALTH_PORT: '0',

@@ -2,9 +2,10 @@
 import { effectiveTurn } from '../../../../crds/src/effective.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { roomOf } from '../../desired/enrolment.ts';
+import { withFormer } from '../../desired/place.ts';
 import { secretsOf, serverDeployment, serverSecret, TURN_PORT } from '../../desired/server.ts';
 import { signallingIs } from '../../desired/signalling.ts';
-import { agent, dataplane } from '../../desired/workloads.ts';
+import { agent, apiServersIn, dataplane } from '../../desired/workloads.ts';
 import { newServerSecrets, renewCertificate } from '../../io/server-secrets.ts';
 import { EVIO_NETWORK, type EvioNetwork } from '../../kinds.ts';
 import { DAEMON_SET, DEPLOYMENT, SECRET } from '../../kube/kinds.ts';
@@ -41,7 +42,10 @@ export async function carryOut(view: NetworkView, action: NetworkAction, world: 
       await client.delete(SECRET, world.key(SERVER));
       return;
     case 'apply-daemons': {
-      const { apiServers } = world.surroundings;
+      // Those that a person names are all there are.
+      const { apiServers: found } = world.surroundings;
+      const named = world.settings.apiServers.length > 0;
+      const apiServers = named ? found : withFormer(found, apiServersIn(view.agent));
       const { spec } = network;
       await put(world, DAEMON_SET, owned(network, dataplane(spec, world.settings)), view.dataplane);
       await put(world, DAEMON_SET, owned(network, agent(spec, apiServers, world.settings)), view.agent);

@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import type { DaemonSet } from '../kube/kinds.ts';
+import { readSettings } from '../settings.ts';
+import { withFormer } from './place.ts';
+import { aNetwork } from './testing.ts';
+import { agent, apiServersIn, cleanup, dataplane } from './workloads.ts';
+
+const SETTINGS = readSettings(
+  { EVIO_CNI_BIN_DIR: '/opt/k3s/cni', EVIO_AGENT_IMAGE: 'r/agent:1', EVIO_DATAPLANE_IMAGE: 'r/dataplane:1' },
+  '1',
+);
+const { spec } = aNetwork({ nodeSelector: { zone: 'edge' }, agent: { logLevel: 'debug' } });
+const URLS = ['https://203.0.113.6:6443'];
+const all = {
+  agent: agent(spec, URLS, SETTINGS),
+  dataplane: dataplane(spec, SETTINGS),
+  cleanup: cleanup(spec, URLS, SETTINGS),
+};
+
+describe('the DaemonSets', () => {
+  it('are on the nodes of the network that have no package of the host, whatever taints those have', () => {
+    for (const set of Object.values(all)) {
+      const pod = set.spec?.template?.spec;
+      expect(pod?.nodeSelector).to.deep.equal({ 'kubernetes.io/os': 'linux', zone: 'edge' });
+      expect(JSON.stringify(pod?.affinity)).to.contain(
+        '"key":"evio.io/host-package","operator":"NotIn","values":["true"]',
+      );
+      expect(pod?.tolerations).to.deep.equal([{ operator: 'Exists' }]);
+      expect([pod?.hostNetwork, pod?.priorityClassName]).to.deep.equal([true, 'system-node-critical']);
+    }
+  });
+
+  it('have no right that they do not need', () => {
+    const added = (set: (typeof all)['agent']): readonly (readonly string[] | undefined)[] =>
+      (set.spec?.template?.spec?.containers ?? []).map(({ securityContext }) => {
+        expect([securityContext?.privileged, securityContext?.allowPrivilegeEscalation]).to.deep.equal([
+          undefined,
+          false,
+        ]);
+        expect(securityContext?.capabilities?.drop).to.deep.equal(['ALL']);
+        return securityContext?.capabilities?.add;
+      });
+    expect(added(all.agent)).to.deep.equal([undefined]);
+    expect(added(all.dataplane)).to.deep.equal([['NET_ADMIN']]);
+    expect(all.dataplane.spec?.template?.spec?.automountServiceAccountToken).to.equal(false);
+  });
+
+  it('leave tincan alone when something else is upgraded', () => {
+    expect([all.dataplane.spec?.updateStrategy?.type, all.agent.spec?.updateStrategy?.type]).to.deep.equal([
+      'OnDelete',
+      'RollingUpdate',
+    ]);
+    const other = dataplane(
+      aNetwork({ mtu: 1300, agent: { logLevel: 'warn' }, nodeSelector: { zone: 'edge' } }).spec,
+      SETTINGS,
+    );
+    expect(other).to.deep.equal(all.dataplane);
+  });
+
+  it("put the node's own directories where the agent looks for them", () => {
+    const pod = all.agent.spec?.template?.spec;
+    const paths = new Map(pod?.volumes?.map((v) => [v.name, v.hostPath?.path]));
+    expect(paths.get('cni-bin')).to.equal('/opt/k3s/cni');
+    const env = new Map(pod?.containers?.[0]?.env?.map((e) => [e.name, e.value]));
+    const mounted = new Map(pod?.containers?.[0]?.volumeMounts?.map((m) => [m.name, m.mountPath]));
+    expect(env.get('EVIO_CNI_BIN_DIR')).to.equal(mounted.get('cni-bin'));
+    expect(env.get('EVIO_LOG_LEVEL')).to.equal('debug');
+  });
+
+  it('tell the agents of API servers once, and are not changed because one is down', () => {
+    const told = apiServersIn(all.agent as DaemonSet);
+    expect(told).to.deep.equal(URLS);
+    expect(apiServersIn(undefined)).to.deep.equal([]);
+    expect(withFormer(['https://b'], ['https://a', 'https://b'])).to.deep.equal(['https://a', 'https://b']);
+    expect(withFormer(['https://c'], ['https://a'])).to.deep.equal(['https://a', 'https://c']);
+  });
+});
