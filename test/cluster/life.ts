@@ -102,14 +102,20 @@ async function addressesHeld(node: string): Promise<{ readonly held: number; rea
 
 export async function reboot(report: Report): Promise<void> {
   const node = EDGES[0] as string;
+  const addressOf = async (): Promise<string | undefined> =>
+    (await probesRunning()).find((one) => one.node === node)?.v4;
+  const before = await addressOf();
   await must('power', [node, 'cycle']);
-  await sleep(2_000);
-  await wait(
-    `${node} and its pods come back`,
-    180_000,
-    async () => (await nodesReady()) && (await probesRunning()).length === NODES.length,
-  );
-  const { held, pods } = await addressesHeld(node);
+  // Its pod gets another sandbox, and with that another address.
+  await wait(`${node} and its pods come back`, 180_000, async () => {
+    const now = await addressOf();
+    return now !== undefined && now !== before && (await nodesReady());
+  });
+  let { held, pods } = await addressesHeld(node);
+  await wait('addresses of before are given back', 60_000, async () => {
+    ({ held, pods } = await addressesHeld(node));
+    return held === 2 * pods;
+  }).catch(() => undefined);
   // Two families.
   report.holds(`${node} rebooted: addresses held, of ${pods} pods`, held === 2 * pods, held, String(2 * pods));
 }
