@@ -132,5 +132,5 @@ export const IMAGES: readonly Image[] = [
 export const BASE_PROGRAMS: readonly string[] = [
   ...['sh', 'dash', 'cat', 'chmod', 'cp', 'cut', 'date', 'dirname', 'echo', 'env', 'head', 'id', 'ls', 'ln', 'mkdir'],
   ...['mv', 'readlink', 'rm', 'sleep', 'sort', 'stat', 'tail', 'touch', 'tr', 'true', 'uname', 'wc'],
-  ...['grep', 'sed'],
+  ...['grep', 'sed', 'tar'],
 ];

@@ -121,16 +121,19 @@ export async function rejoin(report: Report): Promise<void> {
   await wait(`EvioNode ${node} is gone`, 60_000, async () => (await get('evionode', node)) === undefined);
   // A kubelet registers when it starts.
   await must('part', [node, 'kubelet', 'restart']);
+  const serialOf = async (): Promise<string | undefined> =>
+    ((await get('evionode', node))?.spec as { enrolment?: { serial?: string } } | undefined)?.enrolment?.serial;
   await wait(
     `${node} is back`,
     180_000,
-    async () => (await nodesReady()) && (await probesRunning()).length === NODES.length,
+    async () =>
+      (await serialOf()) !== undefined && (await nodesReady()) && (await probesRunning()).length === NODES.length,
   );
-  const after = (await get('evionode', node))?.spec as { enrolment?: { serial?: string } } | undefined;
+  const after = await serialOf();
   report.holds(
     `${node} deleted and back with a certificate of its own`,
-    after?.enrolment?.serial !== undefined && after.enrolment.serial !== before?.enrolment?.serial,
-    `${before?.enrolment?.serial} -> ${after?.enrolment?.serial}`,
+    after !== before?.enrolment?.serial,
+    `${before?.enrolment?.serial} -> ${after}`,
   );
 }
 

@@ -7,7 +7,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{
@@ -25,6 +25,8 @@ pub struct Link {
     pub index: u32,
     pub name: String,
     pub is_up: bool,
+    /// The kernel has seen that the other end is up, and lets packets out.
+    pub is_ready: bool,
     pub is_bridge: bool,
     pub is_veth: bool,
     pub mac: Option<Mac>,
@@ -197,6 +199,7 @@ pub fn link(part: &RouteNetlinkMessage) -> Option<Link> {
         index: message.header.index,
         name: String::new(),
         is_up: message.header.flags.contains(LinkFlags::Up),
+        is_ready: false,
         is_bridge: false,
         is_veth: false,
         mac: None,
@@ -207,6 +210,7 @@ pub fn link(part: &RouteNetlinkMessage) -> Option<Link> {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::OperState(state) => link.is_ready = *state == State::Up,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
             LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok().map(Mac),
             LinkAttribute::Controller(index) => link.controller = Some(*index),

@@ -1,5 +1,7 @@
 //! The requests that make one attachment, in their order.
 
+use std::time::Duration;
+
 use crate::config::{Mode, Network};
 use crate::error::{Code, Error};
 use crate::io::messages::{self, Pair};
@@ -11,6 +13,10 @@ use crate::net::{Family, Mac};
 use crate::plan::{bridge_address, PodAddress};
 
 use super::Pod;
+
+/// Together as long as the kernel may take to notice a link (a second), which is not worth failing for.
+const CARRIER_TRIES: u32 = 500;
+const CARRIER_NAP: Duration = Duration::from_millis(2);
 
 /// Everything about one attachment that is decided before the kernel is asked.
 pub struct Wiring<'a> {
@@ -72,6 +78,18 @@ impl<'a> Wiring<'a> {
                 self.addresses.iter().map(|pod| messages::add_neighbour(host, pod.cidr.address, self.pod_mac));
             let routes = self.addresses.iter().map(|pod| messages::add_host_route(host, pod.cidr.address));
             places.kernel.batch(neighbours.chain(routes).collect())?;
+        }
+        self.wait_for_carrier(places.kernel)
+    }
+
+    /// The host's end was up first and waits for the kernel to notice the other one (net/core/link_watch.c); what it sends before is
+    /// lost. From Linux 6.8 on being asked for the link is what makes the kernel look.
+    fn wait_for_carrier(&self, kernel: &mut Netlink) -> Result<(), Error> {
+        for _ in 0..CARRIER_TRIES {
+            if kernel.link(&self.host)?.is_none_or(|link| link.is_ready) {
+                break;
+            }
+            std::thread::sleep(CARRIER_NAP);
         }
         Ok(())
     }

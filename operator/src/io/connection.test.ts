@@ -96,6 +96,32 @@ describe('a connection to an API server', () => {
     expect((await failureOf(get())).reason).to.equal('Closed');
   });
 
+  it('writes nothing when it may no more once it is connected', async () => {
+    let connected = 0;
+    server.on('connection', () => connected++);
+    const direct = new Connection({
+      servers: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`],
+      options: async () => ({}),
+    });
+    let asked = 0;
+    answer = (_, response) => {
+      asked++;
+      response.end('{}');
+    };
+    const ask = { method: 'PATCH', path: '/x', body: '{}', timeoutMs: 1_000, may: () => connected === 0 } as const;
+    expect((await direct.request({ ...ask, may: () => true })).status).to.equal(200);
+    expect((await failureOf(direct.request(ask))).reason).to.equal('NotLeading');
+    direct.close();
+    const anew = new Connection({
+      servers: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`],
+      options: async () => ({}),
+    });
+    const refused = failureOf(anew.request({ ...ask, may: () => false }));
+    expect((await refused).reason).to.equal('NotLeading');
+    anew.close();
+    expect([asked, connected]).to.deep.equal([1, 2]);
+  });
+
   it('ends a request when it is told to', async () => {
     proxy.fault = () => ({ kind: 'silent' });
     const abort = new AbortController();

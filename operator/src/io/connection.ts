@@ -14,7 +14,7 @@ export interface Ask {
   readonly contentType?: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Asked right before the request is sent; false refuses it. */
+  /** Asked when the connection is there, right before the request is written; false refuses it. */
   readonly may?: (() => boolean) | undefined;
 }
 
@@ -140,7 +140,6 @@ export class Connection {
     const options = await this.#options(ask.method, ask.path, headers).catch((error: unknown) => {
       throw this.#noAnswer(error);
     });
-    if (ask.may?.() === false) throw new NoAnswer('NotLeading', 'this process does not lead: another one acts');
     return new Promise((resolve, reject) => {
       const request = this.#send(options);
       const timer = setTimeout(() => request.destroy(LATE), ask.timeoutMs);
@@ -165,7 +164,10 @@ export class Connection {
         }, fail);
       });
       if (ask.signal?.aborted === true) aborted();
-      request.end(ask.body);
+      whenConnected(request, () => {
+        if (ask.may?.() === false) request.destroy(NOT_LEADING);
+        else request.end(ask.body);
+      });
     });
   }
 
@@ -203,6 +205,7 @@ export class Connection {
     if (error instanceof NoAnswer) return error;
     const { server } = this;
     if (error === CLOSED) return new NoAnswer('Closed', 'this process ends');
+    if (error === NOT_LEADING) return new NoAnswer('NotLeading', 'this process does not lead: another one acts');
     if (error === TOO_LARGE) return new NoAnswer('Garbage', `${server}: an answer too large for an API server`);
     this.#at++;
     if (error === LATE)
@@ -214,12 +217,21 @@ export class Connection {
 const KEPT = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 4 };
 const LATE = new Error('late');
 const CLOSED = new Error('closed');
+const NOT_LEADING = new Error('not leading');
 const TOO_LARGE = new Error('too large');
 
 class Stale extends NoAnswer {
   constructor({ reason, message }: NoAnswer) {
     super(reason, message);
   }
+}
+
+/** A process may be paused while it connects, and would go on with what it meant to say long ago. */
+function whenConnected(request: ClientRequest, go: () => void): void {
+  request.once('socket', (socket) => {
+    if (!socket.connecting) go();
+    else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', go);
+  });
 }
 
 function gather(response: IncomingMessage): Promise<Answer> {
