@@ -10,7 +10,7 @@ import { newServerSecrets, renewCertificate } from '../../io/server-secrets.ts';
 import { EVIO_NETWORK, type EvioNetwork } from '../../kinds.ts';
 import { DAEMON_SET, DEPLOYMENT, SECRET } from '../../kube/kinds.ts';
 import { type Applied, type Kind, type KubeObject, ownerReference } from '../../kube/object.ts';
-import { FINALIZER, SERVER } from '../../names.ts';
+import { CLEANUP, FINALIZER, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
 import type { NetworkAction, NetworkView } from './decide.ts';
 
@@ -40,6 +40,9 @@ export async function carryOut(view: NetworkView, action: NetworkAction, world: 
     case 'delete-server':
       await client.delete(DEPLOYMENT, world.key(SERVER), { propagation: 'Background' });
       await client.delete(SECRET, world.key(SERVER));
+      return;
+    case 'delete-cleanup':
+      await client.delete(DAEMON_SET, world.key(CLEANUP), { propagation: 'Background' });
       return;
     case 'apply-daemons': {
       // Those that a person names are all there are.

@@ -41,6 +41,7 @@ function view({ spec = {}, host, ...more }: Parts = {}): NetworkView {
     deployment: undefined,
     agent: undefined,
     dataplane: undefined,
+    cleanup: undefined,
     ...more,
   };
 }
@@ -122,6 +123,15 @@ describe('an EvioNetwork', () => {
     expect(kinds(view({ spec, authority: authority() }))).to.deep.equal(['change-ledger', 'apply-daemons']);
     const deployment = { metadata: aNode('x').metadata };
     expect(kinds(view({ spec, authority: authority(), deployment }))).to.include('delete-server');
+  });
+});
+
+describe('what a former EvioNetwork has left', () => {
+  it('takes nothing away from the new one', () => {
+    const cleanup: DaemonSet = { metadata: aNode('x').metadata };
+    expect(kinds(view({ authority: authority(), cleanup }))).to.include('delete-cleanup');
+    const going = { metadata: { ...cleanup.metadata, deletionTimestamp: 'now' } };
+    expect(kinds(view({ authority: authority(), cleanup: going }))).not.to.include('delete-cleanup');
   });
 });
 

@@ -28,6 +28,7 @@ export interface NetworkView {
   readonly deployment: Deployment | undefined;
   readonly agent: DaemonSet | undefined;
   readonly dataplane: DaemonSet | undefined;
+  readonly cleanup: DaemonSet | undefined;
 }
 
 export type NetworkAction =
@@ -39,6 +40,8 @@ export type NetworkAction =
   | { readonly kind: 'make-server-secrets'; readonly what: 'all' | 'certificate' }
   | { readonly kind: 'apply-server' }
   | { readonly kind: 'delete-server' }
+  /** Of a former network, whose end was not waited for: it would take away what is made now. */
+  | { readonly kind: 'delete-cleanup' }
   | { readonly kind: 'apply-daemons' };
 
 export interface NetworkPlan {
@@ -58,8 +61,9 @@ export function decide(view: NetworkView, now: number): NetworkPlan {
     ? []
     : [{ kind: 'add-finalizer' }];
   const { actions, problem } = authorityPlan(view, now);
+  const leftOver: readonly NetworkAction[] = stays(view.cleanup) ? [{ kind: 'delete-cleanup' }] : [];
   return {
-    actions: [...finalizer, ...actions, ...serverPlan(view, network.spec, now), { kind: 'apply-daemons' }],
+    actions: [...finalizer, ...leftOver, ...actions, ...serverPlan(view, network.spec, now), { kind: 'apply-daemons' }],
     problem,
   };
 }

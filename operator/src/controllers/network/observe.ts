@@ -6,7 +6,7 @@ import { poolsOf } from '../../desired/parameters.ts';
 import { signallingIs } from '../../desired/signalling.ts';
 import type { EvioNetwork } from '../../kinds.ts';
 import type { Node } from '../../kube/kinds.ts';
-import { AGENT, DATAPLANE, SERVER } from '../../names.ts';
+import { AGENT, CLEANUP, DATAPLANE, SERVER } from '../../names.ts';
 import { claimOf, selects, shortageOf, waitingFor } from '../node/decide.ts';
 import type { World } from '../world.ts';
 import { isSilent, type NetworkView } from './decide.ts';
@@ -24,6 +24,7 @@ export function observe(network: EvioNetwork, world: World): NetworkView {
     deployment: world.deployments.get(world.key(SERVER)),
     agent: world.daemonSets.get(world.key(AGENT)),
     dataplane: world.daemonSets.get(world.key(DATAPLANE)),
+    cleanup: world.daemonSets.get(world.key(CLEANUP)),
   };
 }
 
