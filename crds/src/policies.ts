@@ -101,6 +101,23 @@ export function policies(namespace = NAMESPACE): readonly Policy[] {
       ],
     },
     {
+      name: `agent-lease.${GROUP}`,
+      title: "An agent renews the Lease of its own node, and no other: one of them makes the operator's leader",
+      group: 'coordination.k8s.io',
+      version: 'v1',
+      resources: ['leases'],
+      operations: ['CREATE', 'UPDATE', 'DELETE'],
+      account: agent,
+      variables: { node: NODE_OF_TOKEN },
+      validations: [
+        {
+          expression: `variables.node != '' && object != null && object.metadata.name == 'evio-node-' + variables.node`,
+          message:
+            "an agent writes the Lease evio-node-NODE of the node that its token is bound to and no other: use a token of an agent's pod on that node",
+        },
+      ],
+    },
+    {
       name: `evionode-spec.${GROUP}`,
       title: 'The spec of an EvioNode is written by the operator, and by cluster administrators',
       group: GROUP,

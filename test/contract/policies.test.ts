@@ -8,6 +8,7 @@ import type { KubeAnswer, KubeApi, KubeRequest } from '../servers/kube-api.ts';
 const NAMESPACE = 'evio-system';
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const EVIO_NODES = pathOf('EvioNode');
+const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
 const MERGE = 'application/merge-patch+json';
 const APPLY = 'application/apply-patch+yaml';
 const JSON_PATCH = 'application/json-patch+json';
@@ -54,6 +55,7 @@ describe('the policies on a real API server', function () {
       rules: [
         { apiGroups: ['evio.io'], resources: ['evionodes', 'evionodes/status', 'evionetworks'], verbs },
         { apiGroups: [''], resources: ['nodes', 'nodes/status'], verbs },
+        { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs },
       ],
     });
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
@@ -95,6 +97,7 @@ describe('the policies on a real API server', function () {
       [pathOf('EvioNetwork'), network, agent],
       [EVIO_NODES, evioNode('probe'), { as: 'editor' }],
       ['/api/v1/nodes', { metadata: { name: 'probe' } }, agent],
+      [LEASES, { metadata: { name: 'probe' } }, agent],
     ];
     await addPolicies(api, async () => {
       const answers = await Promise.all(
@@ -248,6 +251,44 @@ describe('the policies on a real API server', function () {
       const labelled = await patch('edge-1', { metadata: { labels: { a: 'b' } } }, { as: 'editor', type: MERGE });
       expect(labelled.status, labelled.body.message).to.equal(200);
       await patch('edge-1', { metadata: { labels: { a: null } } }, { as: 'editor', type: MERGE });
+    });
+  });
+
+  describe('for Leases', () => {
+    const POLICY = 'agent-lease.evio.io';
+    const SENTENCE =
+      "an agent writes the Lease evio-node-NODE of the node that its token is bound to and no other: use a token of an agent's pod on that node";
+    const lease = (name: string) => ({
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name },
+      spec: { holderIdentity: name, leaseDurationSeconds: 40 },
+    });
+    const renew = (name: string, as: KubeRequest) =>
+      api.request('PATCH', `${LEASES}/${name}?fieldManager=evio-agent&force=true`, lease(name), as);
+
+    it("let an agent make its own node's Lease and renew it", async () => {
+      for (const status of [201, 200]) {
+        const renewed = await renew('evio-node-edge-1', agentOn('edge-1', APPLY));
+        expect(renewed.status, renewed.body.message).to.equal(status);
+      }
+    });
+
+    it("refuse another node's Lease, the operator's, and any deletion", async () => {
+      refused(await renew('evio-node-edge-2', agentOn('edge-1', APPLY)), POLICY, SENTENCE);
+      await admin('POST', LEASES, lease(OPERATOR));
+      refused(await renew(OPERATOR, agentOn('edge-1', APPLY)), POLICY, SENTENCE);
+      refused(await renew('evio-node-edge-1', { as: 'unbound', type: APPLY }), POLICY, SENTENCE);
+      refused(
+        await api.request('DELETE', `${LEASES}/evio-node-edge-1`, undefined, agentOn('edge-1')),
+        POLICY,
+        SENTENCE,
+      );
+    });
+
+    it('leave the operator alone', async () => {
+      const renewed = await renew(OPERATOR, { as: 'operator', type: APPLY });
+      expect(renewed.status, renewed.body.message).to.equal(200);
     });
   });
 
