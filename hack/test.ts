@@ -47,7 +47,11 @@ const CHECK: readonly Step[] = [
 ];
 const UNIT: readonly Step[] = [
   { name: 'TypeScript: unit, property, simulator', command: ['mocha'], count: mocha },
-  { name: 'Rust: unit, property, integration', command: ['cargo', 'test', '--locked', '--workspace', '--no-fail-fast'], count: cargo },
+  {
+    name: 'Rust: unit, property, integration',
+    command: ['cargo', 'test', '--locked', '--workspace', '--no-fail-fast'],
+    count: cargo,
+  },
 ];
 const INTEGRATION: readonly Step[] = [
   {
