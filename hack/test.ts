@@ -70,12 +70,11 @@ const SHORT_FAULTS: Step = {
   count: counted,
 };
 /** With its images, which are made of what was built. */
-const cluster = (...args: readonly string[]): readonly string[] => [
-  'sh',
-  '-c',
-  `hack/cluster/images.sh && node hack/images/build.ts && node test/cluster/main.ts ${args.join(' ')}`,
-];
-const SHORT_CLUSTER: Step = { name: 'cluster, short', command: cluster('--short'), count: counted };
+const CLUSTER: Step = {
+  name: 'cluster',
+  command: ['sh', '-c', 'hack/cluster/images.sh && node hack/images/build.ts && node test/cluster/main.ts'],
+  count: counted,
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -106,7 +105,7 @@ const LONG: readonly Step[] = [
     env: { EVIO_HELD_MS: '300000' },
     count: counted,
   },
-  { name: 'cluster', command: cluster(), count: counted },
+  CLUSTER,
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
@@ -136,7 +135,7 @@ const LONG: readonly Step[] = [
 const GROUPS: Readonly<Record<string, readonly Step[]>> = {
   check: CHECK,
   unit: UNIT,
-  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_CLUSTER, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
+  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
 };
 

@@ -197,10 +197,12 @@ describe('under systemd', function () {
                 undefined
               );
             });
-            const uid = /^Uid:\s+(\d+)/m.exec(
-              await machine.ok('cat', `/proc/${await machine.property(unit, 'MainPID')}/status`),
-            );
-            expect(uid?.[1], unit).not.to.equal('0');
+            // systemd has the process a moment before it is its user's.
+            await until(`${unit} is not root's`, 5_000, async () => {
+              const status = await machine.ok('cat', `/proc/${await machine.property(unit, 'MainPID')}/status`);
+              const uid = /^Uid:\s+(\d+)/m.exec(status)?.[1];
+              return (uid !== undefined && uid !== '0') || undefined;
+            });
           }
           expect(await machine.property(COTURN, 'Nice')).to.equal('-10');
           await init();
