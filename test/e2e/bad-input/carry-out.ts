@@ -109,7 +109,7 @@ async function toItsEnd(wanted: Case, place: Place, mark: string): Promise<Said>
 }
 
 /** Rows run beside each other on one machine, and each node rightly says that another one's bridge has the same overlay. */
-const OF_OTHER_ROWS = /meets the route \S+ dev bad\d+ of this machine/;
+const OF_OTHER_ROWS = /meets the route \S+ dev (?:bad|one)\d+ of this machine/;
 
 /** Lines a person has to see: of warnings and errors, without the time. */
 const complaints = (log: string): readonly string[] =>
