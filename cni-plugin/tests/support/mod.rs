@@ -2,6 +2,8 @@
 #![allow(dead_code)] // Every test file uses another part.
 
 pub mod chain;
+#[path = "../../../agent/tincan/tests/support/shell.rs"]
+mod shell;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,37 +12,16 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
+
+pub use shell::*;
 
 pub const VERSIONS: [&str; 4] = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 pub const MODES: [&str; 2] = ["routed", "flat"];
 pub const FAMILIES: [&str; 3] = ["4", "6", "46"];
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-pub fn sh(command: &str) -> Output {
-    Command::new("sh").args(["-ec", command]).output().unwrap()
-}
-
-pub fn must(command: &str) -> String {
-    let out = sh(command);
-    assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// Waits until `check` gives something.
-pub fn wait<T>(what: &str, seconds: u64, mut check: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        if let Some(value) = check() {
-            return value;
-        }
-        assert!(Instant::now() < end, "no {what} within {seconds} s");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// The plugin under test: EVIO_CNI_BIN, else the one cargo built with the tests.
 pub fn plugin() -> PathBuf {

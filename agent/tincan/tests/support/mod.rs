@@ -4,18 +4,20 @@
 pub mod control;
 pub mod openflow;
 pub mod overlay;
+mod shell;
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{json, Value};
 
 use control::Control;
 use openflow::{apply, eth_dst, eth_dst_masked, goto, in_port, output, set_tunnel, tunnel_id, FlowMod, Switch, FLOOD};
 use overlay::{b64, Overlay, Papers};
+pub use shell::*;
 
 /// A test that makes namespaces shows nothing without the right to: it fails then.
 pub fn need_root() {
@@ -24,28 +26,6 @@ pub fn need_root() {
 Uid:	0	",
     );
     assert!(root, "this test makes network namespaces: run it as root");
-}
-
-pub fn sh(command: &str) -> Output {
-    Command::new("sh").args(["-ec", command]).output().unwrap()
-}
-
-pub fn must(command: &str) -> String {
-    let out = sh(command);
-    assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// Waits until `check` gives something.
-pub fn wait<T>(what: &str, seconds: u64, mut check: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        if let Some(value) = check() {
-            return value;
-        }
-        assert!(Instant::now() < end, "no {what} within {seconds} s");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Namespaces that go with this value.
