@@ -118,21 +118,14 @@ export class Lab {
     const taints = external
       ? [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true', effect: 'NoSchedule' }]
       : [];
+    // A kubelet registers with the addresses that it knows, in one request; with none where it leaves them to a cloud controller.
+    const status = external ? {} : { addresses: [{ type: 'InternalIP', address: '192.168.1.10' }] };
     this.must(
       await this.api.request('POST', '/api/v1/nodes', {
         metadata: { name, labels: { 'kubernetes.io/hostname': name } },
         spec: { taints },
+        status,
       }),
-    );
-    if (external) return;
-    const status = { addresses: [{ type: 'InternalIP', address: '192.168.1.10' }] };
-    this.must(
-      await this.api.request(
-        'PATCH',
-        `/api/v1/nodes/${name}/status`,
-        { status },
-        { type: 'application/merge-patch+json' },
-      ),
     );
   }
 
