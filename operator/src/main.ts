@@ -1,5 +1,9 @@
 /** The operator as a process: settings from the environment, one runtime, two controllers. */
+
+import { Connection } from '../../agent/src/io/kube-connection.ts';
 import { createLog, type Log } from '../../agent/src/io/log.ts';
+import { EVIO_NETWORK, EVIO_NODE } from '../../agent/src/kube-api/evio-kinds.ts';
+import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from '../../agent/src/kube-api/kinds.ts';
 import { VERSION } from '../../agent/src/version.ts';
 import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
 import type { Watching } from './controller.ts';
@@ -10,15 +14,12 @@ import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
 import { ApiClient } from './io/client.ts';
-import { Connection } from './io/connection.ts';
 import { applyDefinitions } from './io/definitions.ts';
 import { Members } from './io/members.ts';
 import { type ProbeAnswers, Probes } from './io/probes.ts';
 import { RelayWatch } from './io/relay-watch.ts';
 import { SignallingLink } from './io/signalling-link.ts';
 import { Surroundings } from './io/surroundings.ts';
-import { EVIO_NETWORK, EVIO_NODE } from './kinds.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from './kube/kinds.ts';
 import { MANAGER } from './names.ts';
 import { createRuntime, type OperatorRuntime } from './runtime.ts';
 import { readSettings, type Settings } from './settings.ts';

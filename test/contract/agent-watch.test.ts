@@ -10,7 +10,7 @@ import { KubeClient, PATCH } from '../../agent/src/io/kube-client.ts';
 import { KubeWatch } from '../../agent/src/io/kube-watch.ts';
 import { ServiceAccount } from '../../agent/src/io/service-account.ts';
 import type { KubeError } from '../../agent/src/kube/api-error.ts';
-import { Endpoints } from '../../agent/src/kube/endpoints.ts';
+import { Endpoints } from '../../agent/src/kube-api/endpoints.ts';
 import { TestAuthority } from '../servers/certificates.ts';
 import { type Asked, type Fault, FaultProxy } from '../servers/fault-proxy.ts';
 import { type KubeApi, startKubeApi } from '../servers/kube-api.ts';

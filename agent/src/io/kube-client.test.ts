@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { TestAuthority } from '../../../test/servers/certificates.ts';
 import type { KubeError } from '../kube/api-error.ts';
-import { Endpoints } from '../kube/endpoints.ts';
+import { Endpoints } from '../kube-api/endpoints.ts';
 import { KubeClient, PATCH } from './kube-client.ts';
 import { KubeWatch } from './kube-watch.ts';
 import { ServiceAccount } from './service-account.ts';

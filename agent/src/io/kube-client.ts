@@ -6,7 +6,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { KubeError, retryAfterMs, serverWords } from '../kube/api-error.ts';
-import type { Endpoints } from '../kube/endpoints.ts';
+import type { Endpoints } from '../kube-api/endpoints.ts';
 import { isObject, LineReader, parseObject } from './json-lines.ts';
 import { type ServiceAccount, ServiceAccountError } from './service-account.ts';
 import { systemReason } from './system-error.ts';

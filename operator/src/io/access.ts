@@ -6,17 +6,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
+import type { Access } from '../../../agent/src/io/kube-connection.ts';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
-
-export interface Access {
-  /** URLs of the API servers of one cluster; when one does not answer the next is tried. At least one. */
-  readonly servers: readonly string[];
-  /**
-   * Certificates, headers with credentials, and an agent where a proxy is to be used. Asked for before each request, since tokens and
-   * certificates are renewed in their files. What it throws has no credential in its message.
-   */
-  options(): Promise<RequestOptions>;
-}
 
 export interface AccessOptions {
   /** A kubeconfig; without it KUBECONFIG, then the service account of the pod. */

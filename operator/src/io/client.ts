@@ -1,14 +1,29 @@
 /** `Client` over a `Connection`. Every request has an end in time; every answer is checked to be what was asked for. */
+
+import { type Ask, type Connection, NoAnswer } from '../../../agent/src/io/kube-connection.ts';
+import type {
+  ApplyOptions,
+  Client,
+  DeleteOptions,
+  ListOptions,
+  PatchStep,
+  TokenOptions,
+} from '../../../agent/src/kube-api/client.ts';
+import { ApiFailure, isNotFound } from '../../../agent/src/kube-api/client.ts';
+import { type Answer, broken, refusal } from '../../../agent/src/kube-api/failure.ts';
+import { SERVICE_ACCOUNT } from '../../../agent/src/kube-api/kinds.ts';
+import {
+  type Applied,
+  apiVersionOf,
+  type Key,
+  type Kind,
+  type KubeObject,
+  keyOf,
+} from '../../../agent/src/kube-api/object.ts';
+import { readObject, readPage } from '../../../agent/src/kube-api/parse.ts';
+import { PAGE_LIMIT } from '../../../agent/src/kube-api/reflector.ts';
+import { pathOf, type Target } from '../../../agent/src/kube-api/request.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
-import type { ApplyOptions, Client, DeleteOptions, ListOptions, PatchStep, TokenOptions } from '../kube/client.ts';
-import { ApiFailure, isNotFound } from '../kube/client.ts';
-import { type Answer, broken, refusal } from '../kube/failure.ts';
-import { SERVICE_ACCOUNT } from '../kube/kinds.ts';
-import { type Applied, apiVersionOf, type Key, type Kind, type KubeObject, keyOf } from '../kube/object.ts';
-import { pathOf, type Target } from '../kube/request.ts';
-import { PAGE_LIMIT } from '../watch/machine.ts';
-import { readObject, readPage } from '../watch/parse.ts';
-import { type Ask, type Connection, NoAnswer } from './connection.ts';
 
 export interface ClientOptions {
   /** Who owns the fields that are applied. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { IDLE_MS, OPEN_TIMEOUT_MS, PAGE_TIMEOUT_MS, RELIST_MS, RETRY_AFTER_MAX_MS, WatchMachine } from './machine.ts';
+import { IDLE_MS, OPEN_TIMEOUT_MS, PAGE_TIMEOUT_MS, RELIST_MS, RETRY_AFTER_MAX_MS, Reflector } from './reflector.ts';
 import { SimulatedClient, THING, type Thing } from './testing/simulated-client.ts';
 
 const body = (name: string, version: string, value = 1, uid = `uid-${name}`) => ({
@@ -12,7 +12,7 @@ const line = (type: string, object: object) => JSON.stringify({ type, object });
 
 /** Listed with one object `a`, and watching from version 5; ids are counted from 1. */
 function watching() {
-  const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+  const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
   machine.handle({ kind: 'start' }, 0);
   machine.handle({ kind: 'page', id: 1, text: page('5', [body('a', '3')]) }, 10);
   machine.handle({ kind: 'opened', id: 2 }, 20);
@@ -21,7 +21,7 @@ function watching() {
 
 describe('a list and a watch', () => {
   it('list page by page, tell what is there, and watch from the version of the list', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
     expect(machine.handle({ kind: 'start' }, 0)).to.deep.equal([{ kind: 'list', id: 1, limit: 500 }]);
     expect(machine.handle({ kind: 'page', id: 1, text: page('5', [body('a', '3')], 'more') }, 1)).to.deep.equal([
       { kind: 'list', id: 2, limit: 500, continue: 'more' },
@@ -34,7 +34,7 @@ describe('a list and a watch', () => {
       { kind: 'synced' },
       { kind: 'watch', id: 3, resourceVersion: '5', timeoutSeconds: 300 },
     ]);
-    expect(machine.replica.get('b')).to.include({ apiVersion: 'evio.io/v1', kind: 'Thing' });
+    expect(machine.store.get('b')).to.include({ apiVersion: 'evio.io/v1', kind: 'Thing' });
   });
 
   it('go on from the last bookmark after a watch that ended at its time', () => {
@@ -75,11 +75,11 @@ describe('a list and a watch', () => {
     expect(machine.handle({ kind: 'line', id: 2, line: line('DELETED', body('a', '6')) }, 2_001)).to.deep.equal([]);
     machine.handle({ kind: 'page', id: 3, text: page('7', [body('a', '3')]) }, 2_002);
     expect(machine.handle({ kind: 'line', id: 2, line: line('DELETED', body('a', '6')) }, 2_003)).to.deep.equal([]);
-    expect(machine.replica.size).to.equal(1);
+    expect(machine.store.size).to.equal(1);
   });
 
   it('wait neither for a page nor for a watch to start for ever', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     expect(machine.handle({ kind: 'deadline' }, PAGE_TIMEOUT_MS)).to.deep.equal([{ kind: 'abort', id: 1 }]);
     machine.handle({ kind: 'deadline' }, PAGE_TIMEOUT_MS + 1_000);
@@ -100,13 +100,13 @@ describe('a list and a watch', () => {
   });
 
   it('list all at once when a page came too late', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     machine.handle({ kind: 'page', id: 1, text: page('5', [body('gone', '3')], 'more') }, 1);
     const failure = { status: 410, reason: 'Expired', message: 'the continue token is too old' };
     expect(machine.handle({ kind: 'ended', id: 2, failure }, 2)).to.deep.equal([{ kind: 'list', id: 3 }]);
     machine.handle({ kind: 'page', id: 3, text: page('9', [body('a', '8')]) }, 3);
-    expect(machine.replica.list().map(({ metadata }) => metadata.name)).to.deep.equal(['a']);
+    expect(machine.store.list().map(({ metadata }) => metadata.name)).to.deep.equal(['a']);
   });
 
   it('tell what was deleted, added and changed while nobody watched', () => {
@@ -165,12 +165,12 @@ describe('a list and a watch', () => {
   });
 
   it('keep what is known, frozen and without what nobody asks for', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     const { metadata, spec } = body('a', '3');
     const text = page('5', [{ metadata: { ...metadata, managedFields: [{ manager: 'kubectl' }] }, spec }]);
     machine.handle({ kind: 'page', id: 1, text }, 1);
-    const thing = machine.replica.get('a');
+    const thing = machine.store.get('a');
     expect(thing?.metadata).to.deep.equal(metadata);
     expect(() => Object.assign(thing?.spec ?? {}, { value: 2 })).to.throw(TypeError);
   });

@@ -1,21 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
 import { expect } from 'chai';
 import { FaultProxy } from '../../../test/servers/fault-proxy.ts';
-import type { Answer } from '../kube/failure.ts';
-import { findAccess, fromKubeConfig } from './access.ts';
-import { Connection, NoAnswer } from './connection.ts';
+import type { Answer } from '../kube-api/failure.ts';
+import { Connection, NoAnswer } from './kube-connection.ts';
 
-/** client-node takes http only together with skipTLSVerify. */
-function connect(server: string): Connection {
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser({ name: 'c', server, skipTLSVerify: true }, { name: 'u', token: 'hunter2' });
-  return new Connection(fromKubeConfig(config));
-}
+const connect = (...servers: readonly string[]): Connection =>
+  new Connection({ servers, options: async () => ({ headers: { authorization: 'Bearer hunter2' } }) });
 
 async function failureOf(promise: Promise<unknown>): Promise<NoAnswer> {
   const error = await promise.then(
@@ -136,6 +127,19 @@ describe('a connection to an API server', () => {
     proxy = await FaultProxy.start('http://127.0.0.1:1');
   });
 
+  it('asks the next of several servers when one does not answer', async () => {
+    const server = createServer((_, response) => response.end('{}'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const connection = new Connection({ servers: ['http://127.0.0.1:1', url], options: async () => ({}) });
+    const get = () => connection.request({ method: 'GET', path: '/', timeoutMs: 1_000 });
+    expect((await failureOf(get())).reason).to.equal('Unreachable');
+    expect((await get()).status).to.equal(200);
+    expect((await get()).status).to.equal(200);
+    connection.close();
+    server.close();
+  });
+
   describe('as a stream', () => {
     /** Lines until the end; `chunks` are what the server writes, one after the other. */
     const stream = (chunks: readonly string[], end: 'end' | 'cut' = 'end') => {
@@ -203,72 +207,5 @@ describe('a connection to an API server', () => {
       });
       expect(told).to.deep.equal(['{"a":1}']);
     });
-  });
-});
-
-describe('finding an API server', () => {
-  let folder: string;
-  const kept = { ...process.env };
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'evio-access-'));
-    for (const name of ['KUBECONFIG', 'KUBERNETES_SERVICE_HOST', 'KUBERNETES_SERVICE_PORT']) delete process.env[name];
-  });
-  afterEach(() => {
-    process.env = { ...kept };
-    rmSync(folder, { recursive: true });
-  });
-  const failure = (promise: Promise<unknown>): Promise<string> =>
-    promise.then(
-      () => 'none',
-      (error: Error) => error.message,
-    );
-
-  it('says in one line what is wrong with a kubeconfig', async () => {
-    expect(await failure(findAccess({ kubeconfig: `${folder}/none` }))).to.equal(
-      `cannot read the kubeconfig ${folder}/none: there is no such file`,
-    );
-    writeFileSync(`${folder}/bad`, 'password: "hunter2');
-    expect(await failure(findAccess({ kubeconfig: `${folder}/bad` }))).to.equal(
-      `cannot read the kubeconfig ${folder}/bad: it is no kubeconfig`,
-    );
-    writeFileSync(
-      `${folder}/empty`,
-      JSON.stringify({ clusters: [], users: [], contexts: [], 'current-context': 'none' }),
-    );
-    expect(await failure(findAccess({ kubeconfig: `${folder}/empty` }))).to.equal(
-      `the kubeconfig ${folder}/empty has no cluster with a server for its context "none"`,
-    );
-    expect(await failure(findAccess({ kubeconfig: `${folder}/empty`, servers: ['nonsense'] }))).to.include('is no URL');
-  });
-
-  it('says in one line that there is neither a kubeconfig nor a service account', async () => {
-    expect(await failure(findAccess({ serviceAccount: folder }))).to.match(/^no API server: .*--kubeconfig/);
-  });
-
-  it('takes the service account of the pod, with its token as it is now', async () => {
-    Object.assign(process.env, { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' });
-    writeFileSync(`${folder}/ca.crt`, 'authority');
-    writeFileSync(`${folder}/token`, 'first\n');
-    const access = await findAccess({ serviceAccount: folder });
-    expect(access.servers).to.deep.equal(['https://[fd00::1]:6443']);
-    expect(await access.options()).to.deep.equal({
-      ca: Buffer.from('authority'),
-      headers: { authorization: 'Bearer first' },
-    });
-    writeFileSync(`${folder}/token`, 'second');
-    expect((await access.options()).headers).to.deep.equal({ authorization: 'Bearer second' });
-  });
-
-  it('asks the next of several servers when one does not answer', async () => {
-    const server = createServer((_, response) => response.end('{}'));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const connection = new Connection({ servers: ['http://127.0.0.1:1', url], options: async () => ({}) });
-    const get = () => connection.request({ method: 'GET', path: '/', timeoutMs: 1_000 });
-    expect((await failureOf(get())).reason).to.equal('Unreachable');
-    expect((await get()).status).to.equal(200);
-    expect((await get()).status).to.equal(200);
-    connection.close();
-    server.close();
   });
 });

@@ -2,9 +2,18 @@
 
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
-import { LineReader } from '../../../agent/src/io/json-lines.ts';
-import { type Answer, wordsOf } from '../kube/failure.ts';
-import type { Access } from './access.ts';
+import { type Answer, wordsOf } from '../kube-api/failure.ts';
+import { LineReader } from './json-lines.ts';
+
+export interface Access {
+  /** URLs of the API servers of one cluster; when one does not answer the next is tried. At least one. */
+  readonly servers: readonly string[];
+  /**
+   * Certificates, headers with credentials, and an agent where a proxy is to be used. Asked for before each request, since tokens and
+   * certificates are renewed in their files. What it throws has no credential in its message.
+   */
+  options(): Promise<RequestOptions>;
+}
 
 export interface Ask {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

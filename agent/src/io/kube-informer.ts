@@ -1,35 +1,35 @@
-/** A cache of one kind kept by a list and a watch: carries out what `watch/machine.ts` decides. */
-import type { Log } from '../../../agent/src/io/log.ts';
-import type { Source } from '../controller.ts';
-import type { Cache, CacheOptions } from '../kube/cache.ts';
-import { broken, refusal } from '../kube/failure.ts';
-import { type Key, type Kind, type KubeObject, resourceOf } from '../kube/object.ts';
-import { pathOf, type Target } from '../kube/request.ts';
+/** A cache of one kind kept by a list and a watch: carries out what `kube-api/reflector.ts` decides. */
+
+import type { Cache, CacheOptions } from '../kube-api/cache.ts';
+import { broken, refusal } from '../kube-api/failure.ts';
+import { type Key, type Kind, type KubeObject, resourceOf } from '../kube-api/object.ts';
 import {
   type Failure,
   OPEN_TIMEOUT_MS,
   PAGE_TIMEOUT_MS,
-  type WatchAction,
-  type WatchEvent,
-  WatchMachine,
-  type WatchPatience,
-} from '../watch/machine.ts';
+  type Patience,
+  Reflector,
+  type ReflectorAction,
+  type ReflectorEvent,
+} from '../kube-api/reflector.ts';
+import { pathOf, type Target } from '../kube-api/request.ts';
 import { Alarm } from './alarm.ts';
-import { type Connection, NoAnswer } from './connection.ts';
+import { type Connection, NoAnswer } from './kube-connection.ts';
+import type { Log } from './log.ts';
 
 export interface InformerOptions<T extends KubeObject> extends CacheOptions<T> {
   readonly kind: Kind<T>;
   readonly connection: Connection;
   readonly log: Log;
-  readonly patience?: Partial<WatchPatience>;
+  readonly patience?: Partial<Patience>;
 }
 
 type Changed<T> = (after: T | undefined, before: T | undefined) => void;
 
-export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
+export class Informer<T extends KubeObject> implements Cache<T> {
   readonly kind: Kind<T>;
   readonly #options: InformerOptions<T>;
-  readonly #machine: WatchMachine<T>;
+  readonly #machine: Reflector<T>;
   readonly #alarm = new Alarm(
     () => performance.now(),
     () => this.#handle({ kind: 'deadline' }),
@@ -43,7 +43,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     this.kind = options.kind;
     this.#options = options;
     const { kind, keep, patience } = options;
-    this.#machine = new WatchMachine<T>({ kind, keep, patience, name: resourceOf(kind), random: Math.random });
+    this.#machine = new Reflector<T>({ kind, keep, patience, name: resourceOf(kind), random: Math.random });
   }
 
   /** For metrics: `nodes`, `secrets evio-system`. */
@@ -58,7 +58,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
   }
 
   get size(): number {
-    return this.#machine.replica.size;
+    return this.#machine.store.size;
   }
 
   /** How often all was listed; more than one for each half hour means trouble. */
@@ -73,11 +73,11 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
   }
 
   get(key: Key): T | undefined {
-    return this.#machine.replica.get(key);
+    return this.#machine.store.get(key);
   }
 
   list(): readonly T[] {
-    return this.#machine.replica.list();
+    return this.#machine.store.list();
   }
 
   /** What `changed` throws is logged and hinders nobody else. */
@@ -98,13 +98,13 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     return this.#whenSynced.promise;
   }
 
-  #handle(event: WatchEvent): void {
+  #handle(event: ReflectorEvent): void {
     const actions = this.#machine.handle(event, performance.now());
     for (const action of actions) this.#do(action);
     this.#alarm.set(this.#machine.deadline());
   }
 
-  #do(action: WatchAction<T>): void {
+  #do(action: ReflectorAction<T>): void {
     switch (action.kind) {
       case 'list':
         if (action.continue === undefined) this.#relists++;
@@ -140,7 +140,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     }
   }
 
-  #list(action: WatchAction<T> & { kind: 'list' }): void {
+  #list(action: ReflectorAction<T> & { kind: 'list' }): void {
     const { id, limit } = action;
     const target = this.#target('list');
     const path = pathOf(target, { ...this.#selectors(), limit, continue: action.continue });
@@ -149,11 +149,11 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     this.#options.connection
       .request({ method: 'GET', path, timeoutMs: PAGE_TIMEOUT_MS, signal: aborted.signal })
       .then(
-        (answer): WatchEvent =>
+        (answer): ReflectorEvent =>
           answer.status === 200
             ? { kind: 'page', id, text: answer.text }
             : { kind: 'ended', id, failure: refusal(target, answer) },
-        (error: unknown): WatchEvent => ({ kind: 'ended', id, failure: failureOf(target, error) }),
+        (error: unknown): ReflectorEvent => ({ kind: 'ended', id, failure: failureOf(target, error) }),
       )
       .then((event) => {
         this.#ends.delete(id);
@@ -162,7 +162,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
       .catch((error: unknown) => this.#options.log.error(`${target.kind.plural}: ${String(error)}`));
   }
 
-  #watch({ id, resourceVersion, timeoutSeconds }: WatchAction<T> & { kind: 'watch' }): void {
+  #watch({ id, resourceVersion, timeoutSeconds }: ReflectorAction<T> & { kind: 'watch' }): void {
     const target = this.#target('watch');
     const path = pathOf(target, {
       ...this.#selectors(),

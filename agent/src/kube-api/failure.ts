@@ -2,7 +2,7 @@
  * Failures in one line for people: which object, which verb, why, and what to do. What was sent is never in it, and of Secrets not
  * what the server says of their content either.
  */
-import { isObject } from '../../../agent/src/io/json-lines.ts';
+import { isObject } from '../io/json-lines.ts';
 import { ApiFailure, type Reason } from './client.ts';
 import { resourceOf } from './object.ts';
 import { nameOf, type Target } from './request.ts';
