@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { ApiClient } from '../../agent/src/io/kube-client.ts';
 import type { Connection } from '../../agent/src/io/kube-connection.ts';
 import { Informer } from '../../agent/src/io/kube-informer.ts';
 import type { Log } from '../../agent/src/io/log.ts';
@@ -9,7 +10,6 @@ import type { Cache, CacheOptions } from '../../agent/src/kube-api/cache.ts';
 import type { Client } from '../../agent/src/kube-api/client.ts';
 import { type Key, type Kind, type KubeObject, resourceOf } from '../../agent/src/kube-api/object.ts';
 import type { Controller, Runtime, Source } from './controller.ts';
-import { ApiClient } from './io/client.ts';
 import { Elector } from './io/elector.ts';
 import { Metrics } from './io/metrics.ts';
 import { Probes } from './io/probes.ts';

@@ -12,7 +12,7 @@ const line = (type: string, object: object) => JSON.stringify({ type, object });
 
 /** Listed with one object `a`, and watching from version 5; ids are counted from 1. */
 function watching() {
-  const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
+  const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
   machine.handle({ kind: 'start' }, 0);
   machine.handle({ kind: 'page', id: 1, text: page('5', [body('a', '3')]) }, 10);
   machine.handle({ kind: 'opened', id: 2 }, 20);
@@ -21,7 +21,7 @@ function watching() {
 
 describe('a list and a watch', () => {
   it('list page by page, tell what is there, and watch from the version of the list', () => {
-    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     expect(machine.handle({ kind: 'start' }, 0)).to.deep.equal([{ kind: 'list', id: 1, limit: 500 }]);
     expect(machine.handle({ kind: 'page', id: 1, text: page('5', [body('a', '3')], 'more') }, 1)).to.deep.equal([
       { kind: 'list', id: 2, limit: 500, continue: 'more' },
@@ -55,6 +55,21 @@ describe('a list and a watch', () => {
     ]);
   });
 
+  it('are not asked for without pause when every watch ends at once', () => {
+    const machine = watching();
+    const pauses: number[] = [];
+    let now = 1_000;
+    for (let id = 2; id < 14; id += 2) {
+      machine.handle({ kind: 'ended', id }, now);
+      pauses.push((machine.deadline() ?? 0) - now);
+      now = machine.deadline() ?? 0;
+      machine.handle({ kind: 'deadline' }, now);
+      machine.handle({ kind: 'page', id: id + 1, text: page('5', [body('a', '3')]) }, now);
+      machine.handle({ kind: 'opened', id: id + 2 }, now);
+    }
+    expect(pauses).to.deep.equal([250, 500, 1_000, 2_000, 4_000, 8_000]);
+  });
+
   it('list anew within a second of a version that is too old', () => {
     const machine = watching();
     const gone = line('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' });
@@ -79,7 +94,7 @@ describe('a list and a watch', () => {
   });
 
   it('wait neither for a page nor for a watch to start for ever', () => {
-    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     expect(machine.handle({ kind: 'deadline' }, PAGE_TIMEOUT_MS)).to.deep.equal([{ kind: 'abort', id: 1 }]);
     machine.handle({ kind: 'deadline' }, PAGE_TIMEOUT_MS + 1_000);
@@ -100,7 +115,7 @@ describe('a list and a watch', () => {
   });
 
   it('list all at once when a page came too late', () => {
-    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     machine.handle({ kind: 'page', id: 1, text: page('5', [body('gone', '3')], 'more') }, 1);
     const failure = { status: 410, reason: 'Expired', message: 'the continue token is too old' };
@@ -161,11 +176,11 @@ describe('a list and a watch', () => {
     client.clock.run(10 * 60_000);
     client.server.mood = 'well';
     client.clock.run(10 * 60_000);
-    expect(client.reports).to.deep.equal(['things: etcd is away; trying until it works', 'things: watched again']);
+    expect(client.troubles).to.deep.equal(['etcd is away', 'over']);
   });
 
   it('keep what is known, frozen and without what nobody asks for', () => {
-    const machine = new Reflector<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     const { metadata, spec } = body('a', '3');
     const text = page('5', [{ metadata: { ...metadata, managedFields: [{ manager: 'kubectl' }] }, spec }]);

@@ -7,6 +7,7 @@
  */
 
 import type { Instant, Machine, Random } from '../machine.ts';
+import { Told } from '../told.ts';
 import { DecodeError } from '../wire/reader.ts';
 import { type Key, type KubeObject, keyOf } from './object.ts';
 import { type Reading, readLine, readPage, type Status } from './parse.ts';
@@ -19,6 +20,8 @@ export interface Failure {
   readonly reason: string;
   /** One line for people. */
   readonly message: string;
+  /** The same without what was asked. */
+  readonly why?: string;
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -40,7 +43,8 @@ export type ReflectorAction<T> =
   | { readonly kind: 'abort'; readonly id: number }
   | { readonly kind: 'changed'; readonly change: Change<T> }
   | { readonly kind: 'synced' }
-  | { readonly kind: 'report'; readonly trouble: boolean; readonly line: string };
+  /** A failure that is not the first in a row, each once; without `failure` the end of it. */
+  | { readonly kind: 'trouble'; readonly failure?: Failure };
 
 export const PAGE_LIMIT = 500;
 export const PAGE_TIMEOUT_MS = 60_000;
@@ -97,27 +101,25 @@ type State<T> =
     };
 
 export interface ReflectorOptions<T extends KubeObject> extends Reading<T> {
-  /** For people: `nodes`. */
-  readonly name: string;
   readonly random: Random;
   readonly patience?: Partial<Patience> | undefined;
 }
 
 export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, ReflectorAction<T>> {
   readonly store = new Store<T>();
+  readonly patience: Patience;
   readonly #options: ReflectorOptions<T>;
-  readonly #patience: Patience;
   #state: State<T> = { name: 'stopped' };
   #resourceVersion = '';
   #lastId = 0;
   #failures = 0;
   #listedAt: Instant | undefined;
   #heardAt: Instant | undefined;
-  #told: string | undefined;
+  readonly #told = new Told();
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
-    this.#patience = { ...PATIENCE, ...options.patience };
+    this.patience = { ...PATIENCE, ...options.patience };
   }
 
   /** All objects were heard of at least once. */
@@ -165,7 +167,7 @@ export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, 
     if (event.kind === 'ended') return this.#ended(state, event.failure, now);
     this.#heardAt = now;
     if (state.name === 'listing') return event.kind === 'page' ? this.#page(state, event.text, now) : [];
-    state.until = now + this.#patience.idleMs;
+    state.until = now + this.patience.idleMs;
     state.opened = true;
     return event.kind === 'line' ? this.#line(event.line, now) : [];
   }
@@ -178,7 +180,7 @@ export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, 
     const resourceVersion = state.resourceVersion ?? page.resourceVersion;
     if (page.continue !== undefined) {
       const id = ++this.#lastId;
-      this.#state = { ...state, id, resourceVersion, until: now + this.#patience.pageMs };
+      this.#state = { ...state, id, resourceVersion, until: now + this.patience.pageMs };
       return [{ kind: 'list', id, limit: PAGE_LIMIT, continue: page.continue }];
     }
     const first = !this.synced;
@@ -236,7 +238,7 @@ export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, 
   #failed(failure: Failure, now: Instant): readonly ReflectorAction<T>[] {
     const state = this.#state;
     if (state.name === 'watching' && now - state.since >= HEALTHY_MS) this.#failures = 0;
-    const ceiling = Math.min(this.#patience.backoffMaxMs, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
+    const ceiling = Math.min(this.patience.backoffMaxMs, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
     const backoff = ceiling * (0.5 + 0.5 * this.#options.random());
     const asked = Math.min(failure.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
     this.#failures++;
@@ -246,37 +248,32 @@ export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, 
 
   /** An end of a watch now and then is everyday life: the second failure in a row is told, and each other one after it. */
   #trouble(failure: Failure): readonly ReflectorAction<T>[] {
-    if (this.#failures < 2 || this.#told === failure.message) return [];
-    this.#told = failure.message;
-    return [
-      { kind: 'report', trouble: true, line: `${this.#options.name}: ${failure.message}; trying until it works` },
-    ];
+    if (this.#failures < 2 || !this.#told.problem(failure.message)) return [];
+    return [{ kind: 'trouble', failure }];
   }
 
   #recovered(now: Instant): readonly ReflectorAction<T>[] {
     const state = this.#state;
     if (state.name !== 'watching' || now - state.since < HEALTHY_MS) return [];
     this.#failures = 0;
-    if (this.#told === undefined) return [];
-    this.#told = undefined;
-    return [{ kind: 'report', trouble: false, line: `${this.#options.name}: watched again` }];
+    return this.#told.well() ? [{ kind: 'trouble' }] : [];
   }
 
   #list(now: Instant, whole: boolean): ReflectorAction<T> {
     const id = ++this.#lastId;
-    this.#state = { name: 'listing', id, until: now + this.#patience.pageMs, whole, items: new Map() };
+    this.#state = { name: 'listing', id, until: now + this.patience.pageMs, whole, items: new Map() };
     return whole ? { kind: 'list', id } : { kind: 'list', id, limit: PAGE_LIMIT };
   }
 
   #watch(now: Instant): ReflectorAction<T> {
     const id = ++this.#lastId;
-    const timeoutSeconds = Math.round(this.#patience.watchMinSeconds * (1 + this.#options.random()));
+    const timeoutSeconds = Math.round(this.patience.watchMinSeconds * (1 + this.#options.random()));
     this.#state = {
       name: 'watching',
       id,
       since: now,
       timeoutMs: timeoutSeconds * 1000,
-      until: now + this.#patience.openMs,
+      until: now + this.patience.openMs,
       opened: false,
     };
     return { kind: 'watch', id, resourceVersion: this.#resourceVersion, timeoutSeconds };

@@ -51,7 +51,7 @@ describe('finding an API server', () => {
     const access = await findAccess({ serviceAccount: folder });
     expect(access.servers).to.deep.equal(['https://[fd00::1]:6443']);
     expect(await access.options()).to.deep.equal({
-      ca: Buffer.from('authority'),
+      ca: 'authority',
       headers: { authorization: 'Bearer first' },
     });
     writeFileSync(`${folder}/token`, 'second');

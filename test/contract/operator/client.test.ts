@@ -1,6 +1,7 @@
 /** The operator's requests with a real API server: what it makes of them, and what we make of its answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { ApiClient } from '../../../agent/src/io/kube-client.ts';
 import type { Connection } from '../../../agent/src/io/kube-connection.ts';
 import { ApiFailure, isConflict, isForbidden, isInvalid, isNotFound } from '../../../agent/src/kube-api/client.ts';
 import {
@@ -13,7 +14,6 @@ import {
   SERVICE_ACCOUNT,
 } from '../../../agent/src/kube-api/kinds.ts';
 import type { Kind, KubeObject } from '../../../agent/src/kube-api/object.ts';
-import { ApiClient } from '../../../operator/src/io/client.ts';
 import { EventWriter } from '../../../operator/src/io/recorder.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
 import { type KubeApi, startKubeApi } from '../../servers/kube-api.ts';

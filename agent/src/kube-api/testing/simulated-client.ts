@@ -21,7 +21,7 @@ export class SimulatedClient {
   readonly clock = new Clock();
   readonly machine: Reflector<Thing>;
   readonly server: SimulatedServer;
-  readonly reports: string[] = [];
+  readonly troubles: string[] = [];
   /** By changes alone. */
   readonly heard = new Map<string, Thing>();
   /** Changes that do not follow from what was heard before. */
@@ -32,7 +32,7 @@ export class SimulatedClient {
 
   constructor(seed: number) {
     const random = seeded(seed);
-    this.machine = new Reflector({ kind: THING, name: 'things', random });
+    this.machine = new Reflector({ kind: THING, random });
     this.server = new SimulatedServer(this.clock, random, (event) => this.handle(event));
   }
 
@@ -59,7 +59,7 @@ export class SimulatedClient {
       if (this.heard.get(key) !== before) this.wrong.push(key);
       if (after === undefined) this.heard.delete(key);
       else this.heard.set(key, after);
-    } else if (action.kind === 'report') this.reports.push(action.line);
+    } else if (action.kind === 'trouble') this.troubles.push(action.failure?.message ?? 'over');
     else if (action.kind === 'list' || action.kind === 'watch') this.actions.push(action);
     this.server.do(action as ReflectorAction<never>);
   }
