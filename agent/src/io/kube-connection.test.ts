@@ -205,6 +205,17 @@ describe('a connection to an API server', () => {
         expect(connection.server).to.equal(straight);
       });
 
+    it('takes none for dead because it had closed a connection that was kept', async () => {
+      several([proxy.url, straight]);
+      await get();
+      proxy.fault = () => ({ kind: 'refuse' });
+      const problem = await new Promise((ended) => {
+        connection.stream('/x?watch=true', 1_000, { opened: () => undefined, line: () => undefined, ended });
+      });
+      expect(problem).to.include({ reason: 'Unreachable' });
+      expect(connection.server).to.equal(proxy.url);
+    });
+
     it('asks the one that answered in an earlier life first, and tells when it is another', async () => {
       const told: (readonly string[])[] = [];
       several([NOBODY, straight], { remembered: [straight], remember: (good) => told.push(good) });

@@ -101,7 +101,6 @@ export class Connection {
         return await this.#once(ask, end - performance.now());
       } catch (error) {
         if (ask.method === 'POST' || !(error instanceof NoAnswer) || performance.now() >= end) throw error;
-        // The server closed a connection that was kept for the next request, just as it was taken for one.
         if (error instanceof Stale && mayBeStale) mayBeStale = false;
         else if (error.reason !== 'Unreachable' || --addresses === 0) throw error;
       }
@@ -122,7 +121,7 @@ export class Connection {
       request?.destroy();
       handlers.ended(problem);
     };
-    const fail = (error: unknown) => end(this.#noAnswer(error, url, answered));
+    const fail = (error: unknown) => end(this.#noAnswer(error, url, answered || isStale(request, error)));
     this.#requestOptions(url, 'GET', path, {}).then((options) => {
       if (over) return;
       request = this.#send(options);
@@ -189,7 +188,7 @@ export class Connection {
       };
       const fail = (error: unknown) => {
         finish();
-        const stale = !answered && request.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+        const stale = !answered && isStale(request, error);
         const failure = this.#noAnswer(error, url, stale);
         reject(stale ? new Stale(failure) : failure);
       };
@@ -288,11 +287,15 @@ const WORDS_OF_CLOSED = 'this process ends';
 const NOT_LEADING = new Error('not leading');
 const TOO_LARGE = new Error('too large');
 
+/** The server closed a connection that was kept for the next request, just as it was taken for one. */
 class Stale extends NoAnswer {
   constructor({ reason, message }: NoAnswer) {
     super(reason, message);
   }
 }
+
+const isStale = (request: ClientRequest | undefined, error: unknown): boolean =>
+  request?.reusedSocket === true && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
 
 /** A process may be paused while it connects, and would go on with what it meant to say long ago. */
 function whenConnected(request: ClientRequest, go: () => void): void {
