@@ -10,12 +10,12 @@ import type { Cache, CacheOptions } from '../../agent/src/kube-api/cache.ts';
 import type { Client } from '../../agent/src/kube-api/client.ts';
 import { type Key, type Kind, type KubeObject, resourceOf } from '../../agent/src/kube-api/object.ts';
 import type { Controller, Runtime, Source } from './controller.ts';
+import type { Recorder } from './events/recorder.ts';
 import { Elector } from './io/elector.ts';
 import { Metrics } from './io/metrics.ts';
 import { Probes } from './io/probes.ts';
 import { EventWriter } from './io/recorder.ts';
 import { Worker } from './io/work.ts';
-import type { Recorder } from './kube/events.ts';
 import { REQUEST_MS } from './leader/machine.ts';
 
 export interface RuntimeOptions {

@@ -1,4 +1,4 @@
-/** What can be asked of the API server, and how it fails. `io/client.ts` does it. */
+/** What can be asked of the API server, and how it fails. `io/kube-client.ts` does it. */
 import type { Applied, Key, Kind, KubeObject } from './object.ts';
 
 export interface ListOptions {

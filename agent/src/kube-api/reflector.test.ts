@@ -179,6 +179,20 @@ describe('a list and a watch', () => {
     expect(client.troubles).to.deep.equal(['etcd is away', 'over']);
   });
 
+  it('say each trouble once, also when two addresses of the server fail in turn', () => {
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
+    machine.handle({ kind: 'start' }, 0);
+    const told: (string | undefined)[] = [];
+    for (let id = 1, now = 0; id <= 8; id++) {
+      const failure = { status: 0, reason: 'Unreachable', message: `address ${id % 2}` };
+      for (const action of machine.handle({ kind: 'ended', id, failure }, now))
+        if (action.kind === 'trouble') told.push(action.failure?.message);
+      now = machine.deadline() ?? 0;
+      machine.handle({ kind: 'deadline' }, now);
+    }
+    expect(told).to.deep.equal(['address 0', 'address 1']);
+  });
+
   it('keep what is known, frozen and without what nobody asks for', () => {
     const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);

@@ -7,13 +7,13 @@ import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../../agent/sr
 import type { KubeObject } from '../../../agent/src/kube-api/object.ts';
 import type { Source } from '../controller.ts';
 import { type Missing, type Signalling, type SignallingView, signallingOf } from '../desired/signalling.ts';
+import type { Recorder } from '../events/recorder.ts';
 import type { Applier } from '../io/applier.ts';
 import type { AuthorityBook } from '../io/authority-book.ts';
 import type { Members } from '../io/members.ts';
 import type { RelayWatch } from '../io/relay-watch.ts';
 import type { SignallingLink } from '../io/signalling-link.ts';
 import type { Surroundings } from '../io/surroundings.ts';
-import type { Recorder } from '../kube/events.ts';
 import { SERVER } from '../names.ts';
 import type { Settings } from '../settings.ts';
 

@@ -4,8 +4,8 @@ import type { Client } from '../../../agent/src/kube-api/client.ts';
 import { isNotFound } from '../../../agent/src/kube-api/client.ts';
 import { EVENT, type Event } from '../../../agent/src/kube-api/kinds.ts';
 import { type Applied, apiVersionOf, type Kind, type KubeObject } from '../../../agent/src/kube-api/object.ts';
+import type { Note, Recorder } from '../events/recorder.ts';
 import { EventSeries } from '../events/series.ts';
-import type { Note, Recorder } from '../kube/events.ts';
 
 export interface RecorderOptions {
   readonly client: Client;

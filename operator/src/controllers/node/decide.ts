@@ -34,7 +34,7 @@ import { issuedTo, ownerOf } from '../../desired/ledger.ts';
 import { memberNameOf } from '../../desired/member-name.ts';
 import { decideAddresses } from '../../desired/node-addresses.ts';
 import { poolsOf } from '../../desired/parameters.ts';
-import type { Note } from '../../kube/events.ts';
+import type { Note } from '../../events/recorder.ts';
 
 export interface NodeView {
   /** Of the Node, and of its EvioNode. */
