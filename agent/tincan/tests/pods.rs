@@ -152,11 +152,13 @@ fn routes_follow_the_members_and_come_back_when_somebody_deletes_them() {
 #[test]
 fn routes_stay_when_the_bridge_does_and_the_next_tincan_takes_them_over() {
     need_root();
-    let World { a: _a, mut b, overlay, net: _net } = world();
+    let World { a, mut b, overlay, net: _net } = world();
     wait("routes", 3, || (ours(&b).lines().count() == 4).then_some(()));
     b.control.call("shutdown", json!({ "keepBridge": true })).unwrap();
     wait("end", 3, || (!b.run_dir.join("control.sock").exists()).then_some(()));
     assert_eq!(ours(&b).lines().count(), 4);
+    // It would say who it is to the next one.
+    drop(a);
     b.kill_and_restart();
     b.configure(&overlay, &[]);
     // It knows no members yet.
