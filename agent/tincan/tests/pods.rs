@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::{json, Value};
 use support::overlay::Overlay;
-use support::{must, need_root, sh, wait, within, Net, Raw, Tincan};
+use support::{caller_seen, must, need_root, sh, wait, Net, Raw, Tincan};
 
 const WIRE: [&str; 2] = ["192.168.7.1", "192.168.7.2"];
 
@@ -71,22 +70,10 @@ fn routed_pod(net: &mut Net, node: &Tincan, host: u8) -> String {
     pod
 }
 
-/// Somebody in `to` listens, somebody in `from` calls: as whom the listener sees the caller.
+/// As whom somebody at this address of `to` sees a caller from `from`.
 fn seen_as(from: &str, to: &str, address: &str) -> Option<IpAddr> {
-    let address: IpAddr = address.parse().unwrap();
-    let listener = within(to, move || TcpListener::bind(SocketAddr::new(address, 7000))).unwrap();
-    let called = SocketAddr::new(address, 7000);
-    let call = within(from, move || {
-        let mut stream = TcpStream::connect_timeout(&called, Duration::from_secs(3)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-        stream.write_all(b"hello").ok()?;
-        Some(stream)
-    })?;
-    let (mut stream, caller) = listener.accept().unwrap();
-    let mut said = [0; 5];
-    stream.read_exact(&mut said).unwrap();
-    drop(call);
-    Some(caller.ip())
+    let address = SocketAddr::new(address.parse().unwrap(), 7000);
+    caller_seen(from, address, to, address)
 }
 
 fn route_to(node: &Tincan, address: &str) -> String {
