@@ -45,7 +45,7 @@ echo root:x:0: >"$root/etc/group"
 echo "hosts: files dns" >"$root/etc/nsswitch.conf"
 # The C library loads these by name, not by link.
 for f in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
-  f=$(ldconfig -p | awk -v name=$f '$1 == name {print $NF; exit}')
+  f=$(ldconfig -p | awk -v name=$f '$1 == name && !found++ {print $NF}') # to its end: a pipe that is closed early is a failure
   if [ -n "$f" ]; then with "$root" "$f"; fi
 done
 image tools localhost/tools:1 /bin/sleep 1000000

@@ -47,6 +47,20 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{- /* Where the API servers are now: kube-proxy may wait half a minute for an address of its node, which the operator is to bring. */}}
+{{- define "evio.apiServersSeen" -}}
+{{- $urls := list }}
+{{- $slice := lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes" | default dict }}
+{{- range $port := $slice.ports }}
+{{- range $endpoint := $slice.endpoints }}
+{{- range $host := $endpoint.addresses }}
+{{- $urls = append $urls (printf "https://%s:%v" (contains ":" $host | ternary (printf "[%s]" $host) $host) $port.port) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- join "," $urls }}
+{{- end }}
+
 {{- /* No right that it does not use. */}}
 {{- define "evio.containerSecurity" -}}
 securityContext:

@@ -269,6 +269,23 @@ describe('finding an API server', () => {
     expect((await get()).status).to.equal(200);
     expect((await get()).status).to.equal(200);
     connection.close();
+    // Several that fail together are one failure: with two servers two would lead back to the first.
+    const crowd = new Connection({ servers: ['http://127.0.0.1:1', url], options: async () => ({}) });
+    const ask = () => crowd.request({ method: 'GET', path: '/', timeoutMs: 1_000 });
+    await Promise.all([failureOf(ask()), failureOf(ask())]);
+    expect((await ask()).status).to.equal(200);
+    crowd.close();
     server.close();
+  });
+
+  it('asks where the API server was seen before it asks the Service, unless somebody has said where it is', async () => {
+    Object.assign(process.env, { KUBERNETES_SERVICE_HOST: '10.96.0.1' });
+    writeFileSync(`${folder}/token`, 'any');
+    const first = ['https://203.0.113.6:6443'];
+    const service = 'https://10.96.0.1:443';
+    const serversOf = async (options: object) => (await findAccess({ serviceAccount: folder, ...options })).servers;
+    expect(await serversOf({ first })).to.deep.equal([...first, service]);
+    expect(await serversOf({ first: [] })).to.deep.equal([service]);
+    expect(await serversOf({ first, servers: ['https://named:6443'] })).to.deep.equal(['https://named:6443']);
   });
 });

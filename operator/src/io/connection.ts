@@ -55,8 +55,12 @@ export class Connection {
 
   /** The URL requests go to now. */
   get server(): string {
+    return this.#server(this.#at);
+  }
+
+  #server(at: number): string {
     const { servers } = this.#access;
-    return servers[this.#at % servers.length] ?? '';
+    return servers[at % servers.length] ?? '';
   }
 
   /** Ends what is on its way; every request from now on is refused. */
@@ -91,15 +95,16 @@ export class Connection {
       request?.destroy();
       handlers.ended(problem);
     };
-    this.#options('GET', path, {}).then(
+    const asked = this.#at;
+    this.#options(asked, 'GET', path, {}).then(
       (options) => {
         if (over) return;
         request = this.#send(options);
-        request.on('error', (error) => end(this.#noAnswer(error)));
+        request.on('error', (error) => end(this.#noAnswer(error, asked)));
         request.on('response', (response) => {
           clearTimeout(timer);
           if (response.statusCode !== 200) {
-            gather(response).then(end, (error: unknown) => end(this.#noAnswer(error)));
+            gather(response).then(end, (error: unknown) => end(this.#noAnswer(error, asked)));
             return;
           }
           handlers.opened();
@@ -111,7 +116,7 @@ export class Connection {
               end(new NoAnswer('Garbage', `${this.server}: ${firstLine(error)}`));
             }
           });
-          response.on('error', (error) => end(this.#noAnswer(error)));
+          response.on('error', (error) => end(this.#noAnswer(error, asked)));
           response.on('close', () => {
             if (!response.complete) end(new NoAnswer('Unreachable', `${this.server}: the connection was cut`));
             else if (lines.pending) end(new NoAnswer('Garbage', `${this.server}: ended in the middle of a line`));
@@ -120,7 +125,7 @@ export class Connection {
         });
         request.end();
       },
-      (error: unknown) => end(this.#noAnswer(error)),
+      (error: unknown) => end(this.#noAnswer(error, asked)),
     );
     return () => {
       over = true;
@@ -137,8 +142,9 @@ export class Connection {
         'content-length': Buffer.byteLength(ask.body),
       }),
     };
-    const options = await this.#options(ask.method, ask.path, headers).catch((error: unknown) => {
-      throw this.#noAnswer(error);
+    const asked = this.#at;
+    const options = await this.#options(asked, ask.method, ask.path, headers).catch((error: unknown) => {
+      throw this.#noAnswer(error, asked);
     });
     return new Promise((resolve, reject) => {
       const request = this.#send(options);
@@ -152,7 +158,7 @@ export class Connection {
       const fail = (error: unknown) => {
         finish();
         const stale = !answered && request.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
-        reject(stale ? new Stale(this.#noAnswer(error)) : this.#noAnswer(error));
+        reject(stale ? new Stale(this.#noAnswer(error, asked)) : this.#noAnswer(error, asked));
       };
       let answered = false;
       request.on('error', fail);
@@ -179,6 +185,7 @@ export class Connection {
   }
 
   async #options(
+    asked: number,
     method: string,
     path: string,
     headers: Readonly<Record<string, string | number>>,
@@ -187,7 +194,7 @@ export class Connection {
     // An exec plugin of a kubeconfig may never end.
     const options = await withTimeout(this.#access.options(), CREDENTIALS_MS);
     if (this.#closed) throw CLOSED;
-    const { protocol, hostname, port, pathname } = new URL(this.server);
+    const { protocol, hostname, port, pathname } = new URL(this.#server(asked));
     return {
       ...options,
       agent: options.agent ?? this.#agents[protocol === 'http:' ? 'http:' : 'https:'],
@@ -200,14 +207,14 @@ export class Connection {
     };
   }
 
-  /** Of one that does not answer, the next is asked from now on. */
-  #noAnswer(error: unknown): NoAnswer {
+  /** Of one that does not answer, the next is asked from now on: once, however many requests were on their way to it. */
+  #noAnswer(error: unknown, asked: number): NoAnswer {
     if (error instanceof NoAnswer) return error;
-    const { server } = this;
+    const server = this.#server(asked);
     if (error === CLOSED) return new NoAnswer('Closed', 'this process ends');
     if (error === NOT_LEADING) return new NoAnswer('NotLeading', 'this process does not lead: another one acts');
     if (error === TOO_LARGE) return new NoAnswer('Garbage', `${server}: an answer too large for an API server`);
-    this.#at++;
+    if (this.#at === asked) this.#at++;
     if (error === LATE)
       return new NoAnswer('NoAnswer', `${server}: no answer in time: see whether the API server is well`);
     return new NoAnswer('Unreachable', wordsOf(error, server));
