@@ -5,6 +5,7 @@
 //! DATADIR/NETWORK/adding/KEY      the same file, while its ADD is at work (KEY: `names::Names`)
 //! DATADIR/NETWORK/attached/KEY    the same file, once the result was handed over
 //! DATADIR/NETWORK/last/10.244.3.0_24   the address given last
+//! DATADIR/NETWORK/boot            the boot that has taken away what earlier ones left
 //! DATADIR/NETWORK/lock            held for the moment of a change
 //! DATADIR/NETWORK/new             a record that has no name yet
 //! ```
@@ -31,6 +32,7 @@ use crate::record::Record;
 
 const ADDING: &str = "adding";
 const ATTACHED: &str = "attached";
+const BOOT: &str = "boot";
 const LAST: &str = "last";
 const LOCK: &str = "lock";
 const NEW: &str = "new";
@@ -106,6 +108,22 @@ impl Store {
 
     pub fn boot_id(&self) -> &str {
         &self.boot_id
+    }
+
+    /// Whether what earlier boots left may still be here. Half a file, or none that can be read, says nothing.
+    pub fn is_new_boot(&self) -> bool {
+        fs::read_to_string(self.dir.join(BOOT)).map_or(true, |noted| noted.trim() != self.boot_id)
+    }
+
+    /// Notes that nothing of an earlier boot is left, if that is so: another process may be at work on some of it and be killed.
+    pub fn note_boot(&self) -> Result<(), Error> {
+        for key in self.keys()? {
+            if self.find(&key)?.is_some_and(|entry| !entry.is_of_boot(&self.boot_id)) {
+                return Ok(());
+            }
+        }
+        let path = self.dir.join(BOOT);
+        fs::write(&path, format!("{}\n", self.boot_id)).map_err(|error| Error::file("write", &path, &error))
     }
 
     pub fn lock(&self) -> Result<Locked<'_>, Error> {

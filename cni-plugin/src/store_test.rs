@@ -133,6 +133,28 @@ fn reservations_of_another_boot_are_void() {
 }
 
 #[test]
+fn a_boot_is_noted_when_nothing_of_an_earlier_one_is_left() {
+    let home = Home::new(&["10.9.0.0/29"]);
+    let store = home.store();
+    assert!(store.is_new_boot());
+    store.note_boot().unwrap();
+    assert!(!store.is_new_boot());
+    home.give(&store, "old");
+    home.reboot("boot-2");
+    let store = home.store();
+    assert!(store.is_new_boot());
+    store.note_boot().unwrap();
+    assert!(store.is_new_boot(), "somebody is at work on what is left");
+    free(&store, "old");
+    home.give(&store, "new");
+    store.note_boot().unwrap();
+    assert!(!store.is_new_boot());
+    // A write that was cut off.
+    fs::write(home.dir.join("data/evio/boot"), "boot-").unwrap();
+    assert!(store.is_new_boot());
+}
+
+#[test]
 fn an_address_that_is_asked_for_is_given_or_said_to_be_taken() {
     let home = Home::new(&["10.9.0.0/29"]);
     let store = home.store();

@@ -57,6 +57,67 @@ fn after_a_reboot_old_reservations_count_no_more() {
     assert!(node.given().is_empty());
 }
 
+/// So many pods, and then the power goes: their namespaces with it, and no DEL comes.
+fn pods_of_an_earlier_boot(node: &Node, config: &Value, count: usize) {
+    let pods: Vec<Pod> = (0..count).map(|_| node.pod()).collect();
+    for pod in &pods {
+        node.call("ADD", pod, config).result();
+    }
+    drop(pods);
+    wait("links to go with the namespaces", 20, || node.host_links().is_empty().then_some(()));
+    assert_eq!(node.given().len(), 2 * count);
+    node.reboot("boot-2");
+}
+
+#[test]
+fn the_first_add_of_a_boot_gives_back_what_earlier_ones_held() {
+    let node = Node::new("routed", "46");
+    let config = node.config("1.0.0");
+    pods_of_an_earlier_boot(&node, &config, 3);
+    let pods: Vec<Pod> = (0..2).map(|_| node.pod()).collect();
+    let mut given = addresses(&node.call("ADD", &pods[0], &config).result());
+    given.sort();
+    assert_eq!((node.given(), node.files("attached").len()), (given.clone(), 1));
+    given.extend(addresses(&node.call("ADD", &pods[1], &config).result()));
+    given.sort();
+    assert_eq!(node.given(), given);
+    assert!(pods[0].ns.pings(&given[1]), "{given:?}");
+    for pod in &pods {
+        node.call("DEL", pod, &config).result();
+    }
+    assert!(node.given().is_empty());
+}
+
+#[test]
+fn adds_at_once_after_a_reboot_give_back_only_what_is_old() {
+    let node = Node::new("routed", "46");
+    let config = node.config("1.0.0");
+    pods_of_an_earlier_boot(&node, &config, 20);
+    let pods: Vec<Pod> = (0..20).map(|_| node.pod()).collect();
+    let children: Vec<Child> = pods.iter().map(|pod| node.start("ADD", pod, &config, &[])).collect();
+    let mut given: Vec<String> = children.into_iter().flat_map(|child| addresses(&answer(child).result())).collect();
+    given.sort();
+    assert_eq!((node.given(), node.host_links().len()), (given, 20));
+}
+
+#[test]
+fn adds_that_are_killed_while_they_give_back_leave_it_to_the_next() {
+    let node = Node::new("routed", "46");
+    let config = node.config("1.0.0");
+    let mut dice = Dice(seed());
+    let usual = usual(&node, &config);
+    pods_of_an_earlier_boot(&node, &config, 30);
+    for _ in 0..15 {
+        let pod = node.pod();
+        kill_in_the_middle(node.start("ADD", &pod, &config, &[]), &mut dice, usual);
+        node.call("DEL", &pod, &config).result();
+    }
+    let last = node.pod();
+    let mut given = addresses(&node.call("ADD", &last, &config).result());
+    given.sort();
+    assert_eq!((node.given(), node.host_links().len()), (given, 1));
+}
+
 #[test]
 fn gc_takes_away_everything_but_the_valid_attachments() {
     let node = Node::new("flat", "46");

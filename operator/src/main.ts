@@ -165,9 +165,8 @@ async function listenEverywhere(port: number, answers: ProbeAnswers): Promise<Pr
 async function main(): Promise<number> {
   const settings = readSettings(process.env, VERSION);
   const log = createLog({ level: settings.logLevel, format: 'text' });
-  const connection = new Connection(await findAccess({ servers: settings.apiServers }), {
-    userAgent: `${MANAGER}/${VERSION}`,
-  });
+  const { apiServers: servers, apiServersSeen: first } = settings;
+  const connection = new Connection(await findAccess({ servers, first }), { userAgent: `${MANAGER}/${VERSION}` });
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.abort());
   log.info(`operator ${VERSION} of namespace ${settings.namespace}, at ${connection.server}`);

@@ -21,6 +21,7 @@ describe('the settings of the operator', () => {
         EVIO_NAMESPACE: 'net',
         EVIO_AGENT_IMAGE: 'r/agent:2',
         EVIO_API_SERVERS: 'https://203.0.113.6:6443, https://[2001:db8::6]:6443',
+        EVIO_API_SERVERS_SEEN: 'https://203.0.113.7:6443',
         EVIO_RESOURCES: '{"agent":{"requests":{"cpu":"50m"}}}',
         EVIO_DAEMON_TOLERATIONS: '[{"key":"a","operator":"Exists"}]',
         EVIO_IMAGE_PULL_SECRETS: 'one,two',
@@ -32,6 +33,7 @@ describe('the settings of the operator', () => {
     expect(settings).to.deep.include({
       namespace: 'net',
       apiServers: ['https://203.0.113.6:6443', 'https://[2001:db8::6]:6443'],
+      apiServersSeen: ['https://203.0.113.7:6443'],
       advertise: '203.0.113.6',
       pullSecrets: ['one', 'two'],
       healthPort: 1,

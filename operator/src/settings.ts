@@ -26,6 +26,8 @@ export interface Settings {
   readonly kubeletDir: string;
   /** URLs for the agents; empty: those of the EndpointSlice `kubernetes`. */
   readonly apiServers: readonly string[];
+  /** Where the API servers were when this was installed: reached without kube-proxy, which may wait for an address of its node. */
+  readonly apiServersSeen: readonly string[];
   /** Where nodes reach the embedded server, when the EvioNetwork does not say; undefined: where they reach the API server. */
   readonly advertise: string | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
@@ -72,6 +74,7 @@ export function readSettings(env: Environment, version: string): Settings {
     cniConfDir: text('EVIO_CNI_CONF_DIR', '/etc/cni/net.d'),
     kubeletDir: text('EVIO_KUBELET_DIR', '/var/lib/kubelet'),
     apiServers,
+    apiServersSeen: list('EVIO_API_SERVERS_SEEN'),
     advertise: advertised === '' ? undefined : advertised,
     logLevel: level,
     metricsPort: port(env, 'EVIO_METRICS_PORT', 0),

@@ -45,7 +45,13 @@ export const apply = (objects: readonly object[]): Promise<string> =>
 
 /** What of an object is looked at here. */
 export interface Anything {
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Record<string, string> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Record<string, string>;
+    readonly annotations?: Record<string, string>;
+    readonly creationTimestamp?: string;
+  };
   readonly spec?: Record<string, unknown>;
   readonly status?: Record<string, unknown>;
 }
@@ -63,6 +69,7 @@ interface Condition {
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
+  readonly lastTransitionTime?: string;
 }
 export const conditionsOf = (object: Anything | undefined): readonly Condition[] =>
   (object?.status?.conditions ?? []) as readonly Condition[];

@@ -48,7 +48,6 @@ export class ClusterWriter {
 
   start(): void {
     this.#heartbeat = setInterval(() => void this.#renew(), RENEW_MS);
-    void this.#renew();
   }
 
   stop(): void {
@@ -59,8 +58,11 @@ export class ClusterWriter {
 
   /** The EvioNode as it is; `keyed`: with our keys in its status. */
   seen(node: { readonly uid: string; readonly keyed: boolean } | undefined): void {
-    if (node !== undefined && node.uid !== this.#uid) this.#lookAt = 0;
-    this.#uid = node?.uid ?? this.#uid;
+    if (node !== undefined && node.uid !== this.#uid) {
+      this.#lookAt = 0;
+      this.#uid = node.uid;
+      void this.#renew();
+    }
     this.#give({ kind: 'seen', node });
   }
 
@@ -124,16 +126,16 @@ export class ClusterWriter {
 
   /** Liveness (KEP-589's node leases): seldom read, and small. */
   async #renew(): Promise<void> {
-    if (this.#renewing) return;
+    // It goes with the EvioNode, so there is none before it: that of an agent that ends at once would stay.
+    if (this.#renewing || this.#stopped || this.#uid === undefined) return;
     this.#renewing = true;
     const { nodeName, namespace } = this.#options;
     const name = `evio-node-${nodeName}`;
-    // It goes with the EvioNode.
     const { kind } = EVIO_NODE;
-    const owner = { apiVersion: apiVersionOf(EVIO_NODE), kind, name: nodeName, uid: this.#uid ?? '' };
+    const owner = { apiVersion: apiVersionOf(EVIO_NODE), kind, name: nodeName, uid: this.#uid };
     try {
       await this.#client.apply(LEASE, {
-        metadata: { name, namespace, ...(this.#uid !== undefined && { ownerReferences: [owner] }) },
+        metadata: { name, namespace, ownerReferences: [owner] },
         spec: {
           holderIdentity: nodeName,
           leaseDurationSeconds: LEASE_SECONDS,

@@ -47,6 +47,25 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{- /* Where the API servers are now: kube-proxy may wait half a minute for an address of its node, which the operator is to bring. */}}
+{{- define "evio.apiServersSeen" -}}
+{{- if not (or .Values.apiServers .Values.k8sServiceHost) }}
+{{- $urls := list }}
+{{- $slice := lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes" | default dict }}
+{{- range $port := $slice.ports }}
+{{- range $endpoint := $slice.endpoints }}
+{{- range $host := $endpoint.addresses }}
+{{- $urls = append $urls (printf "https://%s:%v" (contains ":" $host | ternary (printf "[%s]" $host) $host) $port.port) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $urls }}
+- name: EVIO_API_SERVERS_SEEN
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* No right that it does not use. */}}
 {{- define "evio.containerSecurity" -}}
 securityContext:
@@ -98,7 +117,7 @@ spec:
           command: [/usr/local/bin/node, /opt/evio/evio-chart.mjs]
           args:
             {{- toYaml .args | nindent 12 }}
-          {{- with trim (include "evio.apiServer" .root) }}
+          {{- with trim (printf "%s\n%s" (include "evio.apiServer" .root | trim) (include "evio.apiServersSeen" .root | trim)) }}
           env:
             {{- . | nindent 12 }}
           {{- end }}

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type Answer, answerOf } from './api.ts';
+import { type Answer, answerOf, apiOf, placesIn } from './api.ts';
 import { nextStep } from './network.ts';
 
 const found = (metadata: object): Answer => ({ status: 200, body: { metadata }, message: '' });
@@ -24,6 +24,24 @@ describe('taking the network away', () => {
   it('waits for an API server that is away, busy, or does not know our rights yet', () => {
     for (const status of [0, 401, 403, 429, 500, 503])
       for (const late of [false, true]) expect(nextStep(refused(status), late), String(status)).to.equal('wait');
+  });
+});
+
+describe('asking the API server', () => {
+  it('goes on to the next place when one does not answer', async () => {
+    const [seen, host] = [[{ host: '127.0.0.1', port: 1 }], '127.0.0.1'];
+    const api = apiOf({ host, port: 2, seen, ca: '', token: () => '' });
+    const ports = [];
+    for (let n = 0; n < 3; n++) ports.push((await api({ method: 'GET', path: '/' })).message.match(/:(\d+)$/)?.[1]);
+    expect(ports).to.deep.equal(['1', '2', '1']);
+  });
+
+  it('finds where it was seen in its environment', () => {
+    expect(placesIn('https://203.0.113.6:6443,https://[2001:db8::6]:6443')).to.deep.equal([
+      { host: '203.0.113.6', port: 6443 },
+      { host: '2001:db8::6', port: 6443 },
+    ]);
+    expect(placesIn('')).to.deep.equal([]);
   });
 });
 

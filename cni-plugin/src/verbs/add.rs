@@ -35,6 +35,7 @@ pub fn add(config: &Config, pod: &Pod, output: &mut impl Write) -> Result<(), Er
     let names = Names::of(&pod.attachment);
     clear_remains(&store, &mut kernel, &mut inside, &names, &pod.attachment.ifname)?;
 
+    forget_earlier_boots(config, &store, &mut kernel);
     let reservation = reserve(config, &store, &mut kernel, &network, pod, &names)?;
     let addresses = pod_addresses(network.mode, &network.subnets, &reservation.record.addresses);
     let wiring = Wiring::new(&config.name, &network, pod, &names, addresses);
@@ -87,6 +88,21 @@ fn clear_remains(
         return Err(exists(ifname));
     }
     release_claimed(store, kernel, &entry)
+}
+
+/// A node that lost its power was told of no DEL, and a runtime need not make up for that. The first ADD of a boot takes back what earlier ones
+/// gave; one that cannot leaves it to the next, and to the moment when addresses run out.
+fn forget_earlier_boots(config: &Config, store: &Store, kernel: &mut Netlink) {
+    if !store.is_new_boot() {
+        return;
+    }
+    let failed = match sweep(config, store, kernel, None) {
+        Ok(swept) => swept.failures.into_iter().next(),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = failed.or_else(|| store.note_boot().err()) {
+        eprintln!("evio-cni: what an earlier boot left could not be taken away, the next ADD tries again: {error}");
+    }
 }
 
 /// Addresses for the pod; when there are none left, what dead pods hold is taken away first.

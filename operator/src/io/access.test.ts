@@ -58,6 +58,17 @@ describe('finding an API server', () => {
     expect((await access.options()).headers).to.deep.equal({ authorization: 'Bearer second' });
   });
 
+  it('asks where the API server was seen before it asks the Service, unless somebody has said where it is', async () => {
+    Object.assign(process.env, { KUBERNETES_SERVICE_HOST: '10.96.0.1' });
+    writeFileSync(`${folder}/token`, 'any');
+    const first = ['https://203.0.113.6:6443'];
+    const service = 'https://10.96.0.1:443';
+    const serversOf = async (options: object) => (await findAccess({ serviceAccount: folder, ...options })).servers;
+    expect(await serversOf({ first })).to.deep.equal([...first, service]);
+    expect(await serversOf({ first: [] })).to.deep.equal([service]);
+    expect(await serversOf({ first, servers: ['https://named:6443'] })).to.deep.equal(['https://named:6443']);
+  });
+
   it("takes a kubeconfig's server and credentials, and not the agent that client-node keeps for ever", async () => {
     const config = new KubeConfig();
     // client-node takes http only together with skipTLSVerify.

@@ -15,6 +15,8 @@ export interface AccessOptions {
   readonly context?: string | undefined;
   /** Instead of those named there: URLs that can be reached before the Service of the API server can. */
   readonly servers?: readonly string[] | undefined;
+  /** Before those named there, which are asked when none of these answers. */
+  readonly first?: readonly string[] | undefined;
   /** Where the service account is; for tests. */
   readonly serviceAccount?: string;
 }
@@ -23,12 +25,13 @@ const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** Throws one line when there is no kubeconfig and no service account, or it cannot be used. */
 export async function findAccess(options: AccessOptions = {}): Promise<Access> {
-  const servers = options.servers ?? [];
-  for (const server of servers)
+  const [servers, first] = [options.servers ?? [], options.first ?? []];
+  for (const server of [...servers, ...first])
     if (!URL.canParse(server)) throw new Error(`the API server's address "${server}" is no URL`);
   const file = options.kubeconfig ?? process.env.KUBECONFIG ?? '';
   const access = file === '' ? inCluster(options) : await fromFile(file, options.context);
-  return servers.length === 0 ? access : { servers, options: access.options };
+  const all = servers.length === 0 ? [...new Set([...first, ...access.servers])] : servers;
+  return { servers: all, options: access.options };
 }
 
 /** With client-node's KubeConfig, however it came about. */

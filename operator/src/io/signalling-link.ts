@@ -18,7 +18,8 @@ export interface LinkTarget {
 }
 
 const PROBE_MS = 4_000;
-const RETRY_MS = 2_500;
+/** It is what a new cluster waits for. */
+const RETRY_MS = 1_000;
 /** Of a connection, and of an answer: what takes longer is not there, for who waits for conditions. */
 const ANSWER_MS = 4_000;
 
