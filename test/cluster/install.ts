@@ -3,7 +3,7 @@ import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
 import { attempt, conditionsOf, get, helm, list, must, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
 
-/** As in manifests/samples/evionetwork.yaml, with IPv6. */
+/** As in manifests/samples/evionetwork.yaml, with IPv6; pods of these four nodes have room, and a fifth's have none. */
 export const NETWORK = {
   apiVersion: 'evio.io/v1alpha1',
   kind: 'EvioNetwork',
@@ -11,7 +11,7 @@ export const NETWORK = {
   spec: {
     mode: 'PodNetwork',
     nodeCIDRs: ['10.45.0.0/16', 'fd45::/64'],
-    podCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+    podCIDRs: ['10.244.0.0/22', 'fd00:10:244::/62'],
     signalling: { embedded: {} },
   },
 };

@@ -5,7 +5,7 @@ import { sleep } from '../demo/shell.ts';
 import { attempt, EDGES, get, helm, inNode, kubectl, list, must, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
 import { PORT } from './manifests.ts';
 import { differences, type Traces, tracesOfAll } from './traces.ts';
-import { type Probe, probesRunning } from './traffic.ts';
+import { type Probe, probesRunning, stopProbes } from './traffic.ts';
 
 interface LoadResult {
   readonly sent: number;
@@ -144,16 +144,7 @@ export async function rejoin(report: Report): Promise<void> {
 }
 
 export async function uninstall(report: Report, before: ReadonlyMap<string, Traces>): Promise<void> {
-  await kubectl(
-    'delete',
-    'daemonset/probes',
-    'service/probes',
-    'service/probes6',
-    'service/probes-port',
-    'configmap/probes',
-    '--wait',
-  );
-  await wait('probes are gone', 60_000, async () => (await list('pods', '-l', 'app=probes')).length === 0);
+  await stopProbes();
   const began = performance.now();
   await helm('uninstall', 'evio', '--namespace', NAMESPACE, '--wait');
   say(`helm uninstall returned after ${((performance.now() - began) / 1000).toFixed(1)} s`);

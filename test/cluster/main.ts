@@ -11,6 +11,7 @@ import { explain, install } from './install.ts';
 import { attempt, inNode, must, NODES, STATE } from './kube.ts';
 import { reboot, rejoin, uninstall, upgrades } from './life.ts';
 import { memory } from './memory.ts';
+import { mistakes } from './mistakes.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
 import { startProbes, talk } from './traffic.ts';
@@ -69,6 +70,7 @@ try {
   await part('reach', () => reach(report, probes));
   await part('memory', () => memory(report));
   await part('without tincan', () => unreachedWithoutTincan(report, probes, tincanOf));
+  await part('mistakes', () => mistakes(report, probes));
   await part('upgrades', () => upgrades(report, probes, short));
   await part('reboot', () => reboot(report));
   await part('rejoin', () => rejoin(report));

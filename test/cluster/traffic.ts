@@ -22,6 +22,12 @@ export async function startProbes(): Promise<readonly Probe[]> {
   return probesRunning();
 }
 
+export async function stopProbes(): Promise<void> {
+  const objects = ['daemonset/probes', 'service/probes', 'service/probes6', 'service/probes-port', 'configmap/probes'];
+  await kubectl('delete', ...objects, '--ignore-not-found', '--wait');
+  await wait('probes are gone', 60_000, async () => (await list('pods', '-l', `app=${PROBES}`)).length === 0);
+}
+
 export async function probesRunning(): Promise<readonly Probe[]> {
   const pods = await list('pods', '-l', `app=${PROBES}`);
   return pods.flatMap(({ metadata, spec, status }) => {
@@ -60,14 +66,17 @@ export async function askFrom(probe: Probe, url: string): Promise<Answer> {
   }
 }
 
-const failed = (some: readonly { readonly what: string; readonly ok: boolean; readonly got: string }[]): string =>
+export const failed = (
+  some: readonly { readonly what: string; readonly ok: boolean; readonly got: string }[],
+): string =>
   some
     .filter(({ ok }) => !ok)
     .slice(0, 4)
     .map(({ what, got }) => `${what}: ${got}`)
     .join('; ');
 
-export async function talk(report: Report, all: readonly Probe[]): Promise<void> {
+/** `title` begins the name of what is checked. */
+export async function pairsOfPods(report: Report, all: readonly Probe[], title = ''): Promise<void> {
   for (const [family, of] of [
     ['IPv4', (probe: Probe) => probe.v4],
     ['IPv6', (probe: Probe) => probe.v6],
@@ -82,17 +91,21 @@ export async function talk(report: Report, all: readonly Probe[]): Promise<void>
       ),
     );
     report.holds(
-      `${asked.length} pairs of pods talk by ${family}, from the pod's own address`,
+      `${title}${asked.length} pairs of pods talk by ${family}, from the pod's own address`,
       asked.every(({ ok }) => ok),
       failed(asked) || 'all',
       'all',
     );
   }
-  await services(report, all);
-  await outside(report, all);
 }
 
-async function services(report: Report, all: readonly Probe[]): Promise<void> {
+export async function talk(report: Report, all: readonly Probe[], title = ''): Promise<void> {
+  await pairsOfPods(report, all, title);
+  await services(report, all, title);
+  await outside(report, all, title);
+}
+
+async function services(report: Report, all: readonly Probe[], begin: string): Promise<void> {
   const byName = new Map(
     (await list('services', '-n', 'default')).map((one) => [one.metadata.name, String(one.spec?.clusterIP)]),
   );
@@ -112,7 +125,7 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
       ),
     );
     report.holds(
-      `${title}, from pods of every node`,
+      `${begin}${title}, from pods of every node`,
       asked.every(({ ok }) => ok),
       failed(asked) || 'all',
       'all',
@@ -136,7 +149,7 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
     ),
   );
   report.holds(
-    'hostPort of every node, from pods of every node',
+    `${begin}hostPort of every node, from pods of every node`,
     ports.every(({ ok }) => ok),
     failed(ports) || 'all',
     'all',
@@ -144,7 +157,7 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
 }
 
 /** The router between all networks stands for the internet: what asks it comes from a public address. */
-async function outside(report: Report, all: readonly Probe[]): Promise<void> {
+async function outside(report: Report, all: readonly Probe[], begin: string): Promise<void> {
   const router = (await inNode('inet', 'ip', '-4', '-o', 'addr', 'show', 'scope', 'global')).match(
     /inet ([0-9.]+)/,
   )?.[1];
@@ -169,7 +182,7 @@ async function outside(report: Report, all: readonly Probe[]): Promise<void> {
       }),
     );
     report.holds(
-      'the outside, from pods of every node',
+      `${begin}the outside, from pods of every node`,
       asked.every(({ ok }) => ok),
       failed(asked) || 'all',
       'all',
