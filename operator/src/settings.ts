@@ -23,7 +23,6 @@ export interface Settings {
   readonly tolerations: readonly Toleration[];
   readonly cniBinDir: string;
   readonly cniConfDir: string;
-  readonly kubeletDir: string;
   /** URLs for the agents; empty: those of the EndpointSlice `kubernetes`. */
   readonly apiServers: readonly string[];
   /** Where nodes reach the embedded server, when the EvioNetwork does not say; undefined: where they reach the API server. */
@@ -70,7 +69,6 @@ export function readSettings(env: Environment, version: string): Settings {
     tolerations: json(env, 'EVIO_DAEMON_TOLERATIONS', isTolerations, [{ operator: 'Exists' }]),
     cniBinDir: text('EVIO_CNI_BIN_DIR', '/opt/cni/bin'),
     cniConfDir: text('EVIO_CNI_CONF_DIR', '/etc/cni/net.d'),
-    kubeletDir: text('EVIO_KUBELET_DIR', '/var/lib/kubelet'),
     apiServers,
     advertise: advertised === '' ? undefined : advertised,
     logLevel: level,
