@@ -7,14 +7,16 @@
  */
 import { existsSync } from 'node:fs';
 import { Report, say } from '../demo/report.ts';
+import { external } from './external.ts';
 import { explain, install } from './install.ts';
 import { attempt, inNode, must, NODES, STATE } from './kube.ts';
 import { reboot, rejoin, uninstall, upgrades } from './life.ts';
 import { memory } from './memory.ts';
 import { mistakes } from './mistakes.ts';
+import { flat, hostNetwork } from './modes.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
-import { startProbes, talk } from './traffic.ts';
+import { natClasses, startProbes, talk } from './traffic.ts';
 
 const short = process.argv.includes('--short');
 const keep = process.env.KEEP === '1';
@@ -67,6 +69,7 @@ try {
   await install(report);
   const probes = await startProbes();
   await part('traffic', () => talk(report, probes));
+  await part('NAT', () => natClasses(report));
   await part('reach', () => reach(report, probes));
   await part('memory', () => memory(report));
   await part('without tincan', () => unreachedWithoutTincan(report, probes, tincanOf));
@@ -74,6 +77,9 @@ try {
   await part('upgrades', () => upgrades(report, probes, short));
   await part('reboot', () => reboot(report));
   await part('rejoin', () => rejoin(report));
+  await part('flat', () => flat(report));
+  await part('host network', () => hostNetwork(report));
+  await part('external server', () => external(report));
   await part('uninstall', () => uninstall(report, before));
 } catch (error) {
   report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));

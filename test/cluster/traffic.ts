@@ -1,6 +1,6 @@
 /** Who reaches what: pods over all nodes in both families, Services, DNS, the outside, host ports; and from which address. */
 import type { Report } from '../demo/report.ts';
-import { apply, attempt, inNode, kubectl, list, NODES, wait } from './kube.ts';
+import { apply, attempt, EDGES, inNode, kubectl, list, NODES, wait } from './kube.ts';
 import { HOST_PORT, NODE_PORT, PORT, PROBES, probes } from './manifests.ts';
 
 export interface Probe {
@@ -39,6 +39,20 @@ export async function probesRunning(): Promise<readonly Probe[]> {
     if (ready !== true || v4 === undefined || v6 === undefined) return [];
     return [{ pod: metadata.name, node: String(spec?.nodeName), v4, v6 }];
   });
+}
+
+/** What each node is told to be behind: public ones nothing, edges the kind of NAT that the cluster was made with. */
+export async function natClasses(report: Report): Promise<void> {
+  const behind = process.env.NAT === 'random' ? 'AddressDependent' : 'EndpointIndependent';
+  const wanted = NODES.map((node) => `${node} ${EDGES.includes(node) ? behind : 'None'}`).join(', ');
+  let found = '';
+  // A status is written every 30 s at most.
+  await wait('every EvioNode knows its NAT', 90_000, async () => {
+    const nodes = new Map((await list('evionodes')).map((one) => [one.metadata.name, one.status?.nat]));
+    found = NODES.map((node) => `${node} ${(nodes.get(node) as { mapping?: string } | undefined)?.mapping}`).join(', ');
+    return found === wanted;
+  }).catch(() => undefined);
+  report.holds('EvioNodes say what NAT is before them', found === wanted, found, wanted);
 }
 
 interface Answer {
