@@ -3,7 +3,7 @@
  *
  *   node test/cluster/main.ts [--short]
  *
- * KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md).
+ * --short leaves out the networks of other kinds. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md).
  */
 import { existsSync } from 'node:fs';
 import { Report, say } from '../demo/report.ts';
@@ -77,9 +77,12 @@ try {
   await part('upgrades', () => upgrades(report, probes, short));
   await part('reboot', () => reboot(report));
   await part('rejoin', () => rejoin(report));
-  await part('flat', () => flat(report));
-  await part('host network', () => hostNetwork(report));
-  await part('external server', () => external(report));
+  // Three networks more, of minutes each.
+  if (!short || only !== undefined) {
+    await part('flat', () => flat(report));
+    await part('host network', () => hostNetwork(report));
+    await part('external server', () => external(report));
+  }
   await part('uninstall', () => uninstall(report, before));
 } catch (error) {
   report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
