@@ -7,10 +7,9 @@ import { ControlError } from './io/control.ts';
 import type { Relay } from './io/relay.ts';
 import type { CandidatePair } from './io/rtc.ts';
 import type { XmppRoom } from './io/xmpp.ts';
-import { natClass } from './nat.ts';
 import { fields, number, type TincanHello, text } from './tincan.ts';
 import { VERSION } from './version.ts';
-import { findMember, peers } from './view.ts';
+import { findMember, natOf, peers } from './view.ts';
 import { labelHex, type NodeId } from './wire/ids.ts';
 import { DecodeError, fromBase64 } from './wire/reader.ts';
 import { verifyRevocations } from './wire/revocations.ts';
@@ -121,7 +120,7 @@ export class NodeApi {
         sinceMs: Math.round(performance.now() - since),
       },
       nat: {
-        class: natClass(local),
+        class: natOf(agent),
         mapped: addressesOf(local, 'srflx'),
         local: addressesOf(local, 'host'),
       },

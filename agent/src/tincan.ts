@@ -16,6 +16,8 @@ export interface TincanTunnel {
   readonly remote: string | null;
   readonly localType: string | null;
   readonly remoteType: string | null;
+  /** Where the peer sees this node, on a direct path. */
+  readonly observed: string | null;
   readonly rttUs: number | null;
   readonly lossPpm: number | null;
   readonly txBytes: number;
@@ -70,6 +72,7 @@ export function readTunnel(value: unknown): TincanTunnel | undefined {
     remote: text(f.remote),
     localType: text(f.localCandidateType),
     remoteType: text(f.remoteType),
+    observed: text(f.observed),
     rttUs: number(f.rttUs),
     lossPpm: number(f.lossPpm),
     txBytes: number(f.txBytes) ?? 0,

@@ -3,7 +3,7 @@ import type { Agent } from './agent.ts';
 import type { EdgeKind, NatClass, NetworkProblem, PathName, Peer } from './api.ts';
 import { hostPortOf } from './config/service.ts';
 import type { CandidatePair } from './io/rtc.ts';
-import { natClass } from './nat.ts';
+import { natClass, type Sighting } from './nat.ts';
 import type { TincanHello, TincanTunnel } from './tincan.ts';
 import type { Certificate } from './wire/certificate.ts';
 import { labelHex, type NodeId, ringDistance } from './wire/ids.ts';
@@ -109,7 +109,7 @@ export function facts(
     bridge: rest.bridge,
     mtu: parameters.mtu,
     label: labelHex(certificate.label),
-    nat: natClass(agent.localCandidates),
+    nat: natOf(agent),
     publicAddresses: [...new Set(seen.map(({ address }) => hostPortOf(address).host))].sort(),
     ringComplete: agent.overlay.ringComplete,
     problems: agent.problems,
@@ -123,6 +123,15 @@ export function facts(
         return { name, kinds, path, relayed, rttMs: rttMs ?? undefined, sinceMs: sinceMs ?? undefined };
       }),
   };
+}
+
+/** By what STUN servers and peers see. */
+export function natOf(agent: Agent): NatClass {
+  const sightings = agent.members.flatMap(({ nodeId }): readonly Sighting[] => {
+    const { observed, remote } = agent.status(nodeId) ?? { observed: null, remote: null };
+    return observed === null || remote === null ? [] : [{ address: observed, by: remote }];
+  });
+  return natClass(agent.localCandidates, sightings);
 }
 
 const clockwise = (from: Certificate, to: Certificate): bigint => ringDistance(from.label, to.label);

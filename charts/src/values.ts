@@ -60,7 +60,6 @@ export const values = z.strictObject({
   paths: section('Where the kubelet and its container runtime have their files, on every node.', {
     cniBinDir: path('CNI plugins. k3s: /var/lib/rancher/k3s/data/cni', '/opt/cni/bin'),
     cniConfDir: path('CNI configuration. k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d', '/etc/cni/net.d'),
-    kubeletDir: path("The kubelet's own.", '/var/lib/kubelet'),
   }),
   k8sServiceHost: text(
     'Address or name of the API server for the pods of Evio. Empty: the Service "kubernetes", which needs kube-proxy on the nodes; ' +

@@ -162,6 +162,8 @@ fn flat_pods_are_ports_of_the_bridge_in_one_network() {
     assert_eq!(result["ips"][1]["address"], "fd00:10:244:3::2/48");
     let host = result["interfaces"][0]["name"].as_str().unwrap();
     assert!(node.ns.ip(&format!("link show {host}")).contains("master evio0"));
+    // A Service may send a pod to itself.
+    assert!(node.ns.ip(&format!("-d link show {host}")).contains("hairpin on"));
     let bridge = node.ns.ip("addr show evio0");
     assert!(bridge.contains("10.244.3.1/16") && bridge.contains("fd00:10:244:3::1/48"), "{bridge}");
     assert!(pod.ns.ip("-4 route").contains("default via 10.244.3.1 dev eth0"));

@@ -206,7 +206,7 @@ export const evioNodeStatus = field(
         .strictObject({
           mapping: field(natBehaviour.optional(), {
             description:
-              'None: not translated. EndpointIndependent: one mapping for all destinations. AddressDependent: another for each ("symmetric", RFC 4787 §4.1).',
+              'None: not translated. EndpointIndependent: one mapping for all destinations. AddressDependent: another for each ("symmetric", RFC 4787 §4.1). Unknown: seen from one address alone so far.',
           }),
           filtering: field(natBehaviour.optional(), { description: 'From whom packets are let in (RFC 4787 §5).' }),
         })

@@ -140,7 +140,10 @@ export const ice = z.strictObject({
       )
       .max(8)
       .default([]),
-    { description: "STUN servers besides the relay's. Two addresses are needed to tell the class of a NAT." },
+    {
+      description:
+        "STUN servers besides the relay's. The class of a NAT is told by two addresses, or by one and a peer on a direct path.",
+    },
   ),
   turn: field(z.enum(['Embedded', 'Signalling', 'None']).optional(), {
     description:

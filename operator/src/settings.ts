@@ -23,7 +23,6 @@ export interface Settings {
   readonly tolerations: readonly Toleration[];
   readonly cniBinDir: string;
   readonly cniConfDir: string;
-  readonly kubeletDir: string;
   /** URLs for the agents; empty: those of the EndpointSlice `kubernetes`. */
   readonly apiServers: readonly string[];
   /** Where the API servers were when this was installed: reached without kube-proxy, which may wait for an address of its node. */
@@ -72,7 +71,6 @@ export function readSettings(env: Environment, version: string): Settings {
     tolerations: json(env, 'EVIO_DAEMON_TOLERATIONS', isTolerations, [{ operator: 'Exists' }]),
     cniBinDir: text('EVIO_CNI_BIN_DIR', '/opt/cni/bin'),
     cniConfDir: text('EVIO_CNI_CONF_DIR', '/etc/cni/net.d'),
-    kubeletDir: text('EVIO_KUBELET_DIR', '/var/lib/kubelet'),
     apiServers,
     apiServersSeen: list('EVIO_API_SERVERS_SEEN'),
     advertise: advertised === '' ? undefined : advertised,

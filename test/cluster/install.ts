@@ -4,7 +4,7 @@ import { say } from '../demo/report.ts';
 import { attempt, conditionsOf, get, helm, list, must, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
 import { milestones } from './milestones.ts';
 
-/** As in manifests/samples/evionetwork.yaml, with IPv6. */
+/** As in manifests/samples/evionetwork.yaml, with IPv6; pods of these four nodes have room, and a fifth's have none. */
 export const NETWORK = {
   apiVersion: 'evio.io/v1alpha1',
   kind: 'EvioNetwork',
@@ -12,7 +12,7 @@ export const NETWORK = {
   spec: {
     mode: 'PodNetwork',
     nodeCIDRs: ['10.45.0.0/16', 'fd45::/64'],
-    podCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+    podCIDRs: ['10.244.0.0/22', 'fd00:10:244::/62'],
     signalling: { embedded: {} },
   },
 };

@@ -88,6 +88,28 @@ export async function wait(what: string, withinMs: number, probe: () => Promise<
   await until(what, withinMs, probe, 250);
 }
 
+/** How long something took, in seconds. */
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1_000;
+}
+
+const TABLE = 'evio_test';
+/** While a node has a table of nftables with these chains; `listed` gives how nft lists it. */
+export async function withNftables(
+  node: string,
+  chains: string,
+  during: (listed: () => Promise<string>) => Promise<void>,
+): Promise<void> {
+  await inNode(node, 'nft', `table inet ${TABLE} {\n${chains}\n}`);
+  try {
+    await during(() => inNode(node, 'nft', 'list', 'table', 'inet', TABLE));
+  } finally {
+    await attempt('nx', [node, 'nft', 'delete', 'table', 'inet', TABLE]);
+  }
+}
+
 /** Processes of a node whose command line has this in it, by pid as the machine counts. */
 export async function residentMb(node: string, pattern: string): Promise<readonly number[]> {
   // Inside the node, so that only its own are seen; brackets keep pgrep's shell out of its own findings.

@@ -3,18 +3,21 @@
  *
  *   node test/cluster/main.ts [--short]
  *
- * KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md).
+ * --short leaves out the networks of other kinds. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md).
  */
 import { existsSync } from 'node:fs';
 import { Report, say } from '../demo/report.ts';
+import { external } from './external.ts';
 import { explain, install } from './install.ts';
 import { attempt, inNode, must, NODES, STATE } from './kube.ts';
 import { departures, uninstall } from './leave.ts';
 import { reboot, rejoin, upgrades } from './life.ts';
 import { memory } from './memory.ts';
+import { mistakes } from './mistakes.ts';
+import { flat, hostNetwork } from './modes.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
-import { startProbes, talk } from './traffic.ts';
+import { natClasses, startProbes, talk } from './traffic.ts';
 
 const short = process.argv.includes('--short');
 const keep = process.env.KEEP === '1';
@@ -67,12 +70,20 @@ try {
   await install(report);
   const probes = await startProbes();
   await part('traffic', () => talk(report, probes));
+  await part('NAT', () => natClasses(report));
   await part('reach', () => reach(report, probes));
   await part('memory', () => memory(report));
   await part('without tincan', () => unreachedWithoutTincan(report, probes, tincanOf));
+  await part('mistakes', () => mistakes(report, probes));
   await part('upgrades', () => upgrades(report, probes, short));
   await part('reboot', () => reboot(report));
   await part('rejoin', () => rejoin(report));
+  // Three networks more, of minutes each.
+  if (!short || only !== undefined) {
+    await part('flat', () => flat(report));
+    await part('host network', () => hostNetwork(report));
+    await part('external server', () => external(report));
+  }
   await part('uninstall', () => uninstall(report, before));
   await part('departures', () => departures(report, before, short));
 } catch (error) {

@@ -8,6 +8,12 @@ export const PROBES = 'probes';
 export const PORT = 8080;
 export const HOST_PORT = 18_080;
 export const NODE_PORT = 30_080;
+/** What a pod can call all others by, as probe.mjs takes it: an address that no router passes on. */
+export const GATHER = {
+  'multicast (IPv4)': { type: 'udp4', to: '239.255.45.45' },
+  'multicast (IPv6)': { type: 'udp6', to: 'ff15::45:45%eth0' },
+  'broadcast (IPv4)': { type: 'udp4', to: '255.255.255.255' },
+} as const;
 
 interface Manifest extends Readonly<Record<string, unknown>> {
   readonly kind: string;

@@ -6,11 +6,16 @@
  *   GET /ask?url=U&nodes=N   asks U until pods of that many nodes have answered, or a request was not answered: {"nodes", "error"}
  *   POST /load       {"targets": {NAME: URL}, "perSecond", "seconds"}: that many new connections a second to each target; gives, for each,
  *                    {"sent", "lost", "lostAt": [ms since the start]}. Lost: no answer within a second.
+ *   POST /gather     {"type": udp4|udp6, "to", "waitMs"}: one datagram to all there, by multicast or broadcast; gives the nodes of those that
+ *                    answered within that time, this one among them.
  */
+import { createSocket } from 'node:dgram';
 import { createServer, request } from 'node:http';
 
 const NODE = process.env.NODE_NAME;
 const LOST_MS = 1_000;
+const GATHER_PORT = 5_454;
+const GROUPS = { udp4: '239.255.45.45', udp6: 'ff15::45:45' };
 
 /** One request over a connection of its own. */
 function ask(url, timeoutMs) {
@@ -72,6 +77,27 @@ async function load({ targets, perSecond, seconds }) {
   return results;
 }
 
+for (const [type, group] of Object.entries(GROUPS)) {
+  const socket = createSocket({ type, ipv6Only: type === 'udp6' });
+  socket.on('message', (_, from) => socket.send(NODE, from.port, from.address));
+  socket.bind(GATHER_PORT, () => socket.addMembership(group, type === 'udp6' ? '::%eth0' : undefined));
+}
+
+async function gather({ type, to, waitMs }) {
+  const socket = createSocket({ type, ipv6Only: type === 'udp6' });
+  const nodes = new Set();
+  socket.on('message', (message) => nodes.add(message.toString()));
+  await new Promise((resolve) => socket.bind(0, resolve));
+  if (type === 'udp4') socket.setBroadcast(true);
+  socket.setMulticastLoopback(true);
+  await new Promise((resolve, reject) =>
+    socket.send('who', GATHER_PORT, to, (error) => (error ? reject(error) : resolve())),
+  );
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  socket.close();
+  return [...nodes].sort();
+}
+
 function bodyOf(incoming) {
   return new Promise((resolve, reject) => {
     let text = '';
@@ -96,6 +122,7 @@ createServer(async (incoming, answer) => {
     if (url.pathname === '/ask' && nodes !== null) say(200, await askUntil(asked, Number(nodes)));
     else if (url.pathname === '/ask') say(200, await ask(asked, 3_000));
     else if (url.pathname === '/load') say(200, await load(await bodyOf(incoming)));
+    else if (url.pathname === '/gather') say(200, await gather(await bodyOf(incoming)));
     else say(200, { node: NODE, client: incoming.socket.remoteAddress?.replace(/^::ffff:/, '') });
   } catch (error) {
     say(500, { error: String(error) });

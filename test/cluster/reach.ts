@@ -5,29 +5,25 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Report } from '../demo/report.ts';
 import { sleep } from '../demo/shell.ts';
-import { attempt, EDGES, inNode, wait } from './kube.ts';
+import { attempt, EDGES, inNode, wait, withNftables } from './kube.ts';
 import type { Probe } from './traffic.ts';
 
 const KUBELET_PORT = 10_250;
-const TABLE = 'evio_test';
 
 /** Counts what the API server's node sends to the kubelet's port, by interface. */
 async function counted(during: () => Promise<void>): Promise<{ readonly overlay: number; readonly elsewhere: number }> {
-  const rules = `table inet ${TABLE} { chain out { type filter hook postrouting priority 300;
+  const chain = `chain out { type filter hook postrouting priority 300;
     oifname "evio0" tcp dport ${KUBELET_PORT} counter comment "overlay";
     oifname != { "evio0", "lo" } tcp dport ${KUBELET_PORT} counter comment "elsewhere";
-  }
-}`;
-  await inNode('cp', 'nft', rules);
-  try {
+  }`;
+  let table = '';
+  await withNftables('cp', chain, async (listed) => {
     await during();
-    const listed = await inNode('cp', 'nft', 'list', 'table', 'inet', TABLE);
-    const of = (name: string): number =>
-      Number(new RegExp(`packets (\\d+) bytes \\d+ comment "${name}"`).exec(listed)?.[1] ?? -1);
-    return { overlay: of('overlay'), elsewhere: of('elsewhere') };
-  } finally {
-    await attempt('nx', ['cp', 'nft', 'delete', 'table', 'inet', TABLE]);
-  }
+    table = await listed();
+  });
+  const of = (name: string): number =>
+    Number(new RegExp(`packets (\\d+) bytes \\d+ comment "${name}"`).exec(table)?.[1] ?? -1);
+  return { overlay: of('overlay'), elsewhere: of('elsewhere') };
 }
 
 export async function reach(report: Report, all: readonly Probe[]): Promise<void> {

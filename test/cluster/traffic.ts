@@ -1,6 +1,6 @@
 /** Who reaches what: pods over all nodes in both families, Services, DNS, the outside, host ports; and from which address. */
 import type { Report } from '../demo/report.ts';
-import { apply, attempt, inNode, kubectl, list, NODES, wait } from './kube.ts';
+import { apply, attempt, EDGES, inNode, kubectl, list, NODES, wait } from './kube.ts';
 import { HOST_PORT, NODE_PORT, PORT, PROBES, probes } from './manifests.ts';
 
 export interface Probe {
@@ -41,6 +41,20 @@ export async function probesRunning(): Promise<readonly Probe[]> {
   });
 }
 
+/** What each node is told to be behind: public ones nothing, edges the kind of NAT that the cluster was made with. */
+export async function natClasses(report: Report): Promise<void> {
+  const behind = process.env.NAT === 'random' ? 'AddressDependent' : 'EndpointIndependent';
+  const wanted = NODES.map((node) => `${node} ${EDGES.includes(node) ? behind : 'None'}`).join(', ');
+  let found = '';
+  // A status is written every 30 s at most.
+  await wait('every EvioNode knows its NAT', 90_000, async () => {
+    const nodes = new Map((await list('evionodes')).map((one) => [one.metadata.name, one.status?.nat]));
+    found = NODES.map((node) => `${node} ${(nodes.get(node) as { mapping?: string } | undefined)?.mapping}`).join(', ');
+    return found === wanted;
+  }).catch(() => undefined);
+  report.holds('EvioNodes say what NAT is before them', found === wanted, found, wanted);
+}
+
 interface Answer {
   readonly node?: string;
   readonly client?: string;
@@ -69,14 +83,17 @@ async function order<T extends { error?: string }>(probe: Probe, query: string, 
   }
 }
 
-const failed = (some: readonly { readonly what: string; readonly ok: boolean; readonly got: string }[]): string =>
+export const failed = (
+  some: readonly { readonly what: string; readonly ok: boolean; readonly got: string }[],
+): string =>
   some
     .filter(({ ok }) => !ok)
     .slice(0, 4)
     .map(({ what, got }) => `${what}: ${got}`)
     .join('; ');
 
-export async function talk(report: Report, all: readonly Probe[]): Promise<void> {
+/** `title` begins the name of what is checked. */
+export async function pairsOfPods(report: Report, all: readonly Probe[], title = ''): Promise<void> {
   for (const [family, of] of [
     ['IPv4', (probe: Probe) => probe.v4],
     ['IPv6', (probe: Probe) => probe.v6],
@@ -91,17 +108,21 @@ export async function talk(report: Report, all: readonly Probe[]): Promise<void>
       ),
     );
     report.holds(
-      `${asked.length} pairs of pods talk by ${family}, from the pod's own address`,
+      `${title}${asked.length} pairs of pods talk by ${family}, from the pod's own address`,
       asked.every(({ ok }) => ok),
       failed(asked) || 'all',
       'all',
     );
   }
-  await services(report, all);
-  await outside(report, all);
 }
 
-async function services(report: Report, all: readonly Probe[]): Promise<void> {
+export async function talk(report: Report, all: readonly Probe[], title = ''): Promise<void> {
+  await pairsOfPods(report, all, title);
+  await services(report, all, title);
+  await outside(report, all, title);
+}
+
+async function services(report: Report, all: readonly Probe[], begin: string): Promise<void> {
   const byName = new Map(
     (await list('services', '-n', 'default')).map((one) => [one.metadata.name, String(one.spec?.clusterIP)]),
   );
@@ -125,7 +146,7 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
       ),
     );
     report.holds(
-      `${title}, from pods of every node`,
+      `${begin}${title}, from pods of every node`,
       asked.every(({ ok }) => ok),
       failed(asked) || 'all',
       'all',
@@ -165,7 +186,7 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
     ),
   );
   report.holds(
-    'hostPort of every node, from pods of every node',
+    `${begin}hostPort of every node, from pods of every node`,
     ports.every(({ ok }) => ok),
     failed(ports) || 'all',
     'all',
@@ -173,7 +194,7 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
 }
 
 /** The router between all networks stands for the internet: what asks it comes from a public address. */
-async function outside(report: Report, all: readonly Probe[]): Promise<void> {
+async function outside(report: Report, all: readonly Probe[], begin: string): Promise<void> {
   const router = (await inNode('inet', 'ip', '-4', '-o', 'addr', 'show', 'scope', 'global')).match(
     /inet ([0-9.]+)/,
   )?.[1];
@@ -198,7 +219,7 @@ async function outside(report: Report, all: readonly Probe[]): Promise<void> {
       }),
     );
     report.holds(
-      'the outside, from pods of every node',
+      `${begin}the outside, from pods of every node`,
       asked.every(({ ok }) => ok),
       failed(asked) || 'all',
       'all',

@@ -52,7 +52,6 @@ describe('the chart', () => {
     const set = environment(render('--set', `paths.cniBinDir=/var/lib/rancher/k3s/data/cni,paths.cniConfDir=${cni}`));
     expect(set.EVIO_CNI_BIN_DIR).to.equal('/var/lib/rancher/k3s/data/cni');
     expect(set.EVIO_CNI_CONF_DIR).to.equal(cni);
-    expect(set.EVIO_KUBELET_DIR).to.equal('/var/lib/kubelet');
   });
 
   it('lets every pod of its own reach the API server without kube-proxy, and tells the agents where it is', () => {

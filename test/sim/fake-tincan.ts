@@ -274,6 +274,7 @@ export class FakeTincan {
       remote: tunnel.path === 'direct' ? (tunnel.remote ?? null) : null,
       localType: 'host',
       remoteType: 'host',
+      observed: null,
       rttUs: 1_000,
       lossPpm: 0,
       txBytes: 0,

@@ -157,7 +157,8 @@ const ice = leaf(
   z
     .strictObject({
       stun: leaf(z.array(z.string().refine(isHostPort)).max(8).default([]), {
-        description: 'STUN servers. Two addresses are needed to tell the class of a NAT.',
+        description:
+          'STUN servers. The class of a NAT is told by two addresses, or by one and a peer on a direct path.',
         allowed: 'a list of at most 8 "HOST:PORT"',
       }),
       turn: leaf(z.enum(['xep-0215', 'none']).default('xep-0215'), {

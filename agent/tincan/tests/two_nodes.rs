@@ -70,6 +70,8 @@ fn two_nodes_ping_and_carry_tcp_through_a_direct_tunnel() {
         a.cost(busy[0], gigabytes),
         b.cost(busy[1], gigabytes)
     );
+    // Where the peer sees us is where it sends to.
+    assert_eq!(a.tunnel_to(&b.papers)["observed"], b.tunnel_to(&a.papers)["remote"]);
     let resident = a.control.call("stats", json!({})).unwrap()["rssBytes"].as_u64().unwrap();
     eprintln!(
         "plain {:.2} Gbit/s, tunnel {:.2} Gbit/s: {:.3}; {resident} bytes",

@@ -144,7 +144,7 @@ function reportText(done: ReturnType<typeof report>): string {
     : `start both with: evio server run --dir ${done.dir}`;
   const hint =
     done.addresses.length === 1
-      ? 'one address: nodes cannot tell an endpoint-independent NAT from an address-dependent one; give --address twice if you have two\n'
+      ? 'one address: nodes know the class of their NAT once a peer sees them on a direct path; give --address twice if you have two\n'
       : '';
   return `${done.dir}: a server for ${done.domain} at ${done.addresses.join(', ')}\n${hint}${next}\nthen: evio overlay create NAME --server ${done.admin}\n`;
 }

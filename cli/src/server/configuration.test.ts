@@ -131,7 +131,12 @@ describe('the settings of a server', () => {
   it('become the administrator file, with addresses as nodes see them', () => {
     const admin = adminFileOf(SETTINGS, undefined);
     expect(admin.service).to.equal('xmpps://203.0.113.10:5223');
-    expect(admin.stun).to.deep.equal(['203.0.113.10:3478', '[2001:db8::10]:3478']);
+    expect(admin.stun).to.deep.equal([
+      '203.0.113.10:3478',
+      '203.0.113.10:3479',
+      '[2001:db8::10]:3478',
+      '[2001:db8::10]:3479',
+    ]);
     expect(admin).not.to.have.property('ca');
   });
 

@@ -1,6 +1,7 @@
 /** The two servers as programs to run: which, as whom, with what, and how to tell that they answer. */
 
 import { readFileSync } from 'node:fs';
+import { coturnMatters } from './coturn-log.ts';
 import type { ServerLayout } from './layout.ts';
 import { stunAnswers, tlsAnswers } from './ready.ts';
 import type { ServerSettings } from './settings.ts';
@@ -63,7 +64,7 @@ export function servicesOf(layout: ServerLayout, settings: ServerSettings): read
         [ports.turn, ports.turn + 1].map((port) => ({ protocol: 'udp' as const, address, port })),
       ),
       readiness: () => () => all(locals.map((host) => stunAnswers(host, ports.turn))),
-      matters: (line) => /ERROR|WARNING|Cannot/.test(line) && !/CONFIG|deprecat|sqlite|userdb/i.test(line),
+      matters: coturnMatters(),
     },
   ];
 }

@@ -103,6 +103,9 @@ export function adminFileOf(settings: ServerSettings, ca: string | undefined): A
     username: settings.admin.username,
     password: settings.admin.password,
     ...(ca === undefined ? {} : { ca }),
-    stun: settings.addresses.map((a) => `${bracketed(a.public)}:${settings.ports.turn}`),
+    // The second port tells a NAT that maps each of them anew.
+    stun: settings.addresses.flatMap((a) =>
+      [settings.ports.turn, settings.ports.turn + 1].map((port) => `${bracketed(a.public)}:${port}`),
+    ),
   };
 }

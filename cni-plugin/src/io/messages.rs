@@ -6,8 +6,8 @@ use std::os::fd::RawFd;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage, State,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind,
+    InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{
@@ -98,6 +98,15 @@ pub fn no_link_local(name: &str) -> Request {
 
 pub fn attach(name: &str, bridge: u32) -> Request {
     set(name, "put on the bridge", LinkAttribute::Controller(bridge))
+}
+
+/// A port of the bridge gives nothing back by where it came in, but for this: a pod that asks a Service is answered by itself at times.
+pub fn hairpin(name: &str) -> Request {
+    let port = InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)]);
+    let info = vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(port)];
+    // RTM_SETLINK leaves settings of ports alone (net/core/rtnetlink.c).
+    let message = RouteNetlinkMessage::NewLink(named(name, vec![LinkAttribute::LinkInfo(info)]));
+    Request { what: format!("let packets turn back at {name}"), message, flags: 0, forgiven: 0 }
 }
 
 pub fn set_up(name: &str) -> Request {

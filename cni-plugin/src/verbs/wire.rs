@@ -150,7 +150,9 @@ impl<'a> Wiring<'a> {
         if sysctl::has_ipv6() {
             requests.push(messages::no_link_local(&self.host));
         }
-        requests.extend(bridge.map(|bridge| messages::attach(&self.host, bridge)));
+        if let Some(bridge) = bridge {
+            requests.extend([messages::attach(&self.host, bridge), messages::hairpin(&self.host)]);
+        }
         requests.extend([messages::set_up(&self.host), messages::get_link(&self.host)]);
         let parts = places.kernel.batch(requests)?;
         index_of(&parts, &self.host)

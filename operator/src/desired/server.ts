@@ -127,7 +127,8 @@ export function embeddedPlace(
   { ca }: ServerSecrets,
 ): Omit<SignallingPlace, 'cni'> {
   const relay = effectiveTurn(spec) === 'Embedded';
-  const stun = [`${bracketed(host)}:${TURN_PORT}`, ...spec.ice.stun];
+  // A NAT that maps each port of the server anew shows by the second one, which coturn has for that.
+  const stun = [TURN_PORT, TURN_PORT + 1].map((port) => `${bracketed(host)}:${port}`).concat(spec.ice.stun);
   return {
     service: `xmpps://${bracketed(host)}:${spec.signalling.embedded?.port ?? 5223}`,
     domain: DOMAIN,

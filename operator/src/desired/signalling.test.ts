@@ -59,7 +59,7 @@ describe('the signalling server', () => {
         domain: 'evio.internal',
         conference: 'conference.evio.internal',
         ca: 'CA',
-        stun: ['192.0.2.1:3478'],
+        stun: ['192.0.2.1:3478', '192.0.2.1:3479'],
         turn: 'xep-0215',
         cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
       },
@@ -73,7 +73,7 @@ describe('the signalling server', () => {
     const six = found({ spec, server: serverOf(spec), host: '2001:db8::1' });
     expect(signallingIs(six) && six.place).to.deep.include({
       service: 'xmpps://[2001:db8::1]:443',
-      stun: ['[2001:db8::1]:3478', '192.0.2.9:3478'],
+      stun: ['[2001:db8::1]:3478', '[2001:db8::1]:3479', '192.0.2.9:3478'],
       turn: 'none',
       cni: undefined,
     });

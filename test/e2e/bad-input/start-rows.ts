@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import type { Case, Place, Row } from './row.ts';
 import type { NodeValue, World } from './world.ts';
 
@@ -157,6 +158,33 @@ export const START_ROWS: readonly Row[] = [
           `evio: 10.45.${place.number}.1 of this node is an address of one${place.number} already: take it away there, or enrol the node with another one (--address4)`,
         ],
         undo: () => first.end(),
+      };
+    },
+  },
+  {
+    what: 'a route to what is behind another member',
+    async prepare(place, world) {
+      const authority = generatePrivateKey('ed25519');
+      const file = await world.node(place, undefined, { authority });
+      const behind = `10.99.${place.number}.0`;
+      const name = `far${place.number}`;
+      const options = { authority, name, serial: 2n, address: `10.45.${place.number}.2/16`, routes: [`${behind}/24`] };
+      // One that was known when the node ran before.
+      const { certificate } = world.nodeValue(options).identity;
+      world.write(`${world.directory(place, 'state')}/members.json`, { certificates: [certificate] });
+      const own = `own${place.number}`;
+      ip('link', 'add', own, 'type', 'veth');
+      ip('link', 'set', own, 'up');
+      ip('route', 'add', `${behind}/25`, 'dev', own);
+      return {
+        args: ['agent', 'run', '--config', file],
+        code: 0,
+        says: [
+          `warn ${behind}/24 of node ${name} meets the route ${behind}/25 dev ${own} of this machine, which takes its packets: take that route away, or use other addresses in the overlay`,
+        ],
+        goesOn: { quietMs: 1_000 },
+        leaves: ['run', 'run/tincan.lock', 'run/tincan.log'],
+        undo: () => void ip('link', 'del', own),
       };
     },
   },

@@ -95,8 +95,12 @@ export class World {
    * A node file of this row's own, with an account of its own in the room: names of interfaces, directories and its address are like
    * no other row's.
    */
-  async node(place: Place, change: (value: NodeValue) => void = () => undefined): Promise<string> {
-    const value = this.nodeValue({ address: `10.45.${place.number}.1/16` });
+  async node(
+    place: Place,
+    change: (value: NodeValue) => void = () => undefined,
+    options: FixtureOptions = {},
+  ): Promise<string> {
+    const value = this.nodeValue({ address: `10.45.${place.number}.1/16`, ...options });
     const username = `row${place.number}`;
     await this.admin.addUser(username, PASSWORD);
     await this.admin.addMember(ROOM, username);

@@ -176,14 +176,17 @@ impl Node {
             self.counters.add("probeUnasked");
             return;
         }
-        if let Some(seen) = probe.seen.filter(|_| tunnel.paths.current() == Some(arrival.via)) {
-            tunnel.observed = Some(seen);
-        }
+        let seen = probe.seen.filter(|_| tunnel.paths.current() == Some(arrival.via));
+        let news = seen.is_some() && tunnel.observed != seen;
+        tunnel.observed = seen.or(tunnel.observed);
         let rtt = tunnel.paths.rtt_us();
         if let Some(rtt) = rtt {
             self.switch.set_rtt(port, Micros::from(rtt));
         }
         self.run(port, actions, now);
+        if news {
+            self.event_tunnel(port, now);
+        }
         self.gather_changed(now);
     }
 

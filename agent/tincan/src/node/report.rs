@@ -34,7 +34,7 @@ impl Node {
             "note": tunnel.note,
             "path": paths.kind().name(),
             "local": tunnel.local.map(|address| address.to_string()),
-            "remote": remote,
+            "remote": &remote,
             "remoteType": paths.remote_type().map(|kind| kind.name()),
             "rttUs": paths.rtt_us(),
             "lossPpm": paths.loss_ppm(),
@@ -46,6 +46,7 @@ impl Node {
             "adjacent": adjacent,
             "candidates": paths.candidates().map(|(address, _)| address.to_string()).collect::<Vec<_>>(),
             "localCandidateType": local_type,
+            "observed": remote.is_some().then_some(tunnel.observed).flatten().map(|address| address.to_string()),
         }))
     }
 
