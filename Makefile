@@ -38,8 +38,8 @@ images: build ## Make the container images, without Docker: .cache/images/evio.t
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
 
-test-cluster: images cluster-build ## Evio on that cluster: pods, Services, kubectl, upgrades, uninstallation (results/cluster.json)
-	@hack/cluster/images.sh && node test/cluster/main.ts
+test-cluster: build cluster-build ## Evio on that cluster, twice: NATs that can be punched, NATs that cannot (results/cluster.json, cluster-random.json)
+	@node hack/test.ts cluster
 
 api-build: setup
 	@hack/cluster/build.sh api

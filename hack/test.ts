@@ -1,7 +1,7 @@
 /**
  * Runs groups of tests one after the other, shows what fails, and ends with one line: `N passed, N failed`.
  *
- *   node hack/test.ts check | unit | all | full
+ *   node hack/test.ts check | unit | all | full | cluster
  *
  * A step either speaks for itself (one check: its exit code) or prints counts that are added up (mocha, cargo, demo).
  */
@@ -75,6 +75,12 @@ const CLUSTER: Step = {
   command: ['sh', '-c', 'hack/cluster/images.sh && node hack/images/build.ts && node test/cluster/main.ts'],
   count: counted,
 };
+/** What depends on how the nodes reach each other, once more where two of them need a relay. */
+const CLUSTER_RELAYED: Step = {
+  ...CLUSTER,
+  name: 'cluster, behind NATs that need a relay',
+  env: { NAT: 'random', EVIO_CLUSTER_ONLY: process.env.EVIO_CLUSTER_ONLY ?? 'traffic,reach,upgrades' },
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -106,6 +112,7 @@ const LONG: readonly Step[] = [
     count: counted,
   },
   CLUSTER,
+  CLUSTER_RELAYED,
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
@@ -137,6 +144,7 @@ const GROUPS: Readonly<Record<string, readonly Step[]>> = {
   unit: UNIT,
   all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
+  cluster: [CLUSTER, CLUSTER_RELAYED],
 };
 
 /** What failed, one line each: said again at the very end, where somebody with the last lines of a log finds it. */
@@ -161,7 +169,7 @@ function failureLines(step: Step, output: string): readonly string[] {
 }
 
 /** Steps that tell a story as they go. */
-const LIVE = /^(demo|faults)/;
+const LIVE = /^(demo|faults|cluster)/;
 
 /** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
 async function run(step: Step): Promise<Counts> {

@@ -40,8 +40,9 @@ export async function must(program: string, args: readonly string[], input = '',
 export const kubectl = (...args: readonly string[]): Promise<string> => must('k', args);
 export const helm = (...args: readonly string[]): Promise<string> => must('h', args);
 export const inNode = (node: string, ...args: readonly string[]): Promise<string> => must('nx', [node, ...args]);
+/** By the server: a client's own apply would keep a copy of all of it in an annotation, which is too short for a program. */
 export const apply = (objects: readonly object[]): Promise<string> =>
-  must('k', ['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+  must('k', ['apply', '--server-side', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
 
 /** What of an object is looked at here. */
 export interface Anything {

@@ -1,90 +1,9 @@
-/** Upgrades under load, nodes that are deleted and rebooted, uninstallation. */
+/** Nodes that are deleted and rebooted, uninstallation. */
 import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
-import { sleep } from '../demo/shell.ts';
 import { attempt, EDGES, get, helm, inNode, kubectl, list, must, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
-import { PORT } from './manifests.ts';
 import { differences, type Traces, tracesOfAll } from './traces.ts';
-import { type Probe, probesRunning } from './traffic.ts';
-
-interface LoadResult {
-  readonly sent: number;
-  readonly lost: number;
-  readonly lostAt: readonly number[];
-}
-
-/** So many new requests a second from every pod to every other, for so long. */
-export async function load(
-  all: readonly Probe[],
-  perSecond: number,
-  seconds: number,
-): Promise<ReadonlyMap<string, LoadResult>> {
-  const found = await Promise.all(
-    all.map(async (from) => {
-      const targets = Object.fromEntries(
-        all.filter((to) => to !== from).map((to) => [to.node, `http://${to.v4}:${PORT}/`]),
-      );
-      const order = JSON.stringify({ targets, perSecond, seconds });
-      const out = await must(
-        'nx',
-        [
-          from.node,
-          'curl',
-          '-sS',
-          '--max-time',
-          String(seconds + 20),
-          '--data-binary',
-          '@-',
-          `http://${from.v4}:${PORT}/load`,
-        ],
-        order,
-        (seconds + 30) * 1_000,
-      );
-      return Object.entries(JSON.parse(out) as Record<string, LoadResult>).map(
-        ([to, result]) => [`${from.node} to ${to}`, result] as const,
-      );
-    }),
-  );
-  return new Map(found.flat());
-}
-
-/** What happens while requests go on, and how many of them were lost. */
-export async function underLoad(
-  report: Report,
-  all: readonly Probe[],
-  title: string,
-  perSecond: number,
-  seconds: number,
-  during: () => Promise<void>,
-): Promise<void> {
-  const loading = load(all, perSecond, seconds);
-  const began = performance.now();
-  await sleep(3_000);
-  await during();
-  say(`${title}: done after ${((performance.now() - began) / 1000).toFixed(1)} s`);
-  const results = [...(await loading)];
-  const [lost, sent] = [
-    results.reduce((sum, [, one]) => sum + one.lost, 0),
-    results.reduce((sum, [, one]) => sum + one.sent, 0),
-  ];
-  report.details[title] = Object.fromEntries(results.filter(([, one]) => one.lost > 0));
-  report.none(title, lost, sent);
-}
-
-const rolledOut = (what: string): Promise<string> =>
-  kubectl('-n', NAMESPACE, 'rollout', 'status', what, '--timeout=120s');
-
-export async function upgrades(report: Report, all: readonly Probe[], short: boolean): Promise<void> {
-  const [rate, seconds] = short ? [20, 40] : [100, 60];
-  await underLoad(report, all, 'lost-requests-on-upgrade: agents', rate, seconds, async () => {
-    await kubectl('-n', NAMESPACE, 'rollout', 'restart', 'daemonset/evio-agent');
-    await rolledOut('daemonset/evio-agent');
-  });
-  await underLoad(report, all, 'lost-requests-on-upgrade: operator', rate, short ? 20 : 30, async () => {
-    await kubectl('-n', NAMESPACE, 'rollout', 'restart', 'deployment/evio-operator');
-    await rolledOut('deployment/evio-operator');
-  });
-}
+import { probesRunning } from './traffic.ts';
 
 /** Addresses that the CNI plugin has given out on a node, without those that no pod has. */
 async function addressesHeld(node: string): Promise<{ readonly held: number; readonly pods: number }> {

@@ -1,19 +1,22 @@
 /**
- * `make test-cluster`: Evio on the real cluster of hack/cluster, across NATs; results/cluster.json.
+ * Half of `make test-cluster`: Evio on the real cluster of hack/cluster, across NATs; results/cluster.json.
  *
  *   node test/cluster/main.ts [--short]
  *
- * KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md).
+ * KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md); with NAT=random the results are
+ * in results/cluster-random.json. EVIO_CLUSTER_ONLY=part,part leaves the other parts out.
  */
 import { existsSync } from 'node:fs';
 import { Report, say } from '../demo/report.ts';
 import { explain, install } from './install.ts';
 import { attempt, inNode, must, NODES, STATE } from './kube.ts';
-import { reboot, rejoin, uninstall, upgrades } from './life.ts';
+import { reboot, rejoin, uninstall } from './life.ts';
 import { memory } from './memory.ts';
+import { paths } from './paths.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
 import { startProbes, talk } from './traffic.ts';
+import { upgrades } from './upgrades.ts';
 
 const short = process.argv.includes('--short');
 const keep = process.env.KEEP === '1';
@@ -30,7 +33,7 @@ if (existsSync(STATE)) {
   process.exit(1);
 }
 
-const report = new Report('cluster', short);
+const report = new Report(process.env.NAT === 'random' ? 'cluster-random' : 'cluster', short);
 let ended = false;
 async function cleanUp(): Promise<void> {
   if (ended) return;
@@ -65,6 +68,7 @@ try {
   const before = await tracesOfAll();
   await install(report);
   const probes = await startProbes();
+  await paths(report);
   await part('traffic', () => talk(report, probes));
   await part('reach', () => reach(report, probes));
   await part('memory', () => memory(report));

@@ -3,13 +3,10 @@
  *
  *   GET /            {"node", "client"}: this pod's node, and the address the request came from
  *   GET /ask?url=U   asks U and gives {"status", "body"} or {"error"}
- *   POST /load       {"targets": {NAME: URL}, "perSecond", "seconds"}: that many new connections a second to each target; gives, for each,
- *                    {"sent", "lost", "lostAt": [ms since the start]}. Lost: no answer within a second.
  */
 import { createServer, request } from 'node:http';
 
 const NODE = process.env.NODE_NAME;
-const LOST_MS = 1_000;
 
 /** One request over a connection of its own. */
 function ask(url, timeoutMs) {
@@ -28,47 +25,6 @@ function ask(url, timeoutMs) {
   });
 }
 
-async function load({ targets, perSecond, seconds }) {
-  const results = {};
-  const pending = [];
-  const started = performance.now();
-  await Promise.all(
-    Object.entries(targets).map(async ([name, url], place) => {
-      const result = { sent: 0, lost: 0, lostAt: [] };
-      results[name] = result;
-      // The targets take turns.
-      const offset = (place * 1_000) / perSecond / Object.keys(targets).length;
-      while (performance.now() - started < seconds * 1_000) {
-        const due = started + offset + (result.sent * 1_000) / perSecond;
-        const wait = due - performance.now();
-        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        const at = performance.now() - started;
-        result.sent++;
-        pending.push(
-          ask(url, LOST_MS).then(({ status }) => {
-            if (status === 200) return;
-            result.lost++;
-            if (result.lostAt.length < 100) result.lostAt.push(Math.round(at));
-          }),
-        );
-      }
-    }),
-  );
-  await Promise.all(pending);
-  return results;
-}
-
-function bodyOf(incoming) {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    incoming.on('data', (piece) => {
-      text += piece;
-    });
-    incoming.on('end', () => resolve(JSON.parse(text)));
-    incoming.on('error', reject);
-  });
-}
-
 createServer(async (incoming, answer) => {
   const url = new URL(incoming.url, 'http://probe');
   const say = (status, value) => {
@@ -78,7 +34,6 @@ createServer(async (incoming, answer) => {
   };
   try {
     if (url.pathname === '/ask') say(200, await ask(url.searchParams.get('url'), 3_000));
-    else if (url.pathname === '/load') say(200, await load(await bodyOf(incoming)));
     else say(200, { node: NODE, client: incoming.socket.remoteAddress?.replace(/^::ffff:/, '') });
   } catch (error) {
     say(500, { error: String(error) });
