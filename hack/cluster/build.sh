@@ -1,13 +1,9 @@
 #!/bin/bash
 # Gets or builds what the cluster and the tests' API server are made of, into .cache/cluster/bin. Quick when nothing changed: the
 # first time the Go compiler works for about eight minutes of two cores. Needs root (Debian packages), Go and pip.
-#
-#   build.sh [api]    api: only what `make test` needs, API server and controllers, in less time
 . "$(dirname "$0")/lib.sh"
 . "$TOP/hack/apt.sh"
 [ "$(id -u)" = 0 ] || die "run this as root (it installs Debian packages); try: sudo hack/cluster/build.sh"
-what=${1:-all}
-case $what in all | api) ;; *) die "usage: build.sh [api]" ;; esac
 command -v go >/dev/null || die "go is missing; install Go 1.25 or later"
 mkdir -p "$BIN"
 
@@ -38,9 +34,7 @@ export CGO_ENABLED=0 GOGC=400
 
 sources=$({ go version; echo "${flags[*]}"; cd "$HERE/hyper"; find . -type f | sort | xargs sha256sum; } | sha256sum | cut -c1-16)
 packages=(. ./coredns ./pause github.com/containernetworking/cni/cnitool)
-if [ "$what" = api ]; then packages=(k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager); fi
-built=$(cat "$BIN/.built" 2>/dev/null || true)
-if [ "$built" != "all $sources" ] && [ "$built" != "$what $sources" ]; then
+if [ "$(cat "$BIN/.built" 2>/dev/null)" != "$sources" ]; then
   cd "$HERE/hyper"
   t0=$SECONDS
   total=$(go list -deps "${packages[@]}" | wc -l) || die "the Go modules of hack/cluster/hyper could not be had"
@@ -60,7 +54,7 @@ if [ "$built" != "all $sources" ] && [ "$built" != "$what $sources" ]; then
   wait $go || { tail -20 "$log" >&2; rm -rf "$out"; die "go build failed (log: $log)"; }
   mv -f "$out"/* "$BIN/"
   rm -rf "$out" "$log"
-  if [ "$what" = all ]; then for part in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do ln -sf hyper "$BIN/$part"; done; fi
-  echo "$what $sources" >"$BIN/.built"
+  for part in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do ln -sf hyper "$BIN/$part"; done
+  echo "$sources" >"$BIN/.built"
   echo "evio: built in $((SECONDS - t0)) s"
 fi
