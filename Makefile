@@ -38,8 +38,8 @@ images: build ## Make the container images, without Docker: .cache/images/evio.t
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
 
-test-cluster: images cluster-build ## Evio on that cluster: pods, Services, kubectl, upgrades, uninstallation (results/cluster.json)
-	@node test/cluster/main.ts
+test-cluster: images cluster-build ## Evio on that cluster, twice: NATs that can be punched, NATs that cannot (results/cluster.json, cluster-random.json)
+	@node hack/test.ts cluster
 
 cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
 	@hack/cluster/build.sh && hack/cluster/images.sh

@@ -1,7 +1,7 @@
 /**
  * Runs groups of tests, shows what fails, and ends with one line: `N passed, N failed`.
  *
- *   node hack/test.ts check | unit | all | full
+ *   node hack/test.ts check | unit | all | full | cluster
  *
  * A step either speaks for itself (one check: its exit code) or prints counts that are added up (mocha, cargo, demo). Steps come one after
  * the other, but for those that stand together: they mostly wait, so they do it beside each other.
@@ -78,6 +78,12 @@ const SHORT_FAULTS: Step = {
 };
 const CLUSTER: Step = { name: 'cluster', command: ['node', 'test/cluster/main.ts'], count: counted };
 const SHORT_CLUSTER: Step = { ...CLUSTER, name: 'cluster, short', command: [...CLUSTER.command, '--short'] };
+/** What depends on how the nodes reach each other, once more where two of them need a relay. */
+const CLUSTER_RELAYED: Step = {
+  ...CLUSTER,
+  name: 'cluster, behind NATs that need a relay',
+  env: { NAT: 'random', EVIO_CLUSTER_ONLY: process.env.EVIO_CLUSTER_ONLY ?? 'traffic,reach,upgrades' },
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -109,6 +115,7 @@ const LONG: readonly Step[] = [
     count: counted,
   },
   CLUSTER,
+  CLUSTER_RELAYED,
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
@@ -140,6 +147,7 @@ const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
   unit: UNIT,
   all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS, SHORT_CLUSTER],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
+  cluster: [CLUSTER, CLUSTER_RELAYED],
 };
 
 /** What failed, one line each: said again at the very end, where somebody with the last lines of a log finds it. */

@@ -40,8 +40,8 @@ export async function must(program: string, args: readonly string[], input = '',
 export const kubectl = (...args: readonly string[]): Promise<string> => must('k', args);
 export const helm = (...args: readonly string[]): Promise<string> => must('h', args);
 export const inNode = (node: string, ...args: readonly string[]): Promise<string> => must('nx', [node, ...args]);
-export const apply = (objects: readonly object[]): Promise<string> =>
-  must('k', ['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+export const apply = (objects: readonly object[], ...args: readonly string[]): Promise<string> =>
+  must('k', ['apply', ...args, '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
 
 /** What of an object is looked at here. */
 export interface Anything {

@@ -1,9 +1,10 @@
 /**
- * `make test-cluster`: Evio on the real cluster of hack/cluster, across NATs; results/cluster.json.
+ * Half of `make test-cluster`: Evio on the real cluster of hack/cluster, across NATs; results/cluster.json.
  *
  *   node test/cluster/main.ts [--short]
  *
- * --short leaves out the networks of other kinds. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md).
+ * --short leaves out the networks of other kinds. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX,
+ * NAT and the like are those of hack/cluster (docs/cluster.md); with NAT=random the results are in results/cluster-random.json.
  */
 import { existsSync } from 'node:fs';
 import { Report, say } from '../demo/report.ts';
@@ -11,13 +12,15 @@ import { external } from './external.ts';
 import { explain, install } from './install.ts';
 import { attempt, inNode, must, NODES, STATE } from './kube.ts';
 import { departures, uninstall } from './leave.ts';
-import { reboot, rejoin, upgrades } from './life.ts';
+import { reboot, rejoin } from './life.ts';
 import { memory } from './memory.ts';
 import { mistakes } from './mistakes.ts';
 import { flat, hostNetwork } from './modes.ts';
+import { paths } from './paths.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
 import { natClasses, startProbes, talk } from './traffic.ts';
+import { upgrades } from './upgrades.ts';
 
 const short = process.argv.includes('--short');
 const keep = process.env.KEEP === '1';
@@ -34,7 +37,7 @@ if (existsSync(STATE)) {
   process.exit(1);
 }
 
-const report = new Report('cluster', short);
+const report = new Report(process.env.NAT === 'random' ? 'cluster-random' : 'cluster', short);
 let ended = false;
 async function cleanUp(): Promise<void> {
   if (ended) return;
@@ -69,6 +72,7 @@ try {
   const before = await tracesOfAll();
   await install(report);
   const probes = await startProbes();
+  await paths(report);
   await part('traffic', () => talk(report, probes));
   await part('NAT', () => natClasses(report));
   await part('reach', () => reach(report, probes));

@@ -4,8 +4,6 @@
  *   GET /            {"node", "client"}: this pod's node, and the address the request came from
  *   GET /ask?url=U   asks U and gives {"status", "body"} or {"error"}
  *   GET /ask?url=U&nodes=N   asks U until pods of that many nodes have answered, or a request was not answered: {"nodes", "error"}
- *   POST /load       {"targets": {NAME: URL}, "perSecond", "seconds"}: that many new connections a second to each target; gives, for each,
- *                    {"sent", "lost", "lostAt": [ms since the start]}. Lost: no answer within a second.
  *   POST /gather     {"type": udp4|udp6, "to", "waitMs"}: one datagram to all there, by multicast or broadcast; gives the nodes of those that
  *                    answered within that time, this one among them.
  */
@@ -13,7 +11,6 @@ import { createSocket } from 'node:dgram';
 import { createServer, request } from 'node:http';
 
 const NODE = process.env.NODE_NAME;
-const LOST_MS = 1_000;
 const GATHER_PORT = 5_454;
 const GROUPS = { udp4: '239.255.45.45', udp6: 'ff15::45:45' };
 
@@ -45,36 +42,6 @@ async function askUntil(url, count) {
     nodes.add(JSON.parse(body).node);
   }
   return { nodes: [...nodes] };
-}
-
-async function load({ targets, perSecond, seconds }) {
-  const results = {};
-  const pending = [];
-  const started = performance.now();
-  await Promise.all(
-    Object.entries(targets).map(async ([name, url], place) => {
-      const result = { sent: 0, lost: 0, lostAt: [] };
-      results[name] = result;
-      // The targets take turns.
-      const offset = (place * 1_000) / perSecond / Object.keys(targets).length;
-      while (performance.now() - started < seconds * 1_000) {
-        const due = started + offset + (result.sent * 1_000) / perSecond;
-        const wait = due - performance.now();
-        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        const at = performance.now() - started;
-        result.sent++;
-        pending.push(
-          ask(url, LOST_MS).then(({ status }) => {
-            if (status === 200) return;
-            result.lost++;
-            if (result.lostAt.length < 100) result.lostAt.push(Math.round(at));
-          }),
-        );
-      }
-    }),
-  );
-  await Promise.all(pending);
-  return results;
 }
 
 for (const [type, group] of Object.entries(GROUPS)) {
@@ -121,7 +88,6 @@ createServer(async (incoming, answer) => {
     const nodes = url.searchParams.get('nodes');
     if (url.pathname === '/ask' && nodes !== null) say(200, await askUntil(asked, Number(nodes)));
     else if (url.pathname === '/ask') say(200, await ask(asked, 3_000));
-    else if (url.pathname === '/load') say(200, await load(await bodyOf(incoming)));
     else if (url.pathname === '/gather') say(200, await gather(await bodyOf(incoming)));
     else say(200, { node: NODE, client: incoming.socket.remoteAddress?.replace(/^::ffff:/, '') });
   } catch (error) {
