@@ -14,6 +14,9 @@ export const AGENT = 'evio-agent';
 /** Runs once on each node when the EvioNetwork is deleted. */
 export const CLEANUP = 'evio-cleanup';
 
+/** How the Leases of the agents begin (crds/src/policies.ts); then comes the Node's name. */
+export const NODE_LEASE_PREFIX = 'evio-node-';
+
 /** On the EvioNetwork. */
 export const FINALIZER = 'evio.io/cleanup';
 

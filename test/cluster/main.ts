@@ -9,7 +9,8 @@ import { existsSync } from 'node:fs';
 import { Report, say } from '../demo/report.ts';
 import { explain, install } from './install.ts';
 import { attempt, inNode, must, NODES, STATE } from './kube.ts';
-import { reboot, rejoin, uninstall, upgrades } from './life.ts';
+import { departures, uninstall } from './leave.ts';
+import { reboot, rejoin, upgrades } from './life.ts';
 import { memory } from './memory.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
@@ -73,6 +74,7 @@ try {
   await part('reboot', () => reboot(report));
   await part('rejoin', () => rejoin(report));
   await part('uninstall', () => uninstall(report, before));
+  await part('departures', () => departures(report, before, short));
 } catch (error) {
   report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
 } finally {

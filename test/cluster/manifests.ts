@@ -9,15 +9,20 @@ export const PORT = 8080;
 export const HOST_PORT = 18_080;
 export const NODE_PORT = 30_080;
 
+interface Manifest extends Readonly<Record<string, unknown>> {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string };
+}
+
 const labels = { app: PROBES };
-const service = (name: string, spec: object): object => ({
+const service = (name: string, spec: object): Manifest => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: { name, namespace: 'default' },
   spec: { selector: labels, ports: [{ port: 80, targetPort: PORT }], ...spec },
 });
 
-export const probes = (): readonly object[] => [
+export const probes = (): readonly Manifest[] => [
   {
     apiVersion: 'v1',
     kind: 'ConfigMap',

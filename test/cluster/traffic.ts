@@ -22,6 +22,12 @@ export async function startProbes(): Promise<readonly Probe[]> {
   return probesRunning();
 }
 
+export async function stopProbes(): Promise<void> {
+  const objects = probes().map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+  await kubectl('delete', ...objects, '--ignore-not-found', '--wait');
+  await wait('probes are gone', 60_000, async () => (await list('pods', '-l', `app=${PROBES}`)).length === 0);
+}
+
 export async function probesRunning(): Promise<readonly Probe[]> {
   const pods = await list('pods', '-l', `app=${PROBES}`);
   return pods.flatMap(({ metadata, spec, status }) => {

@@ -99,6 +99,7 @@ describe('the chart on an API server', function () {
       [true, 'evio-operator', 'get', 'secrets', NAMESPACE],
       [true, 'evio-operator', 'get', 'discovery.k8s.io//endpointslices', 'default', 'kubernetes'],
       [true, 'evio-operator', 'update', 'coordination.k8s.io//leases', NAMESPACE],
+      [true, 'evio-operator', 'delete', 'coordination.k8s.io//leases', NAMESPACE],
       [true, 'evio-operator', 'patch', 'apiextensions.k8s.io//customresourcedefinitions', '', 'evionodes.evio.io'],
       [false, 'evio-operator', 'patch', 'apiextensions.k8s.io//customresourcedefinitions', '', 'others.example.org'],
       [false, 'evio-operator', 'get', 'secrets', 'kube-system'],

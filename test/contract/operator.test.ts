@@ -236,6 +236,8 @@ describe('the operator', function () {
   it('leaves nothing when the EvioNetwork is deleted, also when its parts were deleted before', async () => {
     await lab.remove('secrets', 'xmpp-admin');
     await lab.remove('daemonsets', 'evio-agent');
+    await lab.lease('evio-node-b');
+    await lab.lease('of-somebody-else');
     await lab.remove('evionetworks', 'default');
     await lab.remove('secrets', 'evio-authority');
     await until('it is gone', async () => (await lab.network()) === undefined, 90_000);
@@ -247,8 +249,10 @@ describe('the operator', function () {
       ['deployments', 'evio-server'],
       ['secrets', 'evio-authority'],
       ['secrets', 'evio-server'],
+      ['leases', 'evio-node-b'],
     ] as const)
       expect(await lab.there(resource, object), `${resource}/${object}`).to.equal(undefined);
+    expect(await lab.there('leases', 'of-somebody-else')).to.not.equal(undefined);
     const node = await lab.theNode('b');
     expect(node?.status?.addresses).to.deep.equal([{ type: 'Hostname', address: 'b' }]);
     expect(node?.metadata.annotations?.['evio.io/node-addresses']).to.equal(undefined);

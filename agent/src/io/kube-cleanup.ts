@@ -6,18 +6,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CNI_PLUGIN, CONFLIST_NAME } from '../kube/conflist.ts';
+import { LINK, ROUTE_PROTOCOL } from '../kube/leftovers.ts';
 import type { KubernetesOptions } from '../kube/options.ts';
 import { Control } from './control.ts';
 import type { Log } from './log.ts';
 import { removeEmpty, systemReason } from './system-error.ts';
 
 const TINCAN_MS = 5_000;
-/** Of Evio: the bridge, tincan's tap, taps of tunnels, host ends of pods' links. */
-const LINK = /^(evio0|evio0-.+|evc[0-9a-f]{1,12})$/;
-
-/** docs/wire.md §10.1, "Routes". */
-const ROUTE_PROTOCOL = '69';
-
 /** The exit code: 0 when nothing of Evio is left. */
 export async function cleanUp(options: KubernetesOptions, log: Log): Promise<number> {
   const problems: string[] = [];
@@ -38,7 +33,7 @@ export async function cleanUp(options: KubernetesOptions, log: Log): Promise<num
   step('cannot remove the nftables table "inet evio"', removeTable);
   gone(join(cni.binDir, CNI_PLUGIN));
   gone(join(cni.binDir, `.${CNI_PLUGIN}.new`));
-  // The embedded server's too, where the node had it: the operator ends it before this runs for the last time.
+  // The embedded server's too, where the node had it: the operator ends it before this runs.
   const serverDir = join(dirname(stateDir), 'server');
   for (const dir of [cni.dataDir, stateDir, nodeStateDir, serverDir, runDir]) {
     gone(dir);

@@ -14,7 +14,7 @@ const URLS = ['https://203.0.113.6:6443'];
 const all = {
   agent: agent(spec, URLS, SETTINGS),
   dataplane: dataplane(spec, SETTINGS),
-  cleanup: cleanup(spec, URLS, SETTINGS),
+  cleanup: cleanup(spec, SETTINGS),
 };
 
 describe('the DaemonSets', () => {
@@ -43,6 +43,21 @@ describe('the DaemonSets', () => {
     expect(added(all.agent)).to.deep.equal([undefined]);
     expect(added(all.dataplane)).to.deep.equal([['NET_ADMIN']]);
     expect(all.dataplane.spec?.template?.spec?.automountServiceAccountToken).to.equal(false);
+  });
+
+  it('start no pod on a node that is being cleaned, and leave no cleaned node waiting for a process that hears no signal', () => {
+    const { initContainers: steps = [], containers } = all.cleanup.spec?.template?.spec ?? {};
+    expect(steps.map(({ name }) => name)).to.deep.equal(['links', 'files']);
+    const [links, files] = steps;
+    const mounted = (path: string) =>
+      [links, files].map((step) => step?.volumeMounts?.some((m) => m.mountPath === path));
+    expect(links?.command?.[2]?.split('\n')[0]).to.equal('rm -f /host/etc/cni/net.d/10-evio.conflist');
+    expect(mounted('/host/etc/cni/net.d')).to.deep.equal([true, true]);
+    expect(steps.map((step) => step.securityContext?.capabilities?.add)).to.deep.equal([
+      ['NET_ADMIN'],
+      ['DAC_OVERRIDE'],
+    ]);
+    expect(containers?.[0]?.command?.[2]).to.match(/^trap "exit 0" TERM; /);
   });
 
   it('leave tincan alone when something else is upgraded', () => {

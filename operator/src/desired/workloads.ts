@@ -1,4 +1,6 @@
 /** The two DaemonSets: tincan, which is left alone by upgrades of anything else (OnDelete), and the agent, which is rolled. */
+import { CONFLIST_NAME } from '../../../agent/src/kube/conflist.ts';
+import { ROUTE_PROTOCOL } from '../../../agent/src/kube/leftovers.ts';
 import { type EvioNetworkSpec, NETWORK_NAME } from '../../../crds/src/evio-network.ts';
 import type { DaemonSet } from '../kube/kinds.ts';
 import type { Applied } from '../kube/object.ts';
@@ -164,22 +166,34 @@ export function agent(spec: EvioNetworkSpec, apiServers: readonly string[], sett
   };
 }
 
-/** Links and rules that are left when tincan has taken away its own. The agent's image has no programs for that. */
-const REMOVE_LINKS = `for path in /sys/class/net/evio0 /sys/class/net/evio0-* /sys/class/net/evc*; do
-  [ -e "$path" ] && ip link delete "\${path##*/}"
-done
+/**
+ * What needs programs that the agent's image has not. Pods start no more from the first line on; one that was about to has its link by the end.
+ * Routes that lead to no link are those of a protocol of their own (docs/wire.md §10.1, "Routes").
+ */
+const REMOVE_LINKS = `rm -f ${CNI_CONF}/${CONFLIST_NAME}
+links() {
+  for path in /sys/class/net/evio0 /sys/class/net/evio0-* /sys/class/net/evc*; do
+    [ -e "$path" ] && ip link delete "\${path##*/}"
+  done
+}
+links
+for family in -4 -6; do ip $family route flush proto ${ROUTE_PROTOCOL}; done
 nft delete table inet evio 2>/dev/null
+links
 true`;
 
-const CLEAN = ['agent', 'run', '--kubernetes', '--cleanup'];
+/** The first process of a container gets no signal that it has not asked for. */
+const UNTIL_TOLD = 'trap "exit 0" TERM; sleep infinity & wait';
 
-/**
- * Takes everything of Evio off the nodes, while tincan still runs, so that it takes away its own; a pod is ready when its node is clean. At its
- * end it does so again, for what came after.
- */
-export function cleanup(spec: EvioNetworkSpec, apiServers: readonly string[], settings: Settings): Applied<DaemonSet> {
+/** Takes everything of Evio off the nodes, once nothing of it runs there any more; a pod is ready when its node is clean. */
+export function cleanup(spec: EvioNetworkSpec, settings: Settings): Applied<DaemonSet> {
   const labels = labelsOf('cleanup');
-  const container = agentContainer(spec, apiServers, settings);
+  const shell = (name: string, script: string) => ({
+    name,
+    image: settings.images.dataplane,
+    imagePullPolicy: settings.pullPolicy,
+    command: ['sh', '-c', script],
+  });
   return {
     metadata: { name: CLEANUP, namespace: settings.namespace, labels },
     spec: {
@@ -189,26 +203,22 @@ export function cleanup(spec: EvioNetworkSpec, apiServers: readonly string[], se
         spec: {
           ...podBase(spec, settings),
           automountServiceAccountToken: false,
-          terminationGracePeriodSeconds: TERMINATION_SECONDS,
+          terminationGracePeriodSeconds: 5,
           initContainers: [
-            { name: 'clean', ...container, args: CLEAN, securityContext: security('NET_ADMIN') },
             {
-              name: 'links',
-              image: settings.images.dataplane,
-              imagePullPolicy: settings.pullPolicy,
-              command: ['sh', '-c', REMOVE_LINKS],
+              ...shell('links', REMOVE_LINKS),
               securityContext: security('NET_ADMIN'),
+              volumeMounts: [mount('cni-conf', CNI_CONF)],
+            },
+            {
+              name: 'files',
+              ...agentContainer(spec, [], settings),
+              args: ['agent', 'run', '--kubernetes', '--cleanup'],
+              // The embedded server's data belong to users of its own.
+              securityContext: security('DAC_OVERRIDE'),
             },
           ],
-          containers: [
-            {
-              name: 'wait',
-              ...container,
-              command: ['sleep', 'infinity'],
-              lifecycle: { preStop: { exec: { command: ['evio', ...CLEAN] } } },
-              securityContext: security('NET_ADMIN'),
-            },
-          ],
+          containers: [{ ...shell('wait', UNTIL_TOLD), securityContext: security() }],
           volumes: agentVolumes(settings),
         },
       },

@@ -140,7 +140,8 @@ export class Lab {
   /** Anything in the namespace: `secrets`, `daemonsets`. */
   // biome-ignore lint/suspicious/noExplicitAny: whatever object was asked for
   there(resource: string, name: string): Promise<any> {
-    const group = resource === 'secrets' ? '/api/v1' : '/apis/apps/v1';
+    const group =
+      resource === 'secrets' ? '/api/v1' : resource === 'leases' ? '/apis/coordination.k8s.io/v1' : '/apis/apps/v1';
     return this.#get(`${group}/namespaces/${NAMESPACE}/${resource}/${name}`);
   }
 
@@ -158,6 +159,12 @@ export class Lab {
   async secret(name: string, texts: Readonly<Record<string, string>>): Promise<void> {
     const path = `/api/v1/namespaces/${NAMESPACE}/secrets`;
     this.must(await this.api.request('POST', path, { metadata: { name }, stringData: texts }));
+  }
+
+  /** As an agent renews it. */
+  async lease(name: string): Promise<void> {
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
+    this.must(await this.api.request('POST', path, { metadata: { name }, spec: { holderIdentity: name } }));
   }
 
   /** With the test's Prosody as external server, unless `spec` says otherwise. */

@@ -9,7 +9,7 @@ import type { EvioNetworkSpecInput } from '../../../../crds/src/evio-network.ts'
 import type { Authority } from '../../desired/authority.ts';
 import { EMPTY_LEDGER, issue, type Ledger } from '../../desired/ledger.ts';
 import { aMember, aNetwork, aNode } from '../../desired/testing.ts';
-import type { DaemonSet, Pod } from '../../kube/kinds.ts';
+import type { DaemonSet, Deployment, Pod } from '../../kube/kinds.ts';
 import { accountChanges } from './accounts.ts';
 import { decide, livingOf, type NetworkView, type RemovalView, removalStep } from './decide.ts';
 
@@ -196,34 +196,44 @@ describe('the end of an EvioNetwork', () => {
   const nodes = new Map([aNode('a'), aNode('b'), silent].map((node) => [node.metadata.name, node]));
   const step = (more: Partial<RemovalView>, now = NOW): string =>
     removalStep(
-      { network: network(), nodes, agent: undefined, cleanup: undefined, dataplane: undefined, pods: [], ...more },
+      {
+        network: network(),
+        nodes,
+        agent: undefined,
+        cleanup: undefined,
+        dataplane: undefined,
+        server: undefined,
+        pods: [],
+        ...more,
+      },
       now,
     ).kind;
+  const deployment: Deployment = { metadata: aNode('x').metadata };
   const clean = { network: network(true) };
 
   it('goes one step after the other, from whatever is there', () => {
-    expect(step({ agent: set(), dataplane: set() })).to.equal('delete-agents');
-    expect(step({ dataplane: set(), pods: [pod('agent', 'a')] })).to.equal('wait');
-    expect(step({ dataplane: set() })).to.equal('clean-nodes');
-    expect(step({ dataplane: set(), cleanup: set(1) })).to.equal('wait');
-    expect(step({ dataplane: set(), cleanup: set(3) })).to.equal('note-clean');
-    expect(step({ ...clean, dataplane: set(), cleanup: set(3) })).to.equal('delete-dataplane');
-    expect(step({ ...clean, cleanup: set(3), pods: [pod('dataplane', 'b')] })).to.equal('wait');
+    expect(step({ agent: set(), dataplane: set(), server: deployment })).to.equal('delete-workloads');
+    expect(step({ server: deployment })).to.equal('delete-workloads');
+    for (const component of ['agent', 'dataplane', 'server'])
+      expect(step({ pods: [pod(component, 'a')] }), component).to.equal('wait');
+    expect(step({})).to.equal('clean-nodes');
+    expect(step({ cleanup: set(1) })).to.equal('wait');
+    expect(step({ cleanup: set(3) })).to.equal('note-clean');
     expect(step({ ...clean, cleanup: set(3) })).to.equal('delete-cleanup');
     expect(step({ ...clean, pods: [pod('cleanup', 'b')] })).to.equal('wait');
     expect(step(clean)).to.equal('remove-rest');
   });
 
-  it('cleans the nodes also where the DaemonSets were deleted before', () => {
-    expect(step({})).to.equal('clean-nodes');
+  it('cleans no node that something of Evio still writes to', () => {
+    expect(step({ cleanup: set(3), pods: [pod('server', 'a')] })).to.equal('wait');
   });
 
   it('waits for no node that is away or gone, and for none of them longer than a minute and a half', () => {
-    expect(step({ dataplane: set(), pods: [pod('agent', 'c'), pod('agent', 'gone')] })).to.equal('clean-nodes');
+    expect(step({ pods: [pod('agent', 'c'), pod('agent', 'gone')] })).to.equal('clean-nodes');
     expect(step({ cleanup: set(2) })).to.equal('note-clean');
     expect(step({ cleanup: set(1), pods: [pod('agent', 'a')] }, NOW + 89)).to.equal('wait');
     expect(step({ cleanup: set(1), pods: [pod('agent', 'a')] }, NOW + 90)).to.equal('note-clean');
-    expect(step({ ...clean, pods: [pod('cleanup', 'a'), pod('dataplane', 'a')] }, NOW + 90)).to.equal('remove-rest');
+    expect(step({ ...clean, pods: [pod('cleanup', 'a')] }, NOW + 90)).to.equal('remove-rest');
   });
 
   it('waits for no DaemonSet that has no controller', () => {
@@ -233,18 +243,19 @@ describe('the end of an EvioNetwork', () => {
 
   it('always comes to its end, whatever is left over', () => {
     const one = fc.option(fc.constant(set(0)), { nil: undefined });
-    const some = fc.subarray(['agent', 'dataplane', 'cleanup'].flatMap((c) => [pod(c, 'a'), pod(c, 'c')]));
+    const server = fc.option(fc.constant(deployment), { nil: undefined });
+    const some = fc.subarray(['agent', 'dataplane', 'server', 'cleanup'].flatMap((c) => [pod(c, 'a'), pod(c, 'c')]));
     fc.assert(
-      fc.property(one, one, one, some, (agent, dataplane, cleanup, pods) => {
-        let view: RemovalView = { network: network(), nodes, agent, dataplane, cleanup, pods };
+      fc.property(one, one, one, server, some, (agent, dataplane, cleanup, server, pods) => {
+        let view: RemovalView = { network: network(), nodes, agent, dataplane, cleanup, server, pods };
         for (let steps = 0; steps < 12; steps++) {
           // Nobody but us does anything, and the time has come.
           const { kind } = removalStep(view, NOW + 90);
           if (kind === 'remove-rest') return true;
-          if (kind === 'delete-agents') view = { ...view, agent: undefined };
+          if (kind === 'delete-workloads')
+            view = { ...view, agent: undefined, dataplane: undefined, server: undefined };
           if (kind === 'clean-nodes') view = { ...view, cleanup: set(0) };
           if (kind === 'note-clean') view = { ...view, ...clean };
-          if (kind === 'delete-dataplane') view = { ...view, dataplane: undefined };
           if (kind === 'delete-cleanup') view = { ...view, cleanup: undefined };
         }
         return false;

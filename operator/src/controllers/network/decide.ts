@@ -13,6 +13,7 @@ import { secretsOf } from '../../desired/server.ts';
 import type { SignallingView } from '../../desired/signalling.ts';
 import type { EvioNetwork, EvioNode } from '../../kinds.ts';
 import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../kube/kinds.ts';
+import type { KubeObject } from '../../kube/object.ts';
 import { COMPONENT_LABEL, FINALIZER } from '../../names.ts';
 
 export interface NetworkView {
@@ -140,18 +141,18 @@ export interface RemovalView {
   readonly agent: DaemonSet | undefined;
   readonly cleanup: DaemonSet | undefined;
   readonly dataplane: DaemonSet | undefined;
+  readonly server: Deployment | undefined;
   /** Of the workloads. */
   readonly pods: readonly Pod[];
 }
 
 export type RemovalStep =
   | { readonly kind: 'wait'; readonly for: string }
-  /** No agent puts back what is taken away. */
-  | { readonly kind: 'delete-agents' }
+  /** Nobody puts back what is taken away, nor writes to it any more. */
+  | { readonly kind: 'delete-workloads' }
   | { readonly kind: 'clean-nodes' }
   /** The nodes are clean, which is noted on the network. */
   | { readonly kind: 'note-clean' }
-  | { readonly kind: 'delete-dataplane' }
   | { readonly kind: 'delete-cleanup' }
   | { readonly kind: 'remove-rest' };
 
@@ -168,23 +169,22 @@ export function removalStep(view: RemovalView, now: number): RemovalStep {
   const late = !(now - secondsOf(network.metadata.deletionTimestamp) < CLEAN_MAX_SECONDS);
   const running = (component: string): boolean =>
     !late && view.pods.some((pod) => podIs(pod, component) && isHeard(view, pod));
-  if (stays(view.agent)) return { kind: 'delete-agents' };
+  if ([view.agent, view.dataplane, view.server].some(stays)) return { kind: 'delete-workloads' };
   if (network.metadata.annotations?.[CLEAN_ANNOTATION] === undefined) {
-    if (running('agent')) return { kind: 'wait', for: 'the agents to end' };
+    if (['agent', 'dataplane', 'server'].some(running))
+      return { kind: 'wait', for: 'agents, tincan and the server to end' };
     if (cleanup === undefined) return { kind: 'clean-nodes' };
     return late || (stays(cleanup) && isDone(view, cleanup, now))
       ? { kind: 'note-clean' }
       : { kind: 'wait', for: 'the nodes to be clean' };
   }
-  if (stays(view.dataplane)) return { kind: 'delete-dataplane' };
-  if (running('dataplane') || running('server')) return { kind: 'wait', for: 'tincan and the server to end' };
   if (stays(cleanup)) return { kind: 'delete-cleanup' };
   return running('cleanup') ? { kind: 'wait', for: 'the last of it to go' } : { kind: 'remove-rest' };
 }
 
 /** One that is being deleted may be held up by somebody else, or by pods of nodes that are away. */
-const stays = (set: DaemonSet | undefined): set is DaemonSet =>
-  set !== undefined && set.metadata.deletionTimestamp === undefined;
+const stays = <T extends KubeObject>(workload: T | undefined): workload is T =>
+  workload !== undefined && workload.metadata.deletionTimestamp === undefined;
 
 const secondsOf = (time: string | undefined): number => Date.parse(time ?? '') / 1000;
 

@@ -1,5 +1,5 @@
 /**
- * The end of an EvioNetwork. The agents go first, then the nodes are cleaned, then tincan and the server go, then the rest, and last the finalizer. What
+ * The end of an EvioNetwork. What runs goes first, then the nodes are cleaned of what it leaves, then the rest goes, and last the finalizer. What
  * cannot be reached is left: the finalizer always comes off.
  */
 import { endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
@@ -7,9 +7,9 @@ import { isAccountOf } from '../../desired/enrolment.ts';
 import { releaseSteps } from '../../desired/node-addresses.ts';
 import { cleanup } from '../../desired/workloads.ts';
 import { EVIO_NETWORK, EVIO_NODE, type EvioNetwork } from '../../kinds.ts';
-import { isConflict, isInvalid, isNotFound, type PatchStep } from '../../kube/client.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, type Node, SECRET } from '../../kube/kinds.ts';
-import { AGENT, AUTHORITY_SECRET, CLEANUP, DATAPLANE, FINALIZER, SERVER } from '../../names.ts';
+import { isConflict, isForbidden, isInvalid, isNotFound, type PatchStep } from '../../kube/client.ts';
+import { DAEMON_SET, DEPLOYMENT, LEASE, NODE, type Node, SECRET } from '../../kube/kinds.ts';
+import { AGENT, AUTHORITY_SECRET, CLEANUP, DATAPLANE, FINALIZER, NODE_LEASE_PREFIX, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
 import { owned } from './apply.ts';
 import { CLEAN_ANNOTATION, managedNodes, type RemovalView, removalStep } from './decide.ts';
@@ -25,26 +25,24 @@ export async function remove(network: EvioNetwork, world: World): Promise<number
   if (!network.metadata.finalizers?.includes(FINALIZER)) return undefined;
   const view = removalView(network, world);
   const step = removalStep(view, world.now());
-  const { client, settings, surroundings } = world;
+  const { client, settings } = world;
   const background = { propagation: 'Background' } as const;
   switch (step.kind) {
     case 'wait':
       return LOOK_MS;
-    case 'delete-agents':
+    case 'delete-workloads':
       await client.delete(DAEMON_SET, world.key(AGENT), background);
-      return SOON_MS;
-    case 'clean-nodes':
-      await client.apply(DAEMON_SET, owned(network, cleanup(network.spec, surroundings.apiServers, settings)));
-      return SOON_MS;
-    case 'note-clean':
-      await noteClean(network, world);
-      return SOON_MS;
-    case 'delete-dataplane':
       if (network.spec.signalling.external !== undefined) await endAccounts(world);
       world.link.want(undefined);
       world.relay.want(undefined);
       await client.delete(DEPLOYMENT, world.key(SERVER), background);
       await client.delete(DAEMON_SET, world.key(DATAPLANE), background);
+      return SOON_MS;
+    case 'clean-nodes':
+      await client.apply(DAEMON_SET, owned(network, cleanup(network.spec, settings)));
+      return SOON_MS;
+    case 'note-clean':
+      await noteClean(network, world);
       return SOON_MS;
     case 'delete-cleanup':
       await client.delete(DAEMON_SET, world.key(CLEANUP), background);
@@ -61,6 +59,7 @@ function removalView(network: EvioNetwork, world: World): RemovalView {
     agent: world.daemonSets.get(world.key(AGENT)),
     cleanup: world.daemonSets.get(world.key(CLEANUP)),
     dataplane: world.daemonSets.get(world.key(DATAPLANE)),
+    server: world.deployments.get(world.key(SERVER)),
     pods: world.pods.list(),
   };
 }
@@ -78,6 +77,7 @@ async function removeRest(network: EvioNetwork, { nodes }: RemovalView, world: W
   const { client, log } = world;
   for (const { metadata } of world.members.all().values())
     await client.delete(EVIO_NODE, metadata.name, { uid: metadata.uid });
+  await removeLeases(world);
   for (const node of managedNodes(nodes.values())) {
     const steps = releaseSteps(node);
     await release(world, node.metadata.name, steps.status, 'status');
@@ -89,6 +89,19 @@ async function removeRest(network: EvioNetwork, { nodes }: RemovalView, world: W
   await takeFinalizer(network, world);
   log.info('the EvioNetwork is gone, and what was made for it');
   return undefined;
+}
+
+/** They belong to EvioNodes, which the garbage collector of Kubernetes does not find any more where the definition was deleted with them. */
+async function removeLeases({ client, settings, log }: World): Promise<void> {
+  try {
+    for (const { metadata } of await client.list(LEASE, { namespace: settings.namespace })) {
+      if (!metadata.name.startsWith(NODE_LEASE_PREFIX)) continue;
+      await client.delete(LEASE, `${settings.namespace}/${metadata.name}`);
+    }
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    log.warn(`Leases of agents are left: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 async function release(world: World, name: string, steps: readonly PatchStep[], subresource?: 'status'): Promise<void> {
