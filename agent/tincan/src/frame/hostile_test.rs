@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::builder::{naive, Packet};
 use super::inverse_test::cut;
 use super::*;
+use crate::wire::Mac;
 
 fn shapes() -> Vec<Packet> {
     let mut shapes = vec![];
@@ -34,6 +35,12 @@ fn push(flags: u8, frame: &[u8]) -> Result<usize, FrameError> {
         let tap = parse_tap(&bytes).expect("long enough for a tap");
         if tap.vnet.needs_csum() {
             assert!(usize::from(tap.vnet.csum_start + tap.vnet.csum_offset) + 2 <= tap.frame.len());
+        }
+        let to = Mac(*tap.frame.first_chunk().expect("a destination"));
+        if let Some(tagged) = Tagged::of(delivery, to) {
+            let tagged: Vec<u8> = tagged.parts().flatten().copied().collect();
+            let (macs, behind) = tagged[VNET_BYTES..].split_at(12);
+            assert_eq!([macs, &behind[4..]].concat(), tap.frame);
         }
         deliveries += 1;
     };
