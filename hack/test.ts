@@ -75,6 +75,16 @@ const CLUSTER: Step = {
   command: ['sh', '-c', 'hack/cluster/images.sh && node hack/images/build.ts && node test/cluster/main.ts'],
   count: counted,
 };
+/** Kubernetes' own tests of networking, on that cluster. */
+const CONFORMANCE: Step = {
+  name: 'conformance',
+  command: [
+    'sh',
+    '-c',
+    'hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts',
+  ],
+  count: counted,
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -106,6 +116,7 @@ const LONG: readonly Step[] = [
     count: counted,
   },
   CLUSTER,
+  CONFORMANCE,
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
