@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images fuzz cluster api-build cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images fuzz cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -20,10 +20,10 @@ check: setup ## Format, lint, types, clippy, generated files
 unit: build ## Unit, property and simulator tests of both languages
 	@node hack/test.ts unit
 
-test: build api-build ## Everything a change must pass: check, unit, fuzzing, integration, a short demo, short faults
+test: images cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, short demos, faults and cluster
 	@node hack/test.ts all
 
-test-full: build cluster-build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS)
+test-full: images cluster-build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS)
 	@node hack/test.ts full
 
 test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
@@ -39,13 +39,10 @@ fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
 
 test-cluster: images cluster-build ## Evio on that cluster: pods, Services, kubectl, upgrades, uninstallation (results/cluster.json)
-	@hack/cluster/images.sh && node test/cluster/main.ts
+	@node test/cluster/main.ts
 
 conformance: images cluster-build ## Kubernetes' own tests of networking on that cluster (results/conformance.json; FOCUS=regex or --all)
 	@hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts $(if $(FOCUS),'$(FOCUS)')
-
-api-build: setup
-	@hack/cluster/build.sh api
 
 cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
 	@hack/cluster/build.sh && hack/cluster/images.sh

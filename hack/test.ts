@@ -1,9 +1,10 @@
 /**
- * Runs groups of tests one after the other, shows what fails, and ends with one line: `N passed, N failed`.
+ * Runs groups of tests, shows what fails, and ends with one line: `N passed, N failed`.
  *
  *   node hack/test.ts check | unit | all | full
  *
- * A step either speaks for itself (one check: its exit code) or prints counts that are added up (mocha, cargo, demo).
+ * A step either speaks for itself (one check: its exit code) or prints counts that are added up (mocha, cargo, demo). Steps come one after
+ * the other, but for those that stand together: they mostly wait, so they do it beside each other.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -15,6 +16,8 @@ interface Step {
   readonly count?: (output: string) => Counts;
   readonly env?: Readonly<Record<string, string>>;
 }
+/** Steps in one stage run beside each other. */
+type Stage = Step | readonly Step[];
 interface Counts {
   readonly passed: number;
   readonly failed: number;
@@ -53,12 +56,16 @@ const UNIT: readonly Step[] = [
     count: cargo,
   },
 ];
-const INTEGRATION: readonly Step[] = [
-  {
-    name: 'TypeScript: against the real servers',
-    command: ['mocha', '--config', 'test/integration.mocharc.json'],
-    count: mocha,
-  },
+const against = (name: string, spec: string): Step => ({
+  name: `TypeScript: ${name}`,
+  command: ['mocha', '--no-config', '--timeout', '60000', '--ignore', 'test/e2e/cluster.test.ts', spec],
+  count: mocha,
+});
+const INTEGRATION: readonly Stage[] = [
+  [
+    against('parts against the real servers', 'test/contract/**/*.test.ts'),
+    against('what a user starts', 'test/e2e/**/*.test.ts'),
+  ],
 ];
 const SHORT_DEMO: Step = { name: 'demo, short', command: ['node', 'test/demo/main.ts', '--short'], count: counted };
 /** The other kinds of what a node stands on. */
@@ -69,12 +76,8 @@ const SHORT_FAULTS: Step = {
   command: ['node', 'test/faults/main.ts', '--short'],
   count: counted,
 };
-/** With its images, which are made of what was built. */
-const CLUSTER: Step = {
-  name: 'cluster',
-  command: ['sh', '-c', 'hack/cluster/images.sh && node hack/images/build.ts && node test/cluster/main.ts'],
-  count: counted,
-};
+const CLUSTER: Step = { name: 'cluster', command: ['node', 'test/cluster/main.ts'], count: counted };
+const SHORT_CLUSTER: Step = { ...CLUSTER, name: 'cluster, short', command: [...CLUSTER.command, '--short'] };
 /** Kubernetes' own tests of networking, on that cluster. */
 const CONFORMANCE: Step = {
   name: 'conformance',
@@ -117,6 +120,7 @@ const LONG: readonly Step[] = [
   },
   CLUSTER,
   CONFORMANCE,
+  CONFORMANCE,
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
@@ -143,10 +147,10 @@ const LONG: readonly Step[] = [
   fuzzing(1_800),
 ];
 
-const GROUPS: Readonly<Record<string, readonly Step[]>> = {
+const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
   check: CHECK,
   unit: UNIT,
-  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS],
+  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS, SHORT_CLUSTER],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
 };
 
@@ -172,7 +176,7 @@ function failureLines(step: Step, output: string): readonly string[] {
 }
 
 /** Steps that tell a story as they go. */
-const LIVE = /^(demo|faults)/;
+const LIVE = /^(demo|faults|cluster)/;
 
 /** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
 async function run(step: Step): Promise<Counts> {
@@ -202,9 +206,8 @@ async function run(step: Step): Promise<Counts> {
   const result = { passed: counts.passed, failed: counts.failed + (silent ? 1 : 0) };
   if (result.failed > 0) failures.push(...failureLines(step, output));
   if (result.failed > 0 && !LIVE.test(step.name)) process.stdout.write(tail(output));
-  process.stdout.write(
-    `   ${result.passed} ok, ${result.failed} not, ${Math.round((Date.now() - started) / 1000)} s\n`,
-  );
+  const took = Math.round((Date.now() - started) / 1000);
+  process.stdout.write(`   ${step.name}: ${result.passed} ok, ${result.failed} not, ${took} s\n`);
   return result;
 }
 
@@ -212,8 +215,8 @@ async function run(step: Step): Promise<Counts> {
 const tail = (text: string): string => (text.length > 20_000 ? `...\n${text.slice(-20_000)}` : text);
 
 const group = process.argv[2] ?? 'all';
-const steps = GROUPS[group];
-if (steps === undefined) {
+const stages = GROUPS[group];
+if (stages === undefined) {
   process.stderr.write(`unknown group '${group}'; one of: ${Object.keys(GROUPS).join(', ')}\n`);
   process.exit(2);
 }
@@ -223,10 +226,11 @@ if (!existsSync('package.json')) {
 }
 let passed = 0;
 let failed = 0;
-for (const step of steps) {
-  const counts = await run(step);
-  passed += counts.passed;
-  failed += counts.failed;
+for (const stage of stages) {
+  for (const counts of await Promise.all([stage].flat().map(run))) {
+    passed += counts.passed;
+    failed += counts.failed;
+  }
 }
 if (failed > 0) for (const line of failures) process.stdout.write(`${line}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);

@@ -5,29 +5,31 @@
 import { writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import type { EvioNode, EvioNodeStatus } from '../../crds/src/evio-node.ts';
+import type { EvioNodeStatus } from '../../crds/src/evio-node.ts';
 import { loadNodeConfig } from './config/load.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { ApiError } from './io/api-server.ts';
 import { readIfThere } from './io/atomic-file.ts';
 import { CniHost } from './io/cni-host.ts';
 import { serveHealth } from './io/health.ts';
-import { KubeClient } from './io/kube-client.ts';
+import { apiServerAccess } from './io/kube-access.ts';
+import { ApiClient } from './io/kube-client.ts';
+import { Connection } from './io/kube-connection.ts';
 import { KubeFiles } from './io/kube-files.ts';
-import { KubeWatch } from './io/kube-watch.ts';
-import { ClusterWriter } from './io/kube-writer.ts';
+import { type Informer, watchObject } from './io/kube-informer.ts';
+import { ClusterWriter, FIELD_MANAGER } from './io/kube-writer.ts';
 import type { Log } from './io/log.ts';
 import { ServiceAccount } from './io/service-account.ts';
 import { surroundings } from './io/surroundings.ts';
 import { systemReason } from './io/system-error.ts';
 import { Conditions, type Picture, type PodNetwork, verdicts } from './kube/conditions.ts';
-import { Endpoints } from './kube/endpoints.ts';
 import { Enroller, type EnrollerAction } from './kube/enroller.ts';
 import { publicKeys } from './kube/enrolment.ts';
 import { ipamOf } from './kube/ipam.ts';
 import type { KubernetesOptions } from './kube/options.ts';
 import { DataPathProof } from './kube/proof.ts';
 import { statusOf } from './kube/status.ts';
+import { EVIO_NODE, type EvioNode } from './kube-api/evio-kinds.ts';
 import { endOnSignals } from './main.ts';
 import type { Node } from './node.ts';
 import { obstacle, StartError } from './obstacle.ts';
@@ -39,6 +41,9 @@ const TICK_MS = { unready: 1_000, ready: 3_000 };
 /** What could not be written to the disk. */
 const STORE_RETRY_MS = 5_000;
 const PING_MS = 1_000;
+const ANSWER_MS = 10_000;
+/** A whole Node is the largest that is asked for. */
+const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 /** A node that starts again, or is exchanged for itself, is what it was for so long: its conditions do not come and go with that. */
 const HOLD_MS = 10_000;
 
@@ -62,8 +67,8 @@ class ClusterAgent {
   readonly #known: boolean;
   readonly #proof = new DataPathProof();
   readonly #conditions = new Conditions();
-  readonly #client: KubeClient;
-  readonly #watch: KubeWatch<EvioNode>;
+  readonly #connection: Connection;
+  readonly #watch: Informer<EvioNode>;
   readonly #writer: ClusterWriter;
   readonly #cni: CniHost;
   #object: EvioNode | undefined;
@@ -99,18 +104,29 @@ class ClusterAgent {
       pinFile: files.pinFile,
       stored,
     });
-    this.#client = new KubeClient({
-      endpoints: new Endpoints(options.apiServers, files.apiServers()),
-      account: new ServiceAccount(options.serviceAccountDir),
-      remember: (good) => this.#onDisk('where the API server answered', () => files.rememberApiServers(good)),
-      userAgent: `evio-agent/${VERSION}`,
-    });
-    this.#writer = new ClusterWriter(this.#client, options, log);
-    this.#watch = new KubeWatch<EvioNode>(this.#client, '/apis/evio.io/v1alpha1/evionodes', options.nodeName, {
-      object: (object) => this.#seen(object),
-      problem: (error) => this.#writer.problem('watch', error),
-      well: () => this.#writer.well('watch'),
-    });
+    this.#connection = new Connection(
+      apiServerAccess(options.apiServers, new ServiceAccount(options.serviceAccountDir)),
+      {
+        userAgent: `${FIELD_MANAGER}/${VERSION}`,
+        remembered: files.apiServers(),
+        remember: (good) => this.#onDisk('where the API server answered', () => files.rememberApiServers(good)),
+        maxAnswerBytes: ANSWER_MAX_BYTES,
+      },
+    );
+    const client = new ApiClient(this.#connection, { fieldManager: FIELD_MANAGER, timeoutMs: ANSWER_MS });
+    this.#writer = new ClusterWriter(client, options, log);
+    this.#watch = watchObject(
+      options.nodeName,
+      {
+        kind: EVIO_NODE,
+        connection: this.#connection,
+        log,
+        patience: { pageMs: ANSWER_MS, openMs: ANSWER_MS },
+        trouble: (failure) =>
+          failure === undefined ? this.#writer.well('watch') : this.#writer.problem('watch', failure),
+      },
+      (object) => this.#seen(object),
+    );
     this.#cni = new CniHost({
       ...options.cni,
       report: (level, message) => log[level](message),
@@ -142,7 +158,7 @@ class ClusterAgent {
       this.#watch.stop();
       this.#writer.stop();
       this.#cni.stop();
-      this.#client.close();
+      this.#connection.close();
     }
   }
 

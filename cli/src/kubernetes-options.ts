@@ -1,8 +1,8 @@
 /** Options of `evio agent run --kubernetes`, each also by the environment, as a pod has it. Pure. */
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { apiServerUrl } from '../../agent/src/kube/endpoints.ts';
 import type { KubernetesOptions } from '../../agent/src/kube/options.ts';
+import { apiServerUrl } from '../../agent/src/kube-api/endpoints.ts';
 import { isName } from '../../agent/src/wire/ids.ts';
 import { oneLine, UsageError } from './failure.ts';
 

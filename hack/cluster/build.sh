@@ -2,13 +2,12 @@
 # Gets or builds what the cluster and the tests' API server are made of, into .cache/cluster/bin. Quick when nothing changed: the
 # first time the Go compiler works for about eight minutes of two cores. Needs root (Debian packages), Go and pip.
 #
-#   build.sh [api | conformance]    api: only what `make test` needs (API server, controllers, tools of CNI), in less time;
-#                                   conformance: Kubernetes' own end-to-end tests of networking and what they run in pods
+#   build.sh [conformance]    conformance: Kubernetes' own end-to-end tests of networking, and what they run in pods
 . "$(dirname "$0")/lib.sh"
 . "$TOP/hack/apt.sh"
 [ "$(id -u)" = 0 ] || die "run this as root (it installs Debian packages); try: sudo hack/cluster/build.sh"
-what=${1:-all}
-case $what in all | api | conformance) ;; *) die "usage: build.sh [api | conformance]" ;; esac
+what=${1:-cluster}
+case $what in cluster | conformance) ;; *) die "usage: build.sh [conformance]" ;; esac
 command -v go >/dev/null || die "go is missing; install Go 1.25 or later"
 mkdir -p "$BIN"
 
@@ -39,20 +38,20 @@ export CGO_ENABLED=0 GOGC=400
 
 # Plugins of the CNI project that speak its newest version, for the tests: Debian's are older.
 CNI_PLUGINS="github.com/containernetworking/plugins/plugins/meta/portmap@v1.10.0 github.com/containernetworking/plugins/plugins/meta/bandwidth@v1.10.0"
-CNITOOL=github.com/containernetworking/cni/cnitool
-case $what in
-  all) packages=(. ./coredns ./pause $CNITOOL) stamp=$BIN/.built ;;
-  api) packages=(k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager $CNITOOL) stamp=$BIN/.built ;;
-  conformance) packages=(k8s.io/kubernetes/test/images/agnhost ./e2e) stamp=$BIN/.built-conformance ;;
-esac
 sources=$({ go version; echo "${flags[*]} $CNI_PLUGINS"; cd "$HERE/hyper"; find . -type f | sort | xargs sha256sum; } | sha256sum | cut -c1-16)
-built=$(cat "$stamp" 2>/dev/null || true)
-if [ "$built" = "$what $sources" ] || [ "$built" = "all $sources" ]; then exit; fi
+if [ "$what" = cluster ]; then
+  stamp=$BIN/.built
+  packages=(. ./coredns ./pause github.com/containernetworking/cni/cnitool)
+else
+  stamp=$BIN/.built-conformance
+  packages=(k8s.io/kubernetes/test/images/agnhost ./e2e)
+fi
+if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ]; then exit; fi
 
 cd "$HERE/hyper"
 t0=$SECONDS
 total=$(go list -test -deps "${packages[@]}" | wc -l) || die "the Go modules of hack/cluster/hyper could not be had"
-echo "evio: building Kubernetes $K8S from Go modules: $total packages; the first time that takes some minutes"
+echo "evio: building $what, Kubernetes $K8S, from Go modules: $total packages; the first time that takes some minutes"
 log=$(mktemp)
 out=$(mktemp -d "$CACHE/bin.XXXXXX")
 # compile COMMAND...: a compiler, and now and then a line that says how far it is.
@@ -69,17 +68,17 @@ compile() {
   done
   wait $go || { tail -20 "$log" >&2; rm -rf "$out"; die "go build failed (log: $log)"; }
 }
-if [ "$what" = conformance ]; then
-  compile go build -v "${flags[@]}" -o "$out/" k8s.io/kubernetes/test/images/agnhost
-  compile go test -c -vet=off "${flags[@]}" -o "$out/e2e.test" ./e2e
-else
+if [ "$what" = cluster ]; then
   compile go build -v "${flags[@]}" -o "$out/" "${packages[@]}"
   # shellcheck disable=SC2086
   compile env GOBIN="$out/cni" go install -v -trimpath -gcflags=all=-dwarf=false -ldflags="-s -w" $CNI_PLUGINS
+  for part in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do ln -s hyper "$out/$part"; done
   rm -rf "$BIN/cni"
+else
+  compile go build -v "${flags[@]}" -o "$out/" k8s.io/kubernetes/test/images/agnhost
+  compile go test -c -vet=off "${flags[@]}" -o "$out/e2e.test" ./e2e
 fi
 mv -f "$out"/* "$BIN/"
 rm -rf "$out" "$log"
-if [ "$what" = all ]; then for part in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do ln -sf hyper "$BIN/$part"; done; fi
-echo "$what $sources" >"$stamp"
+echo "$sources" >"$stamp"
 echo "evio: built in $((SECONDS - t0)) s"

@@ -40,6 +40,9 @@ NFT
 net_node() { # NODE
   local address gateway; address=$(node_address "$1")
   net_namespace "$1"
+  # kubeadm takes no host without it; where the kernel has no br_netfilter, nothing looks into bridges.
+  modprobe -q br_netfilter 2>/dev/null || true
+  if [ -d /proc/sys/net/bridge ]; then ns "$1" sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1; fi
   if [ "$(node_kind "$1")" = public ]; then
     gateway=$(router_of "$address")
     ns inet ip link delete "to-$1" 2>/dev/null || true

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { type KubeObject, keyOf } from '../../agent/src/kube-api/object.ts';
 import { type Source, watch } from './controller.ts';
-import { type KubeObject, keyOf } from './kube/object.ts';
 
 interface Thing extends KubeObject {
   readonly owner: string;

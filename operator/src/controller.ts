@@ -3,10 +3,10 @@
  * never events, so that one run is right whatever was missed (level-based).
  */
 import type { Log } from '../../agent/src/io/log.ts';
-import type { Cache, CacheOptions } from './kube/cache.ts';
-import type { Client } from './kube/client.ts';
-import type { Recorder } from './kube/events.ts';
-import type { Key, Kind, KubeObject } from './kube/object.ts';
+import type { Cache, CacheOptions } from '../../agent/src/kube-api/cache.ts';
+import type { Client } from '../../agent/src/kube-api/client.ts';
+import type { Key, Kind, KubeObject } from '../../agent/src/kube-api/object.ts';
+import type { Recorder } from './events/recorder.ts';
 
 /** What `reconcile` may say; undefined when there is nothing to do before the next change. */
 export interface Result {

@@ -1,5 +1,10 @@
 /** The operator as a process: settings from the environment, one runtime, two controllers. */
+
+import { ApiClient } from '../../agent/src/io/kube-client.ts';
+import { Connection } from '../../agent/src/io/kube-connection.ts';
 import { createLog, type Log } from '../../agent/src/io/log.ts';
+import { EVIO_NETWORK, EVIO_NODE } from '../../agent/src/kube-api/evio-kinds.ts';
+import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from '../../agent/src/kube-api/kinds.ts';
 import { VERSION } from '../../agent/src/version.ts';
 import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
 import type { Watching } from './controller.ts';
@@ -9,16 +14,12 @@ import { type World, worldOf } from './controllers/world.ts';
 import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
-import { ApiClient } from './io/client.ts';
-import { Connection } from './io/connection.ts';
 import { applyDefinitions } from './io/definitions.ts';
 import { Members } from './io/members.ts';
 import { type ProbeAnswers, Probes } from './io/probes.ts';
 import { RelayWatch } from './io/relay-watch.ts';
 import { SignallingLink } from './io/signalling-link.ts';
 import { Surroundings } from './io/surroundings.ts';
-import { EVIO_NETWORK, EVIO_NODE } from './kinds.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from './kube/kinds.ts';
 import { MANAGER } from './names.ts';
 import { createRuntime, type OperatorRuntime } from './runtime.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -164,7 +165,9 @@ async function listenEverywhere(port: number, answers: ProbeAnswers): Promise<Pr
 async function main(): Promise<number> {
   const settings = readSettings(process.env, VERSION);
   const log = createLog({ level: settings.logLevel, format: 'text' });
-  const connection = new Connection(await findAccess({ servers: settings.apiServers }), `evio-operator/${VERSION}`);
+  const connection = new Connection(await findAccess({ servers: settings.apiServers }), {
+    userAgent: `${MANAGER}/${VERSION}`,
+  });
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.abort());
   log.info(`operator ${VERSION} of namespace ${settings.namespace}, at ${connection.server}`);

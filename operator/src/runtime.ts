@@ -2,20 +2,20 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { ApiClient } from '../../agent/src/io/kube-client.ts';
+import type { Connection } from '../../agent/src/io/kube-connection.ts';
+import { Informer } from '../../agent/src/io/kube-informer.ts';
 import type { Log } from '../../agent/src/io/log.ts';
+import type { Cache, CacheOptions } from '../../agent/src/kube-api/cache.ts';
+import type { Client } from '../../agent/src/kube-api/client.ts';
+import { type Key, type Kind, type KubeObject, resourceOf } from '../../agent/src/kube-api/object.ts';
 import type { Controller, Runtime, Source } from './controller.ts';
-import { ApiClient } from './io/client.ts';
-import type { Connection } from './io/connection.ts';
+import type { Recorder } from './events/recorder.ts';
 import { Elector } from './io/elector.ts';
-import { Informer } from './io/informer.ts';
 import { Metrics } from './io/metrics.ts';
 import { Probes } from './io/probes.ts';
 import { EventWriter } from './io/recorder.ts';
 import { Worker } from './io/work.ts';
-import type { Cache, CacheOptions } from './kube/cache.ts';
-import type { Client } from './kube/client.ts';
-import type { Recorder } from './kube/events.ts';
-import { type Key, type Kind, type KubeObject, resourceOf } from './kube/object.ts';
 import { REQUEST_MS } from './leader/machine.ts';
 
 export interface RuntimeOptions {

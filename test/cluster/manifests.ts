@@ -54,5 +54,9 @@ export const probes = (): readonly object[] => [
   },
   service('probes', {}),
   service('probes6', { ipFamilies: ['IPv6'], ipFamilyPolicy: 'SingleStack' }),
-  service('probes-port', { type: 'NodePort', ports: [{ port: 80, targetPort: PORT, nodePort: NODE_PORT }] }),
+  service('probes-port', {
+    type: 'NodePort',
+    ipFamilyPolicy: 'RequireDualStack',
+    ports: [{ port: 80, targetPort: PORT, nodePort: NODE_PORT }],
+  }),
 ];

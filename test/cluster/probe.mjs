@@ -3,6 +3,7 @@
  *
  *   GET /            {"node", "client"}: this pod's node, and the address the request came from
  *   GET /ask?url=U   asks U and gives {"status", "body"} or {"error"}
+ *   GET /ask?url=U&nodes=N   asks U until pods of that many nodes have answered, or a request was not answered: {"nodes", "error"}
  *   POST /load       {"targets": {NAME: URL}, "perSecond", "seconds"}: that many new connections a second to each target; gives, for each,
  *                    {"sent", "lost", "lostAt": [ms since the start]}. Lost: no answer within a second.
  */
@@ -26,6 +27,19 @@ function ask(url, timeoutMs) {
     asked.on('error', (error) => resolve({ error: error.message }));
     asked.end();
   });
+}
+
+/** Which of several pods answers is chance: with four of them it takes more than this once in 10^24 times. */
+const ASKED_MAX = 200;
+
+async function askUntil(url, count) {
+  const nodes = new Set();
+  for (let asked = 0; nodes.size < count && asked < ASKED_MAX; asked++) {
+    const { status, body, error } = await ask(url, 3_000);
+    if (status !== 200) return { nodes: [...nodes], error: error ?? `HTTP ${status}` };
+    nodes.add(JSON.parse(body).node);
+  }
+  return { nodes: [...nodes] };
 }
 
 async function load({ targets, perSecond, seconds }) {
@@ -77,7 +91,10 @@ createServer(async (incoming, answer) => {
     answer.end(text);
   };
   try {
-    if (url.pathname === '/ask') say(200, await ask(url.searchParams.get('url'), 3_000));
+    const asked = url.searchParams.get('url');
+    const nodes = url.searchParams.get('nodes');
+    if (url.pathname === '/ask' && nodes !== null) say(200, await askUntil(asked, Number(nodes)));
+    else if (url.pathname === '/ask') say(200, await ask(asked, 3_000));
     else if (url.pathname === '/load') say(200, await load(await bodyOf(incoming)));
     else say(200, { node: NODE, client: incoming.socket.remoteAddress?.replace(/^::ffff:/, '') });
   } catch (error) {

@@ -43,20 +43,23 @@ interface Answer {
 
 /** What a pod is answered, asked from its own node: that needs nothing but the node's own wiring. */
 export async function askFrom(probe: Probe, url: string): Promise<Answer> {
-  const said = await attempt('nx', [
-    probe.node,
-    'curl',
-    '-sS',
-    '--max-time',
-    '5',
-    `http://${probe.v4}:${PORT}/ask?url=${encodeURIComponent(url)}`,
-  ]);
+  const said = await order<{ status?: number; body?: string; error?: string }>(probe, `url=${encodeURIComponent(url)}`);
+  if (said.status === 200) return JSON.parse(said.body ?? '') as Answer;
+  return { error: said.error ?? `HTTP ${said.status}` };
+}
+
+/** Which nodes' pods answer at an address that leads to several. */
+async function askUntilAll(probe: Probe, url: string, nodes: number): Promise<{ nodes?: string[]; error?: string }> {
+  return await order(probe, `url=${encodeURIComponent(url)}&nodes=${nodes}`, 60);
+}
+
+async function order<T extends { error?: string }>(probe: Probe, query: string, seconds = 5): Promise<T> {
+  const url = `http://${probe.v4}:${PORT}/ask?${query}`;
+  const said = await attempt('nx', [probe.node, 'curl', '-sS', '--max-time', `${seconds}`, url]);
   try {
-    const { status, body, error } = JSON.parse(said.out) as { status?: number; body?: string; error?: string };
-    if (status === 200) return JSON.parse(body ?? '') as Answer;
-    return { error: error ?? `HTTP ${status}` };
+    return JSON.parse(said.out) as T;
   } catch {
-    return { error: (said.err || said.out).trim().slice(0, 200) };
+    return { error: (said.err || said.out).trim().slice(0, 200) } as T;
   }
 }
 
@@ -97,11 +100,15 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
     (await list('services', '-n', 'default')).map((one) => [one.metadata.name, String(one.spec?.clusterIP)]),
   );
   const nodes = await list('nodes');
-  const addresses = nodes.flatMap((node) =>
+  const reached = nodes.flatMap((node) =>
     ((node.status?.addresses ?? []) as { type: string; address: string }[])
-      .filter(({ type, address }) => type === 'InternalIP' && !address.includes(':'))
+      .filter(({ type }) => type === 'InternalIP')
       .map(({ address }) => ({ node: node.metadata.name, address })),
   );
+  const [v4, v6] = [
+    reached.filter(({ address }) => !address.includes(':')),
+    reached.filter(({ address }) => address.includes(':')),
+  ];
   const every = async (title: string, urls: readonly string[]): Promise<void> => {
     const asked = await Promise.all(
       all.flatMap((from) =>
@@ -123,13 +130,29 @@ async function services(report: Report, all: readonly Probe[]): Promise<void> {
   await every('ClusterIP', often(`http://${byName.get('probes')}/`));
   await every('ClusterIP by IPv6', often(`http://[${byName.get('probes6')}]/`));
   await every('a Service by its name (DNS)', often('http://probes.default.svc.cluster.local/'));
-  await every(
-    'NodePort on every node',
-    addresses.map(({ address }) => `http://${address}:${NODE_PORT}/`),
-  );
+  for (const [family, addresses] of [
+    ['IPv4', v4],
+    ['IPv6', v6],
+  ] as const) {
+    const asked = await Promise.all(
+      all.flatMap((from) =>
+        addresses.map(async ({ node, address }) => {
+          const answer = await askUntilAll(from, `http://${bracketed(address)}:${NODE_PORT}/`, all.length);
+          const ok = answer.error === undefined && answer.nodes?.length === all.length;
+          return { what: `${from.node} to ${node}`, ok, got: JSON.stringify(answer) };
+        }),
+      ),
+    );
+    report.holds(
+      `NodePort of every node by ${family} leads from pods of every node to pods of every node`,
+      asked.length === all.length ** 2 && asked.every(({ ok }) => ok),
+      failed(asked) || `all of ${asked.length}`,
+      `all of ${all.length ** 2}`,
+    );
+  }
   const ports = await Promise.all(
     all.flatMap((from) =>
-      addresses.map(async ({ node, address }) => {
+      v4.map(async ({ node, address }) => {
         const answer = await askFrom(from, `http://${address}:${HOST_PORT}/`);
         return { what: `${from.node} to ${node}`, ok: answer.node === node, got: JSON.stringify(answer) };
       }),

@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type Server } from 'node:tls';
 import { expect } from 'chai';
-import { KubeClient, PATCH } from '../../agent/src/io/kube-client.ts';
-import { KubeWatch } from '../../agent/src/io/kube-watch.ts';
+import { apiServerAccess } from '../../agent/src/io/kube-access.ts';
+import { ApiClient } from '../../agent/src/io/kube-client.ts';
+import { Connection } from '../../agent/src/io/kube-connection.ts';
+import { watchObject } from '../../agent/src/io/kube-informer.ts';
 import { ServiceAccount } from '../../agent/src/io/service-account.ts';
-import type { KubeError } from '../../agent/src/kube/api-error.ts';
-import { Endpoints } from '../../agent/src/kube/endpoints.ts';
+import type { ApiFailure } from '../../agent/src/kube-api/client.ts';
+import { CONFIG_MAP } from '../../agent/src/kube-api/kinds.ts';
 import { TestAuthority } from '../servers/certificates.ts';
 import { type Asked, type Fault, FaultProxy } from '../servers/fault-proxy.ts';
 import { type KubeApi, startKubeApi } from '../servers/kube-api.ts';
@@ -20,12 +22,7 @@ const NAME = 'watched';
 const STORM_MS = 12_000;
 /** Back-off and idle time are shorter. */
 const SETTLE_MS = 60_000;
-const IDLE_MS = 2_000;
-
-interface ConfigMap {
-  readonly metadata: { readonly name: string; readonly uid: string; readonly resourceVersion: string };
-  readonly data?: Readonly<Record<string, string>>;
-}
+const PATIENCE = { idleMs: 2_000, backoffMaxMs: 2_000, pageMs: 10_000, openMs: 10_000 };
 
 describe("the agent's watch, with a real API server", function () {
   this.timeout(120_000);
@@ -33,17 +30,13 @@ describe("the agent's watch, with a real API server", function () {
   let api: KubeApi;
   let proxy: FaultProxy;
   let door: Server;
-  const clients: KubeClient[] = [];
+  const connections: Connection[] = [];
 
-  /** A client that reaches the server through the proxy: TLS ends at a door of ours before it. */
-  function client(): KubeClient {
-    const made = new KubeClient({
-      endpoints: new Endpoints([`https://127.0.0.1:${(door.address() as AddressInfo).port}`], []),
-      account: new ServiceAccount(join(dir, 'account')),
-      remember: () => undefined,
-      userAgent: 'evio-agent/test',
-    });
-    clients.push(made);
+  /** Reaches the server through the proxy: TLS ends at a door of ours before it. */
+  function throughProxy(): Connection {
+    const url = `https://127.0.0.1:${(door.address() as AddressInfo).port}`;
+    const made = new Connection(apiServerAccess([url], new ServiceAccount(join(dir, 'account'))));
+    connections.push(made);
     return made;
   }
   const present = async (): Promise<string> => {
@@ -52,7 +45,9 @@ describe("the agent's watch, with a real API server", function () {
   };
   const change = async (value: string): Promise<void> => {
     const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: NAME }, data: { value } };
-    await api.request('PATCH', `${PATH}/${NAME}?fieldManager=test&force=true`, body, { type: PATCH.apply });
+    await api.request('PATCH', `${PATH}/${NAME}?fieldManager=test&force=true`, body, {
+      type: 'application/apply-patch+yaml',
+    });
   };
 
   before(async () => {
@@ -77,7 +72,7 @@ describe("the agent's watch, with a real API server", function () {
     writeFileSync(join(dir, 'account', 'ca.crt'), authority.certificate);
   });
   after(async () => {
-    for (const one of clients) one.close();
+    for (const one of connections) one.close();
     door?.close();
     await proxy?.stop();
     await api?.stop();
@@ -106,19 +101,14 @@ describe("the agent's watch, with a real API server", function () {
     it(`ends with what is there over ${name}, while the object comes, changes and goes`, async () => {
       let told = 'nothing';
       let tellings = 0;
-      const watch = new KubeWatch<ConfigMap>(
-        client(),
-        PATH,
-        NAME,
-        {
-          object: (object) => {
-            tellings++;
-            told = object === undefined ? 'none' : `${object.metadata.uid} ${object.data?.value}`;
-          },
-          problem: () => undefined,
-          well: () => undefined,
+      const log = { error: () => undefined, warn: () => undefined, info: () => undefined, debug: () => undefined };
+      const watch = watchObject(
+        `default/${NAME}`,
+        { kind: CONFIG_MAP, connection: throughProxy(), log, patience: PATIENCE },
+        (object) => {
+          tellings++;
+          told = object === undefined ? 'none' : `${object.metadata.uid} ${object.data?.value}`;
         },
-        IDLE_MS,
       );
       proxy.fault = fault;
       watch.start();
@@ -140,25 +130,23 @@ describe("the agent's watch, with a real API server", function () {
 
   it('applies, patches with a test, and is told in words what is refused', async () => {
     proxy.fault = () => undefined;
-    const one = client();
-    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'applied' }, data: { value: 'a' } };
-    const path = `${PATH}/applied`;
-    const apply = { method: 'PATCH', contentType: PATCH.apply, body } as const;
-    const made = (await one.request({ ...apply, path: `${path}?fieldManager=evio-agent&force=true` })) as ConfigMap;
-    expect(made.data).to.deep.equal({ value: 'a' });
-    const patch = (value: string) => [
-      { op: 'test', path: '/data/value', value },
-      { op: 'remove', path: '/data/value' },
-    ];
-    const json = { method: 'PATCH', path, contentType: PATCH.json } as const;
-    const refused = await one.request({ ...json, body: patch('b') }).then(
+    const client = new ApiClient(throughProxy(), { fieldManager: 'evio-agent' });
+    const key = 'default/applied';
+    const wanted = { metadata: { name: 'applied', namespace: 'default' }, data: { value: 'a' } };
+    expect((await client.apply(CONFIG_MAP, wanted)).data).to.deep.equal({ value: 'a' });
+    const patch = (value: string) =>
+      [
+        { op: 'test', path: '/data/value', value },
+        { op: 'remove', path: '/data/value' },
+      ] as const;
+    const refused = await client.patch(CONFIG_MAP, key, patch('b')).then(
       () => expect.fail('it was taken'),
-      (error: KubeError) => error,
+      (error: ApiFailure) => error,
     );
     expect(refused.status).to.equal(422);
-    expect(refused.message).to.match(/^API server: PATCH .*\/applied: 422: ./);
-    await one.request({ ...json, body: patch('a') });
-    const missing = await one.request({ method: 'GET', path: `${PATH}/none` }).catch((error: KubeError) => error);
-    expect(missing).to.have.property('message', `API server: GET ${PATH}/none: 404: configmaps "none" not found`);
+    expect(refused.message).to.match(/^cannot patch configmaps default\/applied: it is refused: ./);
+    expect((await client.patch(CONFIG_MAP, key, patch('a'))).data).to.equal(undefined);
+    const missing = await client.get(CONFIG_MAP, 'default/none').catch((error: ApiFailure) => error);
+    expect(missing).to.have.property('message', 'cannot get configmaps default/none: configmaps "none" not found');
   });
 });

@@ -92,7 +92,7 @@ describe('cnitool of the CNI project', () => {
   beforeEach(async function () {
     this.timeout(30_000);
     for (const file of [CNITOOL, join(NEW, 'portmap'), 'dist/evio-cni'])
-      if (!existsSync(file)) expect.fail(`${file} is missing; make it: make build api-build`);
+      if (!existsSync(file)) expect.fail(`${file} is missing; make it: make build cluster-build`);
     dir = mkdtempSync(join(tmpdir(), 'evio-cnitool-'));
     for (const name of ['bin', 'lib', 'net.d']) mkdirSync(join(dir, name));
     host = new CniHost({

@@ -1,10 +1,10 @@
 /** What takes weeks: an operator with a clock of the test's own, at a real API server. */
 import { expect } from 'chai';
+import { Connection } from '../../agent/src/io/kube-connection.ts';
 import { VERSION } from '../../agent/src/version.ts';
 import { parseCertificate } from '../../agent/src/wire/certificate.ts';
 import { fromBase64 } from '../../agent/src/wire/reader.ts';
 import { findAccess } from '../../operator/src/io/access.ts';
-import { Connection } from '../../operator/src/io/connection.ts';
 import { createOperator } from '../../operator/src/main.ts';
 import { readSettings } from '../../operator/src/settings.ts';
 import { Lab, NAMESPACE, until } from './operator/lab.ts';

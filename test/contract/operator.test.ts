@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { XmppError } from '../../agent/src/io/xmpp-error.ts';
 import { openSession } from '../../agent/src/io/xmpp-session.ts';
+import type { Node } from '../../agent/src/kube-api/kinds.ts';
 import { verifyCertificate } from '../../agent/src/wire/certificate.ts';
 import { verifyParameters } from '../../agent/src/wire/parameters.ts';
 import { fromBase64 } from '../../agent/src/wire/reader.ts';
 import { isRevoked, verifyRevocations } from '../../agent/src/wire/revocations.ts';
 import { type Credentials, openCredentials } from '../../agent/src/wire/sealed-credentials.ts';
 import type { Enrolment } from '../../crds/src/evio-node.ts';
-import type { Node } from '../../operator/src/kube/kinds.ts';
 import { Lab, type NodeKeysOf, until } from './operator/lab.ts';
 
 /** What an issue may take to show, and to heal. */

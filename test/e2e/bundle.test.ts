@@ -57,6 +57,21 @@ describe('the shipped bundle', function () {
     }
   });
 
+  it("loads no Kubernetes library into a cluster's agent", () => {
+    const entry = readdirSync(dist).find((name) => /^kubernetes-.*\.mjs$/.test(name)) ?? expect.fail('no agent');
+    const loaded = new Set([entry]);
+    for (const name of loaded)
+      for (const [, next = ''] of readFileSync(join(dist, name), 'utf8').matchAll(
+        /(?:from|import)\(?"\.\/([^"]+\.mjs)"/g,
+      ))
+        loaded.add(next);
+    expect(loaded.size).to.be.greaterThan(5);
+    const foreign = [...loaded].filter((name) =>
+      readFileSync(join(dist, name), 'utf8').includes('loadFromClusterAndUser'),
+    );
+    expect(foreign).to.deep.equal([]);
+  });
+
   it('says so when Node.js is missing', async () => {
     // A PATH with what the launcher itself needs, and nothing more.
     const bare = join(place.dir, 'bin');

@@ -1,258 +1,199 @@
-/**
- * The agent's client of the API server, on node:https: a few requests, one watch, several addresses to ask. `@kubernetes/client-node`
- * would cost more memory than all the rest of the agent.
- */
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-import { KubeError, retryAfterMs, serverWords } from '../kube/api-error.ts';
-import type { Endpoints } from '../kube/endpoints.ts';
-import { isObject, LineReader, parseObject } from './json-lines.ts';
-import { type ServiceAccount, ServiceAccountError } from './service-account.ts';
-import { systemReason } from './system-error.ts';
+/** `Client` over a `Connection`. Every request has an end in time; every answer is checked to be what was asked for. */
 
-const ANSWER_MS = 10_000;
-const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
-/** A dead connection is found by the system too, while a watch says nothing. */
-const KEEP_ALIVE_MS = 30_000;
-/** Every API server's certificate is for this name; it may be reached by addresses that it does not know. */
-const SERVER_NAME = 'kubernetes.default.svc';
+import type { ApplyOptions, Client, DeleteOptions, ListOptions, PatchStep, TokenOptions } from '../kube-api/client.ts';
+import { ApiFailure, isNotFound } from '../kube-api/client.ts';
+import { type Answer, broken, refusal } from '../kube-api/failure.ts';
+import { SERVICE_ACCOUNT } from '../kube-api/kinds.ts';
+import { type Applied, apiVersionOf, type Key, type Kind, type KubeObject, keyOf } from '../kube-api/object.ts';
+import { readObject, readPage } from '../kube-api/parse.ts';
+import { PAGE_LIMIT } from '../kube-api/reflector.ts';
+import { pathOf, type Target } from '../kube-api/request.ts';
+import { DecodeError } from '../wire/reader.ts';
+import { type Ask, type Connection, NoAnswer } from './kube-connection.ts';
 
-/** Body types of PATCH (Kubernetes API Concepts). JSON is YAML too. */
-export const PATCH = { apply: 'application/apply-patch+yaml', json: 'application/json-patch+json' } as const;
-
-export interface KubeClientOptions {
-  readonly endpoints: Endpoints;
-  readonly account: ServiceAccount;
-  /** The list of addresses that answered has changed. */
-  readonly remember: (good: readonly string[]) => void;
-  readonly userAgent: string;
+export interface ClientOptions {
+  /** Who owns the fields that are applied. */
+  readonly fieldManager: string;
+  /** Asked right before each write: a process that was paused may not know yet that another one leads. */
+  readonly mayWrite?: () => boolean;
+  readonly timeoutMs?: number;
+  /** For metrics: each request with its outcome. */
+  readonly observe?: (verb: Target['verb'], resource: string, status: number, seconds: number) => void;
 }
 
-export interface KubeRequest {
-  readonly method: 'GET' | 'PATCH';
-  /** With its query. */
-  readonly path: string;
-  readonly contentType?: string;
-  readonly body?: unknown;
-}
+const TIMEOUT_MS = 30_000;
+const APPLY = 'application/apply-patch+yaml';
+const JSON_PATCH = 'application/json-patch+json';
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
-export interface StreamHandlers {
-  line(object: Readonly<Record<string, unknown>>): void;
-  ended(): void;
-  failed(error: KubeError): void;
-}
+export class ApiClient implements Client {
+  readonly #connection: Connection;
+  readonly #options: ClientOptions;
 
-interface Answer {
-  readonly url: string;
-  readonly response: IncomingMessage;
-}
-
-export class KubeClient {
-  readonly #options: KubeClientOptions;
-  #agent: Agent | undefined;
-  #ca = '';
-
-  constructor(options: KubeClientOptions) {
+  constructor(connection: Connection, options: ClientOptions) {
+    this.#connection = connection;
     this.#options = options;
   }
 
-  /** The answer's JSON. Rejects with KubeError; an address that does not answer gives way to the next, each is tried once. */
-  async request(request: KubeRequest): Promise<unknown> {
-    const { endpoints } = this.#options;
-    for (let tries = endpoints.count; ; tries--) {
+  async get<T extends KubeObject>(kind: Kind<T>, key: Key): Promise<T> {
+    const target: Target = { verb: 'get', kind, key };
+    return read(target, await this.#ask(target, 'GET'), (text) => object(text, kind));
+  }
+
+  async find<T extends KubeObject>(kind: Kind<T>, key: Key): Promise<T | undefined> {
+    return this.get(kind, key).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+  }
+
+  async list<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}): Promise<readonly T[]> {
+    const { namespace, ...selectors } = options;
+    const target: Target = { verb: 'list', kind, key: '', namespace };
+    const items: T[] = [];
+    let query: Query = { ...selectors, limit: PAGE_LIMIT };
+    for (;;) {
+      let text: string;
       try {
-        const answer = await this.#answer(request, ANSWER_MS);
-        return this.#read(request, answer, await body(answer.response));
+        text = await this.#ask(target, 'GET', query);
       } catch (error) {
-        const failure = this.#failure(request, error);
-        if (tries <= 1 || (failure.status !== undefined && failure.status < 500)) throw failure;
+        // A page that came too late: all at once then.
+        if (!(error instanceof ApiFailure) || error.status !== 410 || query.limit === undefined) throw error;
+        items.length = 0;
+        query = selectors as Query;
+        continue;
       }
+      const page = read(target, text, () => readPage(text, { kind }));
+      items.push(...page.items);
+      if (page.continue === undefined) return items;
+      query = { ...selectors, limit: PAGE_LIMIT, continue: page.continue };
     }
   }
 
-  /** A watch: each line an object. What is called afterwards ends it, and nothing of it is told any more. */
-  stream(path: string, handlers: StreamHandlers): () => void {
-    const request = { method: 'GET', path } as const;
-    let over = false;
-    let response: IncomingMessage | undefined;
-    const end = (tell: () => void) => {
-      if (over) return;
-      over = true;
-      response?.destroy();
-      tell();
+  create<T extends KubeObject>(kind: Kind<T>, wanted: Applied<T>): Promise<T> {
+    const { namespace } = wanted.metadata;
+    const target: Target = { verb: 'create', kind, key: keyOf(wanted) };
+    const path = pathOf({ ...target, key: '', namespace }, { fieldManager: this.#options.fieldManager });
+    return this.#write(target, kind, { method: 'POST', path, body: bodyOf(kind, wanted) });
+  }
+
+  update<T extends KubeObject>(kind: Kind<T>, wanted: Applied<T>): Promise<T> {
+    const target: Target = { verb: 'update', kind, key: keyOf(wanted) };
+    const path = pathOf(target, { fieldManager: this.#options.fieldManager });
+    return this.#write(target, kind, { method: 'PUT', path, body: bodyOf(kind, wanted) });
+  }
+
+  apply<T extends KubeObject>(kind: Kind<T>, wanted: Applied<T>, options: ApplyOptions = {}): Promise<T> {
+    return this.#apply(kind, wanted, options, undefined);
+  }
+
+  applyStatus<T extends KubeObject>(kind: Kind<T>, wanted: Applied<T>, options: ApplyOptions = {}): Promise<T> {
+    return this.#apply(kind, wanted, options, 'status');
+  }
+
+  patch<T extends KubeObject>(
+    kind: Kind<T>,
+    key: Key,
+    steps: readonly PatchStep[],
+    subresource?: 'status',
+  ): Promise<T> {
+    const target: Target = { verb: 'patch', kind, key, subresource };
+    const path = pathOf(target, { fieldManager: this.#options.fieldManager });
+    return this.#write(target, kind, { method: 'PATCH', path, body: JSON.stringify(steps), contentType: JSON_PATCH });
+  }
+
+  async delete(kind: Kind, key: Key, options: DeleteOptions = {}): Promise<boolean> {
+    const { uid, resourceVersion, propagation } = options;
+    const body = {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      ...(propagation !== undefined && { propagationPolicy: propagation }),
+      preconditions: { uid, resourceVersion },
     };
-    const fail = (error: unknown) => end(() => handlers.failed(this.#failure(request, error)));
-    void this.#answer(request, ANSWER_MS)
-      .then(async (answer) => {
-        response = answer.response;
-        if (over) {
-          response.destroy();
-          return;
-        }
-        if (response.statusCode !== 200) {
-          this.#read(request, answer, await body(response));
-          return;
-        }
-        this.#good(answer.url);
-        const lines = new LineReader();
-        response.on('data', (data: Buffer) => {
-          try {
-            for (const line of lines.push(data)) {
-              if (over) return;
-              const object = parseObject(line);
-              if (object === undefined) throw new Error('a line that is no JSON object');
-              handlers.line(object);
-            }
-          } catch (error) {
-            fail(error);
-          }
-        });
-        response.on('error', fail);
-        // Cut in the middle of what it said.
-        response.on('aborted', () => fail(new Error('the connection was lost')));
-        response.on('end', () => end(() => handlers.ended()));
-      }, fail)
-      .catch(fail);
-    return () => end(() => undefined);
-  }
-
-  close(): void {
-    this.#agent?.destroy();
-  }
-
-  /** The head of the answer, from the address asked now. */
-  #answer({ method, path, contentType, body }: KubeRequest, timeoutMs: number): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const { account, endpoints, userAgent } = this.#options;
-      const url = endpoints.current;
-      // Read anew for each request: neither lives as long as we do.
-      const token = account.token();
-      const agent = this.#agentOf(account.ca());
-      const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-      const late = setTimeout(() => failed(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
-      const request: ClientRequest = httpsRequest(new URL(path, url), {
-        method,
-        agent,
-        headers: {
-          authorization: `Bearer ${token}`,
-          accept: 'application/json',
-          'user-agent': userAgent,
-          ...(payload === undefined ? {} : { 'content-type': contentType, 'content-length': payload.length }),
-        },
+    const target: Target = { verb: 'delete', kind, key };
+    try {
+      await this.#send(target, {
+        method: 'DELETE',
+        path: pathOf(target),
+        body: JSON.stringify(body),
+        may: this.#options.mayWrite,
       });
-      const failed = (error: Error) => {
-        clearTimeout(late);
-        endpoints.failed(url);
-        request.destroy();
-        reject(new AddressError(url, error));
-      };
-      request.on('error', failed);
-      request.on('response', (response) => {
-        clearTimeout(late);
-        if ((response.statusCode ?? 500) >= 500) endpoints.failed(url);
-        resolve({ url, response });
-      });
-      request.end(payload);
-    });
-  }
-
-  #agentOf(ca: string): Agent {
-    if (this.#agent !== undefined && ca === this.#ca) return this.#agent;
-    this.#agent?.destroy();
-    this.#ca = ca;
-    this.#agent = new Agent({
-      ca,
-      keepAlive: true,
-      keepAliveMsecs: KEEP_ALIVE_MS,
-      maxFreeSockets: 1,
-      minVersion: 'TLSv1.2',
-      checkServerIdentity: isApiServer,
-    });
-    return this.#agent;
-  }
-
-  #read(request: KubeRequest, { url, response }: Answer, text: string): unknown {
-    const status = response.statusCode ?? 0;
-    const value = json(text);
-    if (status >= 200 && status < 300) {
-      this.#good(url);
-      if (!isObject(value)) throw new Error('an answer that is no JSON object');
-      return value;
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
     }
-    const said = isObject(value) && typeof value.message === 'string' ? value.message : text;
-    const words = serverWords(said) || (response.statusMessage ?? '');
-    throw new KubeError(`${what(request)}: ${status}: ${words}`, status, retryAfterMs(response.headers['retry-after']));
   }
 
-  #good(url: string): void {
-    const { endpoints, remember } = this.#options;
-    if (endpoints.answered(url)) remember(endpoints.good);
+  async token(
+    serviceAccount: Key,
+    options: TokenOptions = {},
+  ): Promise<{ readonly token: string; readonly expires: string }> {
+    const target: Target = { verb: 'create', kind: SERVICE_ACCOUNT, key: serviceAccount, subresource: 'token' };
+    const body = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { ...options } });
+    const text = await this.#send(target, { method: 'POST', path: pathOf(target), body, may: this.#options.mayWrite });
+    const { status } = read(target, text, JSON.parse) as {
+      status?: { token?: unknown; expirationTimestamp?: unknown };
+    };
+    if (typeof status?.token !== 'string' || typeof status.expirationTimestamp !== 'string')
+      throw broken(target, 'Garbage', 'the answer has no token');
+    return { token: status.token, expires: status.expirationTimestamp };
   }
 
-  #failure(request: KubeRequest, error: unknown): KubeError {
-    if (error instanceof KubeError) return error;
-    // The same whatever was asked, so that it is told once.
-    if (error instanceof AddressError) return new KubeError(`API server ${error.url}: ${networkReason(error.cause)}`);
-    if (error instanceof ServiceAccountError) return new KubeError(error.message);
-    return new KubeError(`${what(request)}: ${serverWords(networkReason(error))}`);
+  #apply<T extends KubeObject>(
+    kind: Kind<T>,
+    wanted: Applied<T>,
+    options: ApplyOptions,
+    subresource: 'status' | undefined,
+  ): Promise<T> {
+    const { force = true, fieldManager = this.#options.fieldManager } = options;
+    const target: Target = { verb: 'patch', kind, key: keyOf(wanted), subresource };
+    const path = pathOf(target, { fieldManager, force });
+    return this.#write(target, kind, { method: 'PATCH', path, body: bodyOf(kind, wanted), contentType: APPLY });
   }
-}
 
-class AddressError extends Error {
-  readonly url: string;
-  constructor(url: string, cause: Error) {
-    super(cause.message, { cause });
-    this.url = url;
+  async #write<T extends KubeObject>(target: Target, kind: Kind<T>, ask: Omit<Ask, 'timeoutMs'>): Promise<T> {
+    return read(target, await this.#send(target, { ...ask, may: this.#options.mayWrite }), (text) =>
+      object(text, kind),
+    );
   }
-}
 
-/** Without the query, which says nothing to people. */
-const what = ({ method, path }: KubeRequest): string => `API server: ${method} ${path.replace(/\?.*$/, '')}`;
+  #ask(target: Target, method: 'GET', query: Query = {}): Promise<string> {
+    return this.#send(target, { method, path: pathOf(target, query) });
+  }
 
-function isApiServer(host: string, certificate: PeerCertificate): Error | undefined {
-  const error = checkServerIdentity(host, certificate);
-  return error === undefined || checkServerIdentity(SERVER_NAME, certificate) === undefined ? undefined : error;
-}
-
-function networkReason(error: unknown): string {
-  // Node tries all addresses of a name, and wraps what each one said.
-  const first = error instanceof AggregateError ? error.errors[0] : error;
-  const code = (first as NodeJS.ErrnoException | undefined)?.code;
-  const words: Readonly<Record<string, string>> = {
-    ECONNREFUSED: 'connection refused',
-    ECONNRESET: 'the connection was lost',
-    EHOSTUNREACH: 'no route to the host',
-    ENETUNREACH: 'no route to the network',
-    ETIMEDOUT: 'no answer',
-    ENOTFOUND: 'its name is not known',
-    EAI_AGAIN: 'no name server answers',
-  };
-  if (code !== undefined && words[code] !== undefined) return words[code];
-  // OpenSSL's codes are no words; its messages are.
-  return first instanceof Error && first.message !== '' ? first.message : systemReason(first);
-}
-
-async function body(response: IncomingMessage): Promise<string> {
-  const late = setTimeout(() => response.destroy(new Error(`no whole answer within ${ANSWER_MS / 1000} s`)), ANSWER_MS);
-  try {
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    for await (const part of response as AsyncIterable<Buffer>) {
-      bytes += part.length;
-      if (bytes > ANSWER_MAX_BYTES) throw new Error(`an answer of more than ${ANSWER_MAX_BYTES} bytes`);
-      parts.push(part);
+  /** The body of a 2xx answer. */
+  async #send(target: Target, ask: Omit<Ask, 'timeoutMs'>): Promise<string> {
+    const started = performance.now();
+    let answer: Answer;
+    try {
+      answer = await this.#connection.request({ timeoutMs: this.#options.timeoutMs ?? TIMEOUT_MS, ...ask });
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      this.#observe(target, 0, started);
+      throw broken(target, error.reason, error.message);
     }
-    return Buffer.concat(parts).toString();
-  } finally {
-    clearTimeout(late);
+    this.#observe(target, answer.status, started);
+    if (answer.status < 200 || answer.status > 299) throw refusal(target, answer);
+    return answer.text;
+  }
+
+  #observe(target: Target, status: number, started: number): void {
+    this.#options.observe?.(target.verb, target.kind.plural, status, (performance.now() - started) / 1000);
   }
 }
 
-function json(text: string): unknown {
+function bodyOf<T extends KubeObject>(kind: Kind<T>, wanted: Applied<T>): string {
+  return JSON.stringify({ apiVersion: apiVersionOf(kind), kind: kind.kind, ...wanted });
+}
+
+function read<R>(target: Target, text: string, parse: (text: string) => R): R {
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof DecodeError) && !(error instanceof SyntaxError)) throw error;
+    throw broken(target, 'Garbage', 'the answer is not of an API server: see what answers at its address');
   }
 }
+
+const object = <T extends KubeObject>(text: string, kind: Kind<T>): T => readObject(JSON.parse(text), { kind });

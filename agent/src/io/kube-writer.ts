@@ -1,17 +1,20 @@
 /** What a node's agent writes to the API server: the status of its EvioNode, its Lease, and its Node's taint, which it takes off. */
 import type { EvioNodeStatus } from '../../../crds/src/evio-node.ts';
-import { KubeError } from '../kube/api-error.ts';
 import { Backoff } from '../kube/backoff.ts';
 import type { KubernetesOptions } from '../kube/options.ts';
 import { Reporter, type ReporterEvent } from '../kube/reporter.ts';
 import { untaint } from '../kube/taint.ts';
+import { ApiFailure, type Client } from '../kube-api/client.ts';
+import { EVIO_NODE } from '../kube-api/evio-kinds.ts';
+import { LEASE, NODE } from '../kube-api/kinds.ts';
+import { apiVersionOf } from '../kube-api/object.ts';
+import type { Failure } from '../kube-api/reflector.ts';
 import type { Instant } from '../machine.ts';
 import { Told } from '../told.ts';
-import { type KubeClient, PATCH } from './kube-client.ts';
 import type { Log } from './log.ts';
 
 /** Who owns what the agent applies (server-side apply). */
-const FIELD_MANAGER = 'evio-agent';
+export const FIELD_MANAGER = 'evio-agent';
 /** As kubelets do it (KEP-589). */
 export const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
@@ -21,7 +24,7 @@ const LOOK_FOR_TAINT_MS = 600_000;
 type Source = 'watch' | 'status' | 'lease' | 'taint';
 
 export class ClusterWriter {
-  readonly #client: KubeClient;
+  readonly #client: Client;
   readonly #options: Pick<KubernetesOptions, 'nodeName' | 'namespace'>;
   readonly #log: Log;
   readonly #reporter = new Reporter(Math.random);
@@ -37,7 +40,7 @@ export class ClusterWriter {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(client: KubeClient, options: Pick<KubernetesOptions, 'nodeName' | 'namespace'>, log: Log) {
+  constructor(client: Client, options: Pick<KubernetesOptions, 'nodeName' | 'namespace'>, log: Log) {
     this.#client = client;
     this.#options = options;
     this.#log = log;
@@ -77,7 +80,7 @@ export class ClusterWriter {
         this.#looking = false;
         if (taken) this.#log.info('the node takes pods: its taint is off');
       },
-      (error: unknown) => {
+      (error: ApiFailure) => {
         this.problem('taint', error);
         this.#lookAt = performance.now() + this.#taintBackoff.pauseMs(retryAfter(error));
         this.#looking = false;
@@ -86,12 +89,11 @@ export class ClusterWriter {
   }
 
   /** Told once for each source, and once for all while no answer comes. */
-  problem(source: Source, error: unknown): void {
+  problem(source: Source, { status, message, why = message }: Pick<Failure, 'status' | 'message' | 'why'>): void {
     if (this.#stopped) return;
-    const message = error instanceof Error ? error.message : String(error);
-    const away = !(error instanceof KubeError) || error.status === undefined;
-    if ((away ? this.#away : this.#told[source]).problem(message))
-      this.#log.warn(away ? `${message}; the node goes on with what it knows` : message);
+    const away = status === 0;
+    if ((away ? this.#away : this.#told[source]).problem(away ? why : message))
+      this.#log.warn(away ? `the API server cannot be asked: ${why}; the node goes on with what it knows` : message);
   }
 
   well(source: Source): void {
@@ -111,16 +113,11 @@ export class ClusterWriter {
   async #write(status: EvioNodeStatus): Promise<void> {
     const { nodeName } = this.#options;
     try {
-      await this.#apply(`/apis/evio.io/v1alpha1/evionodes/${nodeName}/status`, {
-        apiVersion: 'evio.io/v1alpha1',
-        kind: 'EvioNode',
-        metadata: { name: nodeName },
-        status,
-      });
+      await this.#client.applyStatus(EVIO_NODE, { metadata: { name: nodeName }, status });
       this.well('status');
       this.#give({ kind: 'written' });
     } catch (error) {
-      this.problem('status', error);
+      this.problem('status', error as ApiFailure);
       this.#give({ kind: 'failed', retryAfterMs: retryAfter(error) });
     }
   }
@@ -132,12 +129,11 @@ export class ClusterWriter {
     const { nodeName, namespace } = this.#options;
     const name = `evio-node-${nodeName}`;
     // It goes with the EvioNode.
-    const owner = { apiVersion: 'evio.io/v1alpha1', kind: 'EvioNode', name: nodeName, uid: this.#uid };
+    const { kind } = EVIO_NODE;
+    const owner = { apiVersion: apiVersionOf(EVIO_NODE), kind, name: nodeName, uid: this.#uid ?? '' };
     try {
-      await this.#apply(`/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`, {
-        apiVersion: 'coordination.k8s.io/v1',
-        kind: 'Lease',
-        metadata: { name, namespace, ...(this.#uid === undefined ? {} : { ownerReferences: [owner] }) },
+      await this.#client.apply(LEASE, {
+        metadata: { name, namespace, ...(this.#uid !== undefined && { ownerReferences: [owner] }) },
         spec: {
           holderIdentity: nodeName,
           leaseDurationSeconds: LEASE_SECONDS,
@@ -147,23 +143,18 @@ export class ClusterWriter {
       });
       this.well('lease');
     } catch (error) {
-      this.problem('lease', error);
+      this.problem('lease', error as ApiFailure);
     }
     this.#renewing = false;
   }
 
   async #untaint(): Promise<boolean> {
-    const path = `/api/v1/nodes/${this.#options.nodeName}`;
-    const patch = untaint(await this.#client.request({ method: 'GET', path }));
+    const { nodeName } = this.#options;
+    const patch = untaint(await this.#client.get(NODE, nodeName));
     if (patch === undefined) return false;
-    await this.#client.request({ method: 'PATCH', path, contentType: PATCH.json, body: patch });
+    await this.#client.patch(NODE, nodeName, patch);
     return true;
-  }
-
-  #apply(path: string, body: object): Promise<unknown> {
-    const query = new URLSearchParams({ fieldManager: FIELD_MANAGER, force: 'true' });
-    return this.#client.request({ method: 'PATCH', path: `${path}?${query}`, contentType: PATCH.apply, body });
   }
 }
 
-const retryAfter = (error: unknown): number => (error instanceof KubeError ? error.retryAfterMs : 0);
+const retryAfter = (error: unknown): number => (error instanceof ApiFailure ? (error.retryAfterMs ?? 0) : 0);

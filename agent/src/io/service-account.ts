@@ -16,14 +16,9 @@ export class ServiceAccount {
     this.#ca = new WatchedFile(join(directory, 'ca.crt'));
   }
 
-  /** As it is now. Throws ServiceAccountError. */
-  token(): string {
-    return this.#token.text();
-  }
-
-  /** PEM, as it is now. Throws ServiceAccountError. */
-  ca(): string {
-    return this.#ca.text();
+  /** What a request to the API server needs of them, as they are now. Throws ServiceAccountError. */
+  credentials(): { readonly ca: string; readonly headers: { readonly authorization: string } } {
+    return { ca: this.#ca.text(), headers: { authorization: `Bearer ${this.#token.text()}` } };
   }
 }
 

@@ -162,7 +162,7 @@ impl Pipe {
             let mut sink = |delivery: &Delivery<'_>| {
                 writes += 1;
                 written += delivery.frame_bytes() as u64;
-                drop(tap.write(delivery));
+                drop(tap.write(delivery.parts()));
             };
             let mut merger = Merger::new();
             for record in buffer[..received.bytes].chunks_mut(received.segment) {

@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::{json, Value};
 use support::overlay::Overlay;
-use support::{must, need_root, sh, wait, within, Net, Raw, Tincan};
+use support::{caller_seen, must, need_root, sh, wait, Net, Raw, Tincan};
 
 const WIRE: [&str; 2] = ["192.168.7.1", "192.168.7.2"];
 
@@ -71,22 +70,10 @@ fn routed_pod(net: &mut Net, node: &Tincan, host: u8) -> String {
     pod
 }
 
-/// Somebody in `to` listens, somebody in `from` calls: as whom the listener sees the caller.
+/// As whom somebody at this address of `to` sees a caller from `from`.
 fn seen_as(from: &str, to: &str, address: &str) -> Option<IpAddr> {
-    let address: IpAddr = address.parse().unwrap();
-    let listener = within(to, move || TcpListener::bind(SocketAddr::new(address, 7000))).unwrap();
-    let called = SocketAddr::new(address, 7000);
-    let call = within(from, move || {
-        let mut stream = TcpStream::connect_timeout(&called, Duration::from_secs(3)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-        stream.write_all(b"hello").ok()?;
-        Some(stream)
-    })?;
-    let (mut stream, caller) = listener.accept().unwrap();
-    let mut said = [0; 5];
-    stream.read_exact(&mut said).unwrap();
-    drop(call);
-    Some(caller.ip())
+    let address = SocketAddr::new(address.parse().unwrap(), 7000);
+    caller_seen(from, address, to, address)
 }
 
 fn route_to(node: &Tincan, address: &str) -> String {
@@ -152,11 +139,13 @@ fn routes_follow_the_members_and_come_back_when_somebody_deletes_them() {
 #[test]
 fn routes_stay_when_the_bridge_does_and_the_next_tincan_takes_them_over() {
     need_root();
-    let World { a: _a, mut b, overlay, net: _net } = world();
+    let World { a, mut b, overlay, net: _net } = world();
     wait("routes", 3, || (ours(&b).lines().count() == 4).then_some(()));
     b.control.call("shutdown", json!({ "keepBridge": true })).unwrap();
     wait("end", 3, || (!b.run_dir.join("control.sock").exists()).then_some(()));
     assert_eq!(ours(&b).lines().count(), 4);
+    // It would say who it is to the next one.
+    drop(a);
     b.kill_and_restart();
     b.configure(&overlay, &[]);
     // It knows no members yet.

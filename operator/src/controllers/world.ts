@@ -1,19 +1,19 @@
 /** What both controllers see and use: caches, the authority's book, the session with the XMPP server. */
 import type { Log } from '../../../agent/src/io/log.ts';
+import type { Cache } from '../../../agent/src/kube-api/cache.ts';
+import type { Client } from '../../../agent/src/kube-api/client.ts';
+import type { EvioNetwork, EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
+import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../../agent/src/kube-api/kinds.ts';
+import type { KubeObject } from '../../../agent/src/kube-api/object.ts';
 import type { Source } from '../controller.ts';
 import { type Missing, type Signalling, type SignallingView, signallingOf } from '../desired/signalling.ts';
+import type { Recorder } from '../events/recorder.ts';
 import type { Applier } from '../io/applier.ts';
 import type { AuthorityBook } from '../io/authority-book.ts';
 import type { Members } from '../io/members.ts';
 import type { RelayWatch } from '../io/relay-watch.ts';
 import type { SignallingLink } from '../io/signalling-link.ts';
 import type { Surroundings } from '../io/surroundings.ts';
-import type { EvioNetwork, EvioNode } from '../kinds.ts';
-import type { Cache } from '../kube/cache.ts';
-import type { Client } from '../kube/client.ts';
-import type { Recorder } from '../kube/events.ts';
-import type { DaemonSet, Deployment, Node, Pod, Secret } from '../kube/kinds.ts';
-import type { KubeObject } from '../kube/object.ts';
 import { SERVER } from '../names.ts';
 import type { Settings } from '../settings.ts';
 

@@ -1,10 +1,10 @@
 /** The authority's Secret: its key, which is made once, and its ledger. */
 import type { KeyObject } from 'node:crypto';
+import type { Secret } from '../../../agent/src/kube-api/kinds.ts';
 import { overlayIdOf } from '../../../agent/src/wire/ids.ts';
 import { privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { verifyParameters } from '../../../agent/src/wire/parameters.ts';
 import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
-import type { Secret } from '../kube/kinds.ts';
 import { AUTHORITY_KEY, LEDGER_KEY } from '../names.ts';
 import type { Overlay } from './enrolment.ts';
 import { EMPTY_LEDGER, type Ledger, readLedger, writeLedger } from './ledger.ts';

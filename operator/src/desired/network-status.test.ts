@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
+import type { DaemonSet, Deployment } from '../../../agent/src/kube-api/kinds.ts';
 import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNodeStatus } from '../../../crds/src/evio-node.ts';
 import { claimOf } from '../controllers/node/decide.ts';
-import type { EvioNode } from '../kinds.ts';
-import type { DaemonSet, Deployment } from '../kube/kinds.ts';
 import { networkStatus, type StatusView } from './network-status.ts';
 import { poolsOf } from './parameters.ts';
 import { aMember, aNetwork } from './testing.ts';

@@ -2,11 +2,12 @@
  * What an EvioNetwork's status says, from what was seen. Each condition is one small question; Ready shows the first thing that is
  * wrong, in the order of usefulness to who reads it.
  */
+
+import type { EvioNetwork, EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
+import type { DaemonSet, Deployment } from '../../../agent/src/kube-api/kinds.ts';
 import { NETWORK_CONDITION, NODE_CONDITION, REASON } from '../../../crds/src/condition.ts';
 import { effectiveMTU, effectiveTurn } from '../../../crds/src/effective.ts';
 import type { EvioNetworkStatus } from '../../../crds/src/evio-network.ts';
-import type { EvioNetwork, EvioNode } from '../kinds.ts';
-import type { DaemonSet, Deployment } from '../kube/kinds.ts';
 import type { Claim } from './allotment.ts';
 import { free, type Pools, type Shortage } from './allotment.ts';
 import type { Authority } from './authority.ts';

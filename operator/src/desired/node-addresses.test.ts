@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { PatchStep } from '../kube/client.ts';
+import type { PatchStep } from '../../../agent/src/kube-api/client.ts';
 import { decideAddresses, MANAGED_ANNOTATION, UNINITIALIZED_TAINT } from './node-addresses.ts';
 import { aNode } from './testing.ts';
 

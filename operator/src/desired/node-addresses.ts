@@ -3,9 +3,10 @@
  * a kubelet has none before somebody writes them, and never changes them after. The API server dials InternalIP, so `kubectl logs` and
  * `exec` reach the node over the overlay.
  */
+
+import type { PatchStep } from '../../../agent/src/kube-api/client.ts';
+import type { Node } from '../../../agent/src/kube-api/kinds.ts';
 import { parsePrefix } from '../../../agent/src/wire/address.ts';
-import type { PatchStep } from '../kube/client.ts';
-import type { Node } from '../kube/kinds.ts';
 
 export const UNINITIALIZED_TAINT = 'node.cloudprovider.kubernetes.io/uninitialized';
 /** On Nodes whose addresses we write. */

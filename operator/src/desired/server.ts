@@ -3,6 +3,8 @@
  * follows the EvioNetwork.
  */
 
+import type { Deployment, Secret } from '../../../agent/src/kube-api/kinds.ts';
+import type { Applied } from '../../../agent/src/kube-api/object.ts';
 import { sha256 } from '../../../agent/src/wire/keys.ts';
 import {
   conferenceOf,
@@ -12,8 +14,6 @@ import {
 } from '../../../cli/src/server/settings.ts';
 import { effectivePodCIDRs, effectiveTurn } from '../../../crds/src/effective.ts';
 import type { EvioNetworkSpec } from '../../../crds/src/evio-network.ts';
-import type { Deployment, Secret } from '../kube/kinds.ts';
-import type { Applied } from '../kube/object.ts';
 import { labelsOf, SERVER } from '../names.ts';
 import type { Settings } from '../settings.ts';
 import { secretData, secretText } from './authority.ts';

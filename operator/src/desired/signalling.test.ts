@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import type { Secret } from '../../../agent/src/kube-api/kinds.ts';
 import type { EvioNetworkSpecInput } from '../../../crds/src/evio-network.ts';
-import type { Secret } from '../kube/kinds.ts';
 import { secretData } from './authority.ts';
 import { type ServerSecrets, serverSecret } from './server.ts';
 import { type Missing, type Signalling, signallingIs, signallingOf } from './signalling.ts';

@@ -1,9 +1,9 @@
 /** How the signalling server is reached, and as whom; or in words what is missing for that. */
 
+import type { Secret } from '../../../agent/src/kube-api/kinds.ts';
 import type { PodAttachment } from '../../../agent/src/wire/sealed-credentials.ts';
 import { conferenceOf, effectivePodCIDRs, effectiveTurn } from '../../../crds/src/effective.ts';
 import type { EvioNetworkSpec } from '../../../crds/src/evio-network.ts';
-import type { Secret } from '../kube/kinds.ts';
 import { secretText } from './authority.ts';
 import type { SignallingPlace } from './enrolment.ts';
 import { adminOf, embeddedPlace, secretsOf } from './server.ts';

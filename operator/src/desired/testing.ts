@@ -1,13 +1,13 @@
 /** Objects as the API server gives them out, for tests of what is decided from them. */
 
+import type { EvioNetwork, EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
+import type { Node, Secret } from '../../../agent/src/kube-api/kinds.ts';
+import type { ObjectMeta } from '../../../agent/src/kube-api/object.ts';
 import { parsePrefix } from '../../../agent/src/wire/address.ts';
 import { privateKey, rawPublicKey, sha256 } from '../../../agent/src/wire/keys.ts';
 import { type EvioNetworkSpecInput, evioNetworkSpec, NETWORK_NAME } from '../../../crds/src/evio-network.ts';
 import type { EvioNodeSpec, EvioNodeStatus } from '../../../crds/src/evio-node.ts';
 import { API_VERSION } from '../../../crds/src/object-meta.ts';
-import type { EvioNetwork, EvioNode } from '../kinds.ts';
-import type { Node, Secret } from '../kube/kinds.ts';
-import type { ObjectMeta } from '../kube/object.ts';
 
 const CREATED = '2026-01-01T00:00:00Z';
 

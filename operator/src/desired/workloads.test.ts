@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { DaemonSet } from '../kube/kinds.ts';
+import type { DaemonSet } from '../../../agent/src/kube-api/kinds.ts';
 import { readSettings } from '../settings.ts';
 import { withFormer } from './place.ts';
 import { aNetwork } from './testing.ts';

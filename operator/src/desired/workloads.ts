@@ -1,7 +1,8 @@
 /** The two DaemonSets: tincan, which is left alone by upgrades of anything else (OnDelete), and the agent, which is rolled. */
+
+import type { DaemonSet } from '../../../agent/src/kube-api/kinds.ts';
+import type { Applied } from '../../../agent/src/kube-api/object.ts';
 import { type EvioNetworkSpec, NETWORK_NAME } from '../../../crds/src/evio-network.ts';
-import type { DaemonSet } from '../kube/kinds.ts';
-import type { Applied } from '../kube/object.ts';
 import { AGENT, CLEANUP, DATAPLANE, HOST_PACKAGE_LABEL, labelsOf } from '../names.ts';
 import type { Settings } from '../settings.ts';
 

@@ -5,7 +5,7 @@
 
 import type { Instant } from '../../../agent/src/machine.ts';
 import { Share } from '../../../agent/src/share.ts';
-import type { Note } from '../kube/events.ts';
+import type { Note } from './recorder.ts';
 
 export interface Noted extends Note {
   /** Of the object it is about. */

@@ -3,20 +3,11 @@
  * all their ways to log in; it is loaded only then, because it costs 85 MB.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
+import type { Access } from '../../../agent/src/io/kube-connection.ts';
+import { ServiceAccount } from '../../../agent/src/io/service-account.ts';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
-
-export interface Access {
-  /** URLs of the API servers of one cluster; when one does not answer the next is tried. At least one. */
-  readonly servers: readonly string[];
-  /**
-   * Certificates, headers with credentials, and an agent where a proxy is to be used. Asked for before each request, since tokens and
-   * certificates are renewed in their files. What it throws has no credential in its message.
-   */
-  options(): Promise<RequestOptions>;
-}
 
 export interface AccessOptions {
   /** A kubeconfig; without it KUBECONFIG, then the service account of the pod. */
@@ -73,15 +64,13 @@ async function fromFile(file: string, context: string | undefined): Promise<Acce
 
 function inCluster({ serviceAccount = SERVICE_ACCOUNT, servers }: AccessOptions): Access {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
-  const [token, ca] = [`${serviceAccount}/token`, `${serviceAccount}/ca.crt`];
-  if (!existsSync(token) || (host === undefined && (servers ?? []).length === 0))
+  if (!existsSync(`${serviceAccount}/token`) || (host === undefined && (servers ?? []).length === 0))
     throw new Error(
       'no API server: this is no pod with a service account; name a kubeconfig (--kubeconfig, or KUBECONFIG in the environment)',
     );
+  const account = new ServiceAccount(serviceAccount);
   return {
     servers: [`https://${host?.includes(':') === true ? `[${host}]` : host}:${port}`],
-    async options() {
-      return { ca: await readFile(ca), headers: { authorization: `Bearer ${(await readFile(token, 'utf8')).trim()}` } };
-    },
+    options: async () => account.credentials(),
   };
 }

@@ -1,7 +1,8 @@
 /** Server-side apply that asks nothing of the API server while an object is as it was left. */
+
+import type { Client } from '../../../agent/src/kube-api/client.ts';
+import { type Applied, type Kind, type KubeObject, keyOf, resourceOf } from '../../../agent/src/kube-api/object.ts';
 import { sha256 } from '../../../agent/src/wire/keys.ts';
-import type { Client } from '../kube/client.ts';
-import { type Applied, type Kind, type KubeObject, keyOf, resourceOf } from '../kube/object.ts';
 
 interface Left {
   readonly hash: string;

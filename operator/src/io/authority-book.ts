@@ -1,13 +1,13 @@
 /** The authority's Secret, read and written: one change at a time here, and none over a change of somebody else. */
 import type { KeyObject } from 'node:crypto';
+import type { Cache } from '../../../agent/src/kube-api/cache.ts';
+import { type Client, isConflict } from '../../../agent/src/kube-api/client.ts';
+import { SECRET, type Secret } from '../../../agent/src/kube-api/kinds.ts';
+import type { OwnerReference } from '../../../agent/src/kube-api/object.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
 import { type Authority, authorityData, readAuthority } from '../desired/authority.ts';
 import { EMPTY_LEDGER, type Ledger } from '../desired/ledger.ts';
-import type { Cache } from '../kube/cache.ts';
-import { type Client, isConflict } from '../kube/client.ts';
-import { SECRET, type Secret } from '../kube/kinds.ts';
-import type { OwnerReference } from '../kube/object.ts';
 import { AUTHORITY_SECRET, labelsOf } from '../names.ts';
 
 const TRIES = 6;

@@ -3,11 +3,11 @@
  * without them there is nothing to watch.
  */
 import type { Log } from '../../../agent/src/io/log.ts';
+import type { Client } from '../../../agent/src/kube-api/client.ts';
+import { CUSTOM_RESOURCE_DEFINITION, type CustomResourceDefinition } from '../../../agent/src/kube-api/kinds.ts';
+import type { Applied } from '../../../agent/src/kube-api/object.ts';
 import { crdOf } from '../../../crds/src/generate.ts';
 import { KINDS } from '../../../crds/src/kinds.ts';
-import type { Client } from '../kube/client.ts';
-import { CUSTOM_RESOURCE_DEFINITION, type CustomResourceDefinition } from '../kube/kinds.ts';
-import type { Applied } from '../kube/object.ts';
 
 /** What fails is said and left: definitions that are there are good enough to begin with. */
 export async function applyDefinitions(client: Pick<Client, 'apply'>, log: Log): Promise<void> {

@@ -1,13 +1,13 @@
 /** Leader election on a Lease: carries out what `leader/machine.ts` decides. */
 import { uptime } from 'node:os';
+import { Alarm } from '../../../agent/src/io/alarm.ts';
 import type { Log } from '../../../agent/src/io/log.ts';
+import { type Client, isConflict, isNotFound } from '../../../agent/src/kube-api/client.ts';
+import { LEASE, type Lease } from '../../../agent/src/kube-api/kinds.ts';
+import type { Key } from '../../../agent/src/kube-api/object.ts';
 import type { Instant } from '../../../agent/src/machine.ts';
-import { type Client, isConflict, isNotFound } from '../kube/client.ts';
-import { LEASE, type Lease } from '../kube/kinds.ts';
-import type { Key } from '../kube/object.ts';
 import { leaseOf, stateOf } from '../leader/lease.ts';
 import { type LeaderAction, type LeaderEvent, LeaderMachine } from '../leader/machine.ts';
-import { Alarm } from './alarm.ts';
 
 export interface ElectorOptions {
   /** One that may write whoever leads. */

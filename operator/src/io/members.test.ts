@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
 import { aMember } from '../desired/testing.ts';
-import type { EvioNode } from '../kinds.ts';
 import { Members } from './members.ts';
 
 const at = (version: string, memberName = version): EvioNode =>

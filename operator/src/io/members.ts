@@ -1,6 +1,7 @@
 /** The EvioNodes as they were last heard of, or as they were left here where the watch has not told of that yet. */
-import type { EvioNode } from '../kinds.ts';
-import type { Cache } from '../kube/cache.ts';
+
+import type { Cache } from '../../../agent/src/kube-api/cache.ts';
+import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
 
 const BEHIND_MS = 30_000;
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { Client } from '../kube/client.ts';
-import { type Event, NODE } from '../kube/kinds.ts';
+import type { Client } from '../../../agent/src/kube-api/client.ts';
+import { type Event, NODE } from '../../../agent/src/kube-api/kinds.ts';
 import { EventWriter } from './recorder.ts';
 
 describe('the writer of Events', () => {

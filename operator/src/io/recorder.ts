@@ -1,11 +1,11 @@
 /** Writes Kubernetes Events, one after the other and never in anybody's way. */
 import { randomUUID } from 'node:crypto';
+import type { Client } from '../../../agent/src/kube-api/client.ts';
+import { isNotFound } from '../../../agent/src/kube-api/client.ts';
+import { EVENT, type Event } from '../../../agent/src/kube-api/kinds.ts';
+import { type Applied, apiVersionOf, type Kind, type KubeObject } from '../../../agent/src/kube-api/object.ts';
+import type { Note, Recorder } from '../events/recorder.ts';
 import { EventSeries } from '../events/series.ts';
-import type { Client } from '../kube/client.ts';
-import { isNotFound } from '../kube/client.ts';
-import type { Note, Recorder } from '../kube/events.ts';
-import { EVENT, type Event } from '../kube/kinds.ts';
-import { type Applied, apiVersionOf, type Kind, type KubeObject } from '../kube/object.ts';
 
 export interface RecorderOptions {
   readonly client: Client;

@@ -1,9 +1,9 @@
 /** What the operator learns of the cluster besides its objects: where the API servers are, and what address a name has. */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { type Client, isForbidden } from '../../../agent/src/kube-api/client.ts';
+import type { Kind, KubeObject } from '../../../agent/src/kube-api/object.ts';
 import { advertisedHost, apiServersOf, type Endpoints } from '../desired/place.ts';
-import { type Client, isForbidden } from '../kube/client.ts';
-import type { Kind, KubeObject } from '../kube/object.ts';
 import type { Settings } from '../settings.ts';
 
 type EndpointSlice = KubeObject & Endpoints;

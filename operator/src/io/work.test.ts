@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Log } from '../../../agent/src/io/log.ts';
+import { ApiFailure } from '../../../agent/src/kube-api/client.ts';
 import type { Controller } from '../controller.ts';
-import { ApiFailure } from '../kube/client.ts';
 import { Metrics } from './metrics.ts';
 import { Worker } from './work.ts';
 

@@ -1,10 +1,11 @@
 /** Runs one controller's reconciles as `queue/queue.ts` says. */
+
+import { Alarm } from '../../../agent/src/io/alarm.ts';
 import type { Log } from '../../../agent/src/io/log.ts';
+import { ApiFailure } from '../../../agent/src/kube-api/client.ts';
 import { Seldom } from '../../../agent/src/seldom.ts';
 import type { Controller, Result } from '../controller.ts';
-import { ApiFailure } from '../kube/client.ts';
 import { type QueueAction, type QueueEvent, WorkQueue } from '../queue/queue.ts';
-import { Alarm } from './alarm.ts';
 import type { Metrics } from './metrics.ts';
 
 export const RESYNC_MS = 10 * 60_000;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Lease } from '../kube/kinds.ts';
+import type { Lease } from '../../../agent/src/kube-api/kinds.ts';
 import { leaseOf, stateOf } from './lease.ts';
 import { LEASE_MS } from './machine.ts';
 

@@ -1,6 +1,6 @@
 /** Between a Lease of the API and what the election knows of it. */
-import type { Lease } from '../kube/kinds.ts';
-import { type Applied, type Key, splitKey } from '../kube/object.ts';
+import type { Lease } from '../../../agent/src/kube-api/kinds.ts';
+import { type Applied, type Key, splitKey } from '../../../agent/src/kube-api/object.ts';
 import { LEASE_MS, type LeaseClaim, type LeaseState } from './machine.ts';
 
 export function stateOf({ metadata, spec }: Lease): LeaseState {

@@ -1,10 +1,9 @@
 /** The operator's requests with a real API server: what it makes of them, and what we make of its answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { ApiClient } from '../../../operator/src/io/client.ts';
-import type { Connection } from '../../../operator/src/io/connection.ts';
-import { EventWriter } from '../../../operator/src/io/recorder.ts';
-import { ApiFailure, isConflict, isForbidden, isInvalid, isNotFound } from '../../../operator/src/kube/client.ts';
+import { ApiClient } from '../../../agent/src/io/kube-client.ts';
+import type { Connection } from '../../../agent/src/io/kube-connection.ts';
+import { ApiFailure, isConflict, isForbidden, isInvalid, isNotFound } from '../../../agent/src/kube-api/client.ts';
 import {
   CONFIG_MAP,
   CUSTOM_RESOURCE_DEFINITION,
@@ -13,8 +12,9 @@ import {
   NODE,
   SECRET,
   SERVICE_ACCOUNT,
-} from '../../../operator/src/kube/kinds.ts';
-import type { Kind, KubeObject } from '../../../operator/src/kube/object.ts';
+} from '../../../agent/src/kube-api/kinds.ts';
+import type { Kind, KubeObject } from '../../../agent/src/kube-api/object.ts';
+import { EventWriter } from '../../../operator/src/io/recorder.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
 import { type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
 import { clientOf, connect, until } from './kit.ts';

@@ -1,10 +1,10 @@
 /** What the operator's tests against a real API server share. */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiClient } from '../../../agent/src/io/kube-client.ts';
+import { Connection } from '../../../agent/src/io/kube-connection.ts';
 import type { Log } from '../../../agent/src/io/log.ts';
-import { ApiClient } from '../../../operator/src/io/client.ts';
-import { Connection } from '../../../operator/src/io/connection.ts';
-import type { ConfigMap } from '../../../operator/src/kube/kinds.ts';
+import type { ConfigMap } from '../../../agent/src/kube-api/kinds.ts';
 import type { KubeApi } from '../../servers/kube-api.ts';
 
 /** Straight to the server, or over a proxy. */

@@ -5,11 +5,11 @@ import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { EvioNetwork, EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
+import type { Node } from '../../../agent/src/kube-api/kinds.ts';
 import { generatePrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNetworkSpecInput } from '../../../crds/src/evio-network.ts';
-import type { EvioNetwork, EvioNode } from '../../../operator/src/kinds.ts';
-import type { Node } from '../../../operator/src/kube/kinds.ts';
 import { KUBECTL, type KubeAnswer, type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
 import { type Prosody, startProsody } from '../../servers/prosody.ts';
 

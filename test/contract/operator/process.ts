@@ -4,12 +4,13 @@
  *
  *     node process.ts SERVICE-ACCOUNT-FOLDER SERVER IDENTITY
  */
+
+import { Connection } from '../../../agent/src/io/kube-connection.ts';
 import { createLog } from '../../../agent/src/io/log.ts';
+import { CONFIG_MAP } from '../../../agent/src/kube-api/kinds.ts';
+import { keyOf, ownerReference } from '../../../agent/src/kube-api/object.ts';
 import { watch } from '../../../operator/src/controller.ts';
 import { findAccess } from '../../../operator/src/io/access.ts';
-import { Connection } from '../../../operator/src/io/connection.ts';
-import { CONFIG_MAP } from '../../../operator/src/kube/kinds.ts';
-import { keyOf, ownerReference } from '../../../operator/src/kube/object.ts';
 import { createRuntime } from '../../../operator/src/runtime.ts';
 
 const [folder = '', server = '', identity = ''] = process.argv.slice(2);

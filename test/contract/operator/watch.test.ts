@@ -1,12 +1,12 @@
 /** The operator's list and watch with a real API server, over a line where everything goes wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { Connection } from '../../../operator/src/io/connection.ts';
-import { Informer } from '../../../operator/src/io/informer.ts';
-import type { Client } from '../../../operator/src/kube/client.ts';
-import { ApiFailure } from '../../../operator/src/kube/client.ts';
-import { CONFIG_MAP, type ConfigMap, NAMESPACE } from '../../../operator/src/kube/kinds.ts';
-import { keyOf } from '../../../operator/src/kube/object.ts';
+import type { Connection } from '../../../agent/src/io/kube-connection.ts';
+import { Informer } from '../../../agent/src/io/kube-informer.ts';
+import type { Client } from '../../../agent/src/kube-api/client.ts';
+import { ApiFailure } from '../../../agent/src/kube-api/client.ts';
+import { CONFIG_MAP, type ConfigMap, NAMESPACE } from '../../../agent/src/kube-api/kinds.ts';
+import { keyOf } from '../../../agent/src/kube-api/object.ts';
 import { type Asked, type Fault, FaultProxy } from '../../servers/fault-proxy.ts';
 import { type KubeApi, startKubeApi } from '../../servers/kube-api.ts';
 import { pick, seeded } from '../../sim/random.ts';

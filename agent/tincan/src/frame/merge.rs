@@ -44,12 +44,14 @@ impl Delivery<'_> {
         self.head.len().saturating_sub(VNET_BYTES) + self.payload.iter().map(|part| part.len()).sum::<usize>()
     }
 
+    /// Virtio-net header and frame, in pieces.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(self.head).chain(self.payload.iter().copied())
+    }
+
     /// Appends virtio-net header and frame to `to` in one piece, as a read of a tap would have given them.
     pub fn copy_to(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.head);
-        for part in self.payload {
-            to.extend_from_slice(part);
-        }
+        self.parts().for_each(|part| to.extend_from_slice(part));
     }
 }
 

@@ -11,6 +11,7 @@ mod headers;
 mod merge;
 mod segment;
 mod sender;
+mod tagged;
 mod vnet;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use headers::{Layout, Network};
 pub use merge::{Delivery, Merger, MAX_MERGED};
 pub use segment::segment;
 pub use sender::sender_addresses;
+pub use tagged::Tagged;
 pub use vnet::{parse_tap, TapFrame, Vnet, VNET_BYTES};
 
 /// Record flag: the TCP or UDP checksum of this frame is not computed (docs/wire.md §6.1).

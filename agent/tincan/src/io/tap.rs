@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use crate::frame::{Delivery, MAX_MERGED, VNET_BYTES};
+use crate::frame::{MAX_MERGED, VNET_BYTES};
 
 const DEVICE: &CStr = c"/dev/net/tun";
 
@@ -22,6 +22,9 @@ const TUN_F_CSUM: libc::c_ulong = 1;
 const TUN_F_TSO4: libc::c_ulong = 2;
 const TUN_F_TSO6: libc::c_ulong = 4;
 const TUN_F_TSO_ECN: libc::c_ulong = 8;
+
+/// What one write takes at most: a front, headers and payloads.
+const PARTS_MAX: usize = 2 + MAX_MERGED;
 
 /// What one read gives at most: a super-frame of 64 KB behind its header.
 pub const READ_BYTES: usize = VNET_BYTES + 65_536 + 64;
@@ -157,12 +160,12 @@ impl Tap {
         }
     }
 
-    /// Writes one frame or super-frame, gathered from where its parts lie.
-    pub fn write(&self, delivery: &Delivery<'_>) -> io::Result<()> {
+    /// Writes one frame or super-frame behind its virtio-net header, gathered from where its parts lie.
+    pub fn write<'p>(&self, from: impl Iterator<Item = &'p [u8]>) -> io::Result<()> {
         const NONE: libc::iovec = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        let mut parts = [NONE; 1 + MAX_MERGED];
+        let mut parts = [NONE; PARTS_MAX];
         let mut count = 0;
-        for (slot, part) in parts.iter_mut().zip(std::iter::once(&delivery.head).chain(delivery.payload)) {
+        for (slot, part) in parts.iter_mut().zip(from) {
             *slot = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
             count += 1;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::testing::{enter, in_namespace, ip, ip_output, readable};
 use super::*;
-use crate::frame::{parse_tap, segment, Merger, TapFrame};
+use crate::frame::{parse_tap, segment, Delivery, Merger, TapFrame};
 
 #[test]
 fn a_datagram_leaves_by_the_tap_with_its_checksum_still_missing() {
@@ -94,7 +94,7 @@ fn pump(from: &Tap, to: &Tap, stop: &AtomicBool, super_frames: &AtomicUsize) {
             segment(&tap, 1300, |flags, head, payload| records.push((flags, [head, payload].concat()))).unwrap();
             super_frames.fetch_add(usize::from(records.len() > 1), Ordering::Relaxed);
             let mut merger = Merger::new();
-            let mut sink = |delivery: &Delivery<'_>| drop(to.write(delivery));
+            let mut sink = |delivery: &Delivery<'_>| drop(to.write(delivery.parts()));
             for (counter, (flags, frame)) in records.iter().enumerate() {
                 merger.push(1, counter as u64, *flags, frame, &mut sink).unwrap();
             }

@@ -75,9 +75,10 @@ impl Node {
 
     fn write_tap(&mut self, frame: &[u8]) {
         let mut merger = crate::frame::Merger::new();
-        let Node { taps, counters, .. } = self;
+        let Node { taps, counters, sessions, .. } = self;
+        let own = sessions.certificate().mac();
         let pushed = merger.push(0, 0, 0, frame, &mut |delivery| {
-            if let Some(counter) = taps.write(0, delivery) {
+            if let Some(counter) = taps.write(0, delivery, own) {
                 counters.add(counter);
             }
         });

@@ -284,11 +284,12 @@ impl Node {
                 self.reach.heard(source);
             }
         }
+        let own = self.sessions.certificate().mac();
         let outputs = self.switch.super_frame(in_port, Some(source), headers, delivery.frame_bytes(), now.us);
         for output in outputs.iter() {
             match *output {
                 Output::Tap { .. } => {
-                    if let Some(counter) = self.taps.write(in_port, delivery) {
+                    if let Some(counter) = self.taps.write(in_port, delivery, own) {
                         self.counters.add(counter);
                     }
                 }

@@ -7,12 +7,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use super::tunnels::FIRST_PORT;
 use super::Node;
 use crate::control::Bridge;
-use crate::frame::Delivery;
+use crate::frame::{Delivery, Tagged};
 use crate::io::tap::{Tap, TapError};
 use crate::log;
 use crate::session::Now;
 use crate::time::{Micros, SECOND};
-use crate::wire::Label;
+use crate::wire::{Label, Mac};
 
 /// The number of the one tap, where there is only one; those of tunnels have the numbers of their ports.
 pub const ONE: u32 = 0;
@@ -153,16 +153,20 @@ impl Taps {
         }
     }
 
-    /// Writes what came by the tunnel `port` (0: by none). Answers what there is to count, if anything.
-    pub fn write(&self, port: u32, delivery: &Delivery<'_>) -> Option<&'static str> {
-        let (tap, odd) = match &self.kind {
-            Kind::One(slot) => (slot.tap.as_ref(), None),
+    /// Writes what came by the tunnel `port` (0: by none); `own` is the bridge's MAC. Answers what there is to count, if anything.
+    pub fn write(&self, port: u32, delivery: &Delivery<'_>, own: Mac) -> Option<&'static str> {
+        let (tap, tagged, odd) = match &self.kind {
+            Kind::One(slot) => (slot.tap.as_ref(), Tagged::of(delivery, own), None),
             Kind::Each(each) => match each.slot(port).and_then(|slot| slot.tap.as_ref()) {
-                Some(tap) => (Some(tap), None),
-                None => (each.any(), (port != 0).then_some("tapOther")),
+                Some(tap) => (Some(tap), None, None),
+                None => (each.any(), None, (port != 0).then_some("tapOther")),
             },
         };
-        match tap.map(|tap| tap.write(delivery)) {
+        let written = tap.map(|tap| match &tagged {
+            Some(tagged) => tap.write(tagged.parts()),
+            None => tap.write(delivery.parts()),
+        });
+        match written {
             Some(Ok(())) => odd,
             _ => Some("tapWrite"),
         }

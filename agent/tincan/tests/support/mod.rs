@@ -6,6 +6,8 @@ pub mod openflow;
 pub mod overlay;
 mod shell;
 
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -240,6 +242,23 @@ pub fn within<T: Send + 'static>(ns: &str, work: impl FnOnce() -> T + Send + 'st
         work()
     });
     thread.join().unwrap()
+}
+
+/// Somebody in `to` listens at `listening`, somebody in `from` calls `called`, which is that or leads there: as whom the listener sees
+/// the caller.
+pub fn caller_seen(from: &str, called: SocketAddr, to: &str, listening: SocketAddr) -> Option<IpAddr> {
+    let listener = within(to, move || TcpListener::bind(listening)).unwrap();
+    let call = within(from, move || {
+        let mut stream = TcpStream::connect_timeout(&called, Duration::from_secs(3)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        stream.write_all(b"hello").ok()?;
+        Some(stream)
+    })?;
+    let (mut stream, caller) = listener.accept().unwrap();
+    let mut said = [0; 5];
+    stream.read_exact(&mut said).unwrap();
+    drop(call);
+    Some(caller.ip())
 }
 
 /// Frames of one kind on a link, raw (packet(7)).

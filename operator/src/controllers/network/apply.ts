@@ -1,4 +1,8 @@
 /** Makes what was decided for the EvioNetwork. */
+
+import { EVIO_NETWORK, type EvioNetwork } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { DAEMON_SET, DEPLOYMENT, SECRET } from '../../../../agent/src/kube-api/kinds.ts';
+import { type Applied, type Kind, type KubeObject, ownerReference } from '../../../../agent/src/kube-api/object.ts';
 import { effectiveTurn } from '../../../../crds/src/effective.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { roomOf } from '../../desired/enrolment.ts';
@@ -7,9 +11,6 @@ import { secretsOf, serverDeployment, serverSecret, TURN_PORT } from '../../desi
 import { signallingIs } from '../../desired/signalling.ts';
 import { agent, apiServersIn, dataplane } from '../../desired/workloads.ts';
 import { newServerSecrets, renewCertificate } from '../../io/server-secrets.ts';
-import { EVIO_NETWORK, type EvioNetwork } from '../../kinds.ts';
-import { DAEMON_SET, DEPLOYMENT, SECRET } from '../../kube/kinds.ts';
-import { type Applied, type Kind, type KubeObject, ownerReference } from '../../kube/object.ts';
 import { CLEANUP, FINALIZER, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
 import type { NetworkAction, NetworkView } from './decide.ts';

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import type { DaemonSet, Pod } from '../../../../agent/src/kube-api/kinds.ts';
 import { overlayIdOf } from '../../../../agent/src/wire/ids.ts';
 import { privateKey, rawPublicKey } from '../../../../agent/src/wire/keys.ts';
 import { verifyParameters } from '../../../../agent/src/wire/parameters.ts';
@@ -9,7 +10,6 @@ import type { EvioNetworkSpecInput } from '../../../../crds/src/evio-network.ts'
 import type { Authority } from '../../desired/authority.ts';
 import { EMPTY_LEDGER, issue, type Ledger } from '../../desired/ledger.ts';
 import { aMember, aNetwork, aNode } from '../../desired/testing.ts';
-import type { DaemonSet, Pod } from '../../kube/kinds.ts';
 import { accountChanges } from './accounts.ts';
 import { decide, livingOf, type NetworkView, type RemovalView, removalStep } from './decide.ts';
 

@@ -3,6 +3,8 @@
  * an order. From the whole picture; the time goes in, actions come out. What its status says is in desired/network-status.ts.
  */
 import { X509Certificate } from 'node:crypto';
+import type { EvioNetwork, EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../../../agent/src/kube-api/kinds.ts';
 import type { EvioNetworkSpec } from '../../../../crds/src/evio-network.ts';
 import type { Authority } from '../../desired/authority.ts';
 import { type Ledger, settle, withParameters } from '../../desired/ledger.ts';
@@ -11,8 +13,6 @@ import { MANAGED_ANNOTATION } from '../../desired/node-addresses.ts';
 import { parametersOf } from '../../desired/parameters.ts';
 import { secretsOf } from '../../desired/server.ts';
 import type { SignallingView } from '../../desired/signalling.ts';
-import type { EvioNetwork, EvioNode } from '../../kinds.ts';
-import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../kube/kinds.ts';
 import { COMPONENT_LABEL, FINALIZER } from '../../names.ts';
 
 export interface NetworkView {

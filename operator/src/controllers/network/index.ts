@@ -1,10 +1,10 @@
 /** The network controller: one key, the EvioNetwork `default`. */
 import { isDeepStrictEqual } from 'node:util';
+import { EVIO_NETWORK, type EvioNetwork } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import { type EvioNetworkStatus, NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { accountOf } from '../../desired/enrolment.ts';
 import { networkStatus } from '../../desired/network-status.ts';
-import { EVIO_NETWORK, type EvioNetwork } from '../../kinds.ts';
 import { nodeMatters } from '../node/index.ts';
 import type { World } from '../world.ts';
 import { keepAccounts } from './accounts.ts';

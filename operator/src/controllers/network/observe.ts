@@ -1,11 +1,11 @@
 /** What the network controller decides from, and what its status is said of, as the caches have it. */
 
+import type { EvioNetwork } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { allot, doubles } from '../../desired/allotment.ts';
 import type { Problem, StatusView } from '../../desired/network-status.ts';
 import { poolsOf } from '../../desired/parameters.ts';
 import { signallingIs } from '../../desired/signalling.ts';
-import type { EvioNetwork } from '../../kinds.ts';
-import type { Node } from '../../kube/kinds.ts';
 import { AGENT, CLEANUP, DATAPLANE, SERVER } from '../../names.ts';
 import { claimOf, selects, shortageOf, waitingFor } from '../node/decide.ts';
 import type { World } from '../world.ts';

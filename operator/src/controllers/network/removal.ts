@@ -3,12 +3,12 @@
  * cannot be reached is left: the finalizer always comes off.
  */
 import { endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
+import { isConflict, isInvalid, isNotFound, type PatchStep } from '../../../../agent/src/kube-api/client.ts';
+import { EVIO_NETWORK, EVIO_NODE, type EvioNetwork } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { DAEMON_SET, DEPLOYMENT, NODE, type Node, SECRET } from '../../../../agent/src/kube-api/kinds.ts';
 import { isAccountOf } from '../../desired/enrolment.ts';
 import { releaseSteps } from '../../desired/node-addresses.ts';
 import { cleanup } from '../../desired/workloads.ts';
-import { EVIO_NETWORK, EVIO_NODE, type EvioNetwork } from '../../kinds.ts';
-import { isConflict, isInvalid, isNotFound, type PatchStep } from '../../kube/client.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, type Node, SECRET } from '../../kube/kinds.ts';
 import { AGENT, AUTHORITY_SECRET, CLEANUP, DATAPLANE, FINALIZER, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
 import { owned } from './apply.ts';

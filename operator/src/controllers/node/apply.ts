@@ -1,10 +1,11 @@
 /** Carries out what was decided for a Node, one thing after the other; what fails is tried again from the start. */
+
+import { isConflict, isInvalid, isNotFound } from '../../../../agent/src/kube-api/client.ts';
+import { EVIO_NODE, type EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { NODE } from '../../../../agent/src/kube-api/kinds.ts';
+import { keyOf } from '../../../../agent/src/kube-api/object.ts';
 import { accountOf, entryOf, makeEnrolment, passwordOf } from '../../desired/enrolment.ts';
 import { issue } from '../../desired/ledger.ts';
-import { EVIO_NODE, type EvioNode } from '../../kinds.ts';
-import { isConflict, isInvalid, isNotFound } from '../../kube/client.ts';
-import { NODE } from '../../kube/kinds.ts';
-import { keyOf } from '../../kube/object.ts';
 import type { World } from '../world.ts';
 import { type NodeAction, type NodePlan, type NodeView, type Removal, selects } from './decide.ts';
 

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import type { EvioNetwork, EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { nodeIdOf, overlayIdOf } from '../../../../agent/src/wire/ids.ts';
 import { privateKey, rawPublicKey } from '../../../../agent/src/wire/keys.ts';
 import type { EvioNetworkSpecInput } from '../../../../crds/src/evio-network.ts';
@@ -8,8 +10,6 @@ import { entryOf, makeEnrolment } from '../../desired/enrolment.ts';
 import { EMPTY_LEDGER, issue, withParameters } from '../../desired/ledger.ts';
 import { parametersOf } from '../../desired/parameters.ts';
 import { aMember, aNetwork, aNode, someKeys } from '../../desired/testing.ts';
-import type { EvioNetwork, EvioNode } from '../../kinds.ts';
-import type { Node } from '../../kube/kinds.ts';
 import { decide, type NodeAction, type NodeView } from './decide.ts';
 
 const NOW = 1_800_000_000;

@@ -3,6 +3,10 @@
  * whole picture, the time goes in, actions come out.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { PatchStep } from '../../../../agent/src/kube-api/client.ts';
+import type { EvioNetwork, EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { NODE, type Node } from '../../../../agent/src/kube-api/kinds.ts';
+import { type Applied, ownerReference } from '../../../../agent/src/kube-api/object.ts';
 import { formatPrefix, parsePrefix } from '../../../../agent/src/wire/address.ts';
 import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
 import { DecodeError } from '../../../../agent/src/wire/reader.ts';
@@ -30,11 +34,7 @@ import { issuedTo, ownerOf } from '../../desired/ledger.ts';
 import { memberNameOf } from '../../desired/member-name.ts';
 import { decideAddresses } from '../../desired/node-addresses.ts';
 import { poolsOf } from '../../desired/parameters.ts';
-import type { EvioNetwork, EvioNode } from '../../kinds.ts';
-import type { PatchStep } from '../../kube/client.ts';
-import type { Note } from '../../kube/events.ts';
-import { NODE, type Node } from '../../kube/kinds.ts';
-import { type Applied, ownerReference } from '../../kube/object.ts';
+import type { Note } from '../../events/recorder.ts';
 
 export interface NodeView {
   /** Of the Node, and of its EvioNode. */

@@ -1,12 +1,12 @@
 /** The node controller: keys are names of Nodes, and of the EvioNodes called the same. */
 import { isDeepStrictEqual } from 'node:util';
+import type { EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import type { Node, Secret } from '../../../../agent/src/kube-api/kinds.ts';
+import type { KubeObject } from '../../../../agent/src/kube-api/object.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { secretText } from '../../desired/authority.ts';
 import { readLedger } from '../../desired/ledger.ts';
-import type { EvioNode } from '../../kinds.ts';
-import type { Node, Secret } from '../../kube/kinds.ts';
-import type { KubeObject } from '../../kube/object.ts';
 import { AUTHORITY_SECRET, LEDGER_KEY } from '../../names.ts';
 import type { World } from '../world.ts';
 import { apply } from './apply.ts';

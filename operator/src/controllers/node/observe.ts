@@ -1,9 +1,9 @@
 /** What the node controller decides from, as the caches have it. */
 
+import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { roomOf } from '../../desired/enrolment.ts';
 import { signallingIs } from '../../desired/signalling.ts';
-import type { Node } from '../../kube/kinds.ts';
 import type { World } from '../world.ts';
 import type { NodeView } from './decide.ts';
 

@@ -1,6 +1,6 @@
 /** The objects of one kind as last heard of, and what changes when more is heard. */
 import { isDeepStrictEqual } from 'node:util';
-import { type Key, type KubeObject, keyOf } from '../kube/object.ts';
+import { type Key, type KubeObject, keyOf } from './object.ts';
 
 /** Without `before` it was added, without `after` deleted. One of both is always there. */
 export interface Change<T> {
@@ -9,7 +9,7 @@ export interface Change<T> {
   readonly after?: T;
 }
 
-export class Replica<T extends KubeObject> {
+export class Store<T extends KubeObject> {
   #objects = new Map<Key, T>();
 
   get size(): number {

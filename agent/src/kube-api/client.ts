@@ -1,4 +1,4 @@
-/** What can be asked of the API server, and how it fails. `io/client.ts` does it. */
+/** What can be asked of the API server, and how it fails. `io/kube-client.ts` does it. */
 import type { Applied, Key, Kind, KubeObject } from './object.ts';
 
 export interface ListOptions {
@@ -60,10 +60,15 @@ export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'd
 
 /**
  * `NotFound`, `AlreadyExists`, `Conflict`, `Invalid`, `Forbidden`, ... as the API server says (metav1.StatusReason), and of our own:
- * `Unreachable` (no connection, or it broke), `NoAnswer` (in time), `Garbage` (no answer of an API server), `NotLeading` (this
- * process may write no more), `Closed` (it ends).
+ * those of `Missed`.
  */
 export type Reason = string;
+
+/**
+ * `Unreachable` (no connection, or it broke), `NoAnswer` (in time), `Garbage` (no answer of an API server), `NoCredentials` (of our
+ * own), `NotLeading` (this process may write no more), `Closed` (it ends).
+ */
+export type Missed = 'Unreachable' | 'NoAnswer' | 'Garbage' | 'NoCredentials' | 'NotLeading' | 'Closed';
 
 export interface FailureDetails {
   readonly verb: Verb;
@@ -74,8 +79,10 @@ export interface FailureDetails {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
   readonly reason: Reason;
+  /** The message without what was asked: the same for whoever gets no answer. */
+  readonly why?: string;
   /** What the server asks to wait, from now. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** The message is one line: verb, object, reason, and what to do. It never has a body that was sent, nor a header. */
@@ -85,6 +92,7 @@ export class ApiFailure extends Error {
   readonly key: Key;
   readonly status: number;
   readonly reason: Reason;
+  readonly why: string;
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, details: FailureDetails) {
@@ -95,6 +103,7 @@ export class ApiFailure extends Error {
     this.key = details.key;
     this.status = details.status;
     this.reason = details.reason;
+    this.why = details.why ?? message;
     this.retryAfterMs = details.retryAfterMs;
   }
 }

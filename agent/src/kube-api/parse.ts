@@ -1,6 +1,6 @@
 /** What the API server sends for a list and for a watch, read from text. Throws a `DecodeError` and nothing else. */
-import { DecodeError } from '../../../agent/src/wire/reader.ts';
-import { apiVersionOf, type Kind, type KubeObject } from '../kube/object.ts';
+import { DecodeError } from '../wire/reader.ts';
+import { apiVersionOf, type Kind, type KubeObject } from './object.ts';
 
 /** One page of a list (`metadata.continue` says whether there are more). */
 export interface Page<T> {

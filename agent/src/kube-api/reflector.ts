@@ -6,11 +6,12 @@
  * is listed again: the server may have lost its data, and a watch from a version it has not reached yet is silent, not an error.
  */
 
-import type { Instant, Machine, Random } from '../../../agent/src/machine.ts';
-import { DecodeError } from '../../../agent/src/wire/reader.ts';
-import { type Key, type KubeObject, keyOf } from '../kube/object.ts';
+import type { Instant, Machine, Random } from '../machine.ts';
+import { Told } from '../told.ts';
+import { DecodeError } from '../wire/reader.ts';
+import { type Key, type KubeObject, keyOf } from './object.ts';
 import { type Reading, readLine, readPage, type Status } from './parse.ts';
-import { type Change, Replica } from './replica.ts';
+import { type Change, Store } from './store.ts';
 
 /** Why a request got no answer, or not the one that was asked for. */
 export interface Failure {
@@ -19,11 +20,13 @@ export interface Failure {
   readonly reason: string;
   /** One line for people. */
   readonly message: string;
+  /** The same without what was asked. */
+  readonly why?: string;
   readonly retryAfterMs?: number | undefined;
 }
 
 /** `id` is that of the action the event answers; what comes for an older one is ignored. */
-export type WatchEvent =
+export type ReflectorEvent =
   | { readonly kind: 'start' }
   | { readonly kind: 'stop' }
   | { readonly kind: 'deadline' }
@@ -34,13 +37,14 @@ export type WatchEvent =
   /** Nothing more comes of this request; without `failure` a watch was ended by the server in order. */
   | { readonly kind: 'ended'; readonly id: number; readonly failure?: Failure };
 
-export type WatchAction<T> =
+export type ReflectorAction<T> =
   | { readonly kind: 'list'; readonly id: number; readonly limit?: number; readonly continue?: string }
   | { readonly kind: 'watch'; readonly id: number; readonly resourceVersion: string; readonly timeoutSeconds: number }
   | { readonly kind: 'abort'; readonly id: number }
   | { readonly kind: 'changed'; readonly change: Change<T> }
   | { readonly kind: 'synced' }
-  | { readonly kind: 'report'; readonly trouble: boolean; readonly line: string };
+  /** A failure that is not the first in a row, each once; without `failure` the end of it. */
+  | { readonly kind: 'trouble'; readonly failure?: Failure };
 
 export const PAGE_LIMIT = 500;
 export const PAGE_TIMEOUT_MS = 60_000;
@@ -61,14 +65,14 @@ export const RETRY_AFTER_MAX_MS = 120_000;
 export const HEALTHY_MS = 30_000;
 
 /** The times above; a test against real servers has less patience. */
-export interface WatchPatience {
+export interface Patience {
   readonly pageMs: number;
   readonly openMs: number;
   readonly watchMinSeconds: number;
   readonly idleMs: number;
   readonly backoffMaxMs: number;
 }
-const PATIENCE: WatchPatience = {
+const PATIENCE: Patience = {
   pageMs: PAGE_TIMEOUT_MS,
   openMs: OPEN_TIMEOUT_MS,
   watchMinSeconds: WATCH_MIN_S,
@@ -96,28 +100,26 @@ type State<T> =
       opened: boolean;
     };
 
-export interface WatchOptions<T extends KubeObject> extends Reading<T> {
-  /** For people: `nodes`. */
-  readonly name: string;
+export interface ReflectorOptions<T extends KubeObject> extends Reading<T> {
   readonly random: Random;
-  readonly patience?: Partial<WatchPatience> | undefined;
+  readonly patience?: Partial<Patience> | undefined;
 }
 
-export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, WatchAction<T>> {
-  readonly replica = new Replica<T>();
-  readonly #options: WatchOptions<T>;
-  readonly #patience: WatchPatience;
+export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, ReflectorAction<T>> {
+  readonly store = new Store<T>();
+  readonly patience: Patience;
+  readonly #options: ReflectorOptions<T>;
   #state: State<T> = { name: 'stopped' };
   #resourceVersion = '';
   #lastId = 0;
   #failures = 0;
   #listedAt: Instant | undefined;
   #heardAt: Instant | undefined;
-  #told: string | undefined;
+  readonly #told = new Told();
 
-  constructor(options: WatchOptions<T>) {
+  constructor(options: ReflectorOptions<T>) {
     this.#options = options;
-    this.#patience = { ...PATIENCE, ...options.patience };
+    this.patience = { ...PATIENCE, ...options.patience };
   }
 
   /** All objects were heard of at least once. */
@@ -134,7 +136,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     return this.#state.name === 'stopped' ? undefined : this.#state.until;
   }
 
-  handle(event: WatchEvent, now: Instant): readonly WatchAction<T>[] {
+  handle(event: ReflectorEvent, now: Instant): readonly ReflectorAction<T>[] {
     const state = this.#state;
     switch (event.kind) {
       case 'start':
@@ -149,7 +151,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     }
   }
 
-  #deadline(state: State<T>, now: Instant): readonly WatchAction<T>[] {
+  #deadline(state: State<T>, now: Instant): readonly ReflectorAction<T>[] {
     if (state.name === 'stopped' || now < state.until) return [];
     if (state.name === 'waiting') return [state.next === 'list' ? this.#list(now, false) : this.#watch(now)];
     const what = state.name === 'listing' ? 'a list' : state.opened ? 'a watch' : 'the start of a watch';
@@ -158,19 +160,19 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
 
   #answer(
     state: State<T>,
-    event: Exclude<WatchEvent, { kind: 'start' | 'stop' | 'deadline' }>,
+    event: Exclude<ReflectorEvent, { kind: 'start' | 'stop' | 'deadline' }>,
     now: Instant,
-  ): readonly WatchAction<T>[] {
+  ): readonly ReflectorAction<T>[] {
     if (!('id' in state) || state.id !== event.id) return [];
     if (event.kind === 'ended') return this.#ended(state, event.failure, now);
     this.#heardAt = now;
     if (state.name === 'listing') return event.kind === 'page' ? this.#page(state, event.text, now) : [];
-    state.until = now + this.#patience.idleMs;
+    state.until = now + this.patience.idleMs;
     state.opened = true;
     return event.kind === 'line' ? this.#line(event.line, now) : [];
   }
 
-  #page(state: State<T> & { name: 'listing' }, text: string, now: Instant): readonly WatchAction<T>[] {
+  #page(state: State<T> & { name: 'listing' }, text: string, now: Instant): readonly ReflectorAction<T>[] {
     const page = this.#read(() => readPage(text, this.#options));
     if (page instanceof DecodeError) return this.#failed(garbage(page.message), now);
     for (const object of page.items) state.items.set(keyOf(object), object);
@@ -178,17 +180,17 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     const resourceVersion = state.resourceVersion ?? page.resourceVersion;
     if (page.continue !== undefined) {
       const id = ++this.#lastId;
-      this.#state = { ...state, id, resourceVersion, until: now + this.#patience.pageMs };
+      this.#state = { ...state, id, resourceVersion, until: now + this.patience.pageMs };
       return [{ kind: 'list', id, limit: PAGE_LIMIT, continue: page.continue }];
     }
     const first = !this.synced;
     this.#listedAt = now;
     this.#resourceVersion = resourceVersion;
-    const found = changed(this.replica.replace(state.items));
+    const found = changed(this.store.replace(state.items));
     return [...found, ...(first ? [{ kind: 'synced' } as const] : []), this.#watch(now)];
   }
 
-  #line(text: string, now: Instant): readonly WatchAction<T>[] {
+  #line(text: string, now: Instant): readonly ReflectorAction<T>[] {
     const line = this.#read(() => readLine(text, this.#options));
     if (line instanceof DecodeError) return [...abort(this.#state), ...this.#failed(garbage(line.message), now)];
     const recovered = this.#recovered(now);
@@ -200,10 +202,10 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
         return recovered;
       case 'DELETED':
         this.#resourceVersion = line.object.metadata.resourceVersion;
-        return [...recovered, ...changed(this.replica.remove(keyOf(line.object)))];
+        return [...recovered, ...changed(this.store.remove(keyOf(line.object)))];
       default:
         this.#resourceVersion = line.object.metadata.resourceVersion;
-        return [...recovered, ...changed(this.replica.put(line.object))];
+        return [...recovered, ...changed(this.store.put(line.object))];
     }
   }
 
@@ -216,7 +218,7 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     }
   }
 
-  #ended(state: State<T>, failure: Failure | undefined, now: Instant): readonly WatchAction<T>[] {
+  #ended(state: State<T>, failure: Failure | undefined, now: Instant): readonly ReflectorAction<T>[] {
     if (state.name === 'listing') {
       // A page that came too late (410): all at once then, which takes longer and cannot expire.
       if (failure?.status === 410 && !state.whole) return [this.#list(now, true)];
@@ -233,10 +235,10 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
     return this.#failed(failure ?? early(lasted), now);
   }
 
-  #failed(failure: Failure, now: Instant): readonly WatchAction<T>[] {
+  #failed(failure: Failure, now: Instant): readonly ReflectorAction<T>[] {
     const state = this.#state;
     if (state.name === 'watching' && now - state.since >= HEALTHY_MS) this.#failures = 0;
-    const ceiling = Math.min(this.#patience.backoffMaxMs, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
+    const ceiling = Math.min(this.patience.backoffMaxMs, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
     const backoff = ceiling * (0.5 + 0.5 * this.#options.random());
     const asked = Math.min(failure.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
     this.#failures++;
@@ -245,45 +247,40 @@ export class WatchMachine<T extends KubeObject> implements Machine<WatchEvent, W
   }
 
   /** An end of a watch now and then is everyday life: the second failure in a row is told, and each other one after it. */
-  #trouble(failure: Failure): readonly WatchAction<T>[] {
-    if (this.#failures < 2 || this.#told === failure.message) return [];
-    this.#told = failure.message;
-    return [
-      { kind: 'report', trouble: true, line: `${this.#options.name}: ${failure.message}; trying until it works` },
-    ];
+  #trouble(failure: Failure): readonly ReflectorAction<T>[] {
+    if (this.#failures < 2 || !this.#told.problem(failure.message)) return [];
+    return [{ kind: 'trouble', failure }];
   }
 
-  #recovered(now: Instant): readonly WatchAction<T>[] {
+  #recovered(now: Instant): readonly ReflectorAction<T>[] {
     const state = this.#state;
     if (state.name !== 'watching' || now - state.since < HEALTHY_MS) return [];
     this.#failures = 0;
-    if (this.#told === undefined) return [];
-    this.#told = undefined;
-    return [{ kind: 'report', trouble: false, line: `${this.#options.name}: watched again` }];
+    return this.#told.well() ? [{ kind: 'trouble' }] : [];
   }
 
-  #list(now: Instant, whole: boolean): WatchAction<T> {
+  #list(now: Instant, whole: boolean): ReflectorAction<T> {
     const id = ++this.#lastId;
-    this.#state = { name: 'listing', id, until: now + this.#patience.pageMs, whole, items: new Map() };
+    this.#state = { name: 'listing', id, until: now + this.patience.pageMs, whole, items: new Map() };
     return whole ? { kind: 'list', id } : { kind: 'list', id, limit: PAGE_LIMIT };
   }
 
-  #watch(now: Instant): WatchAction<T> {
+  #watch(now: Instant): ReflectorAction<T> {
     const id = ++this.#lastId;
-    const timeoutSeconds = Math.round(this.#patience.watchMinSeconds * (1 + this.#options.random()));
+    const timeoutSeconds = Math.round(this.patience.watchMinSeconds * (1 + this.#options.random()));
     this.#state = {
       name: 'watching',
       id,
       since: now,
       timeoutMs: timeoutSeconds * 1000,
-      until: now + this.#patience.openMs,
+      until: now + this.patience.openMs,
       opened: false,
     };
     return { kind: 'watch', id, resourceVersion: this.#resourceVersion, timeoutSeconds };
   }
 }
 
-const changed = <T>(changes: readonly Change<T>[]): readonly WatchAction<T>[] =>
+const changed = <T>(changes: readonly Change<T>[]): readonly ReflectorAction<T>[] =>
   changes.map((change) => ({ kind: 'changed', change }));
 
 const abort = (state: State<unknown>): readonly { readonly kind: 'abort'; readonly id: number }[] =>

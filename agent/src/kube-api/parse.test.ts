@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { DecodeError } from '../../../agent/src/wire/reader.ts';
+import { DecodeError } from '../wire/reader.ts';
 import { readLine, readPage, readStatus } from './parse.ts';
 import { THING } from './testing/simulated-client.ts';
 

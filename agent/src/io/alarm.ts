@@ -1,5 +1,5 @@
 /** The timer of a machine: rings at its deadline. Moving the deadline back costs nothing; it is looked at again when the timer fires. */
-import type { Instant } from '../../../agent/src/machine.ts';
+import type { Instant } from '../machine.ts';
 
 /** Node's timers take no more. */
 const DELAY_MAX_MS = 2 ** 31 - 1;

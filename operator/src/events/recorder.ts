@@ -1,5 +1,5 @@
 /** Kubernetes Events (events.k8s.io/v1): what `kubectl describe` shows under an object. */
-import type { Kind, KubeObject } from './object.ts';
+import type { Kind, KubeObject } from '../../../agent/src/kube-api/object.ts';
 
 export interface Note {
   readonly type: 'Normal' | 'Warning';

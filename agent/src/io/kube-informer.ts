@@ -1,35 +1,37 @@
-/** A cache of one kind kept by a list and a watch: carries out what `watch/machine.ts` decides. */
-import type { Log } from '../../../agent/src/io/log.ts';
-import type { Source } from '../controller.ts';
-import type { Cache, CacheOptions } from '../kube/cache.ts';
-import { broken, refusal } from '../kube/failure.ts';
-import { type Key, type Kind, type KubeObject, resourceOf } from '../kube/object.ts';
-import { pathOf, type Target } from '../kube/request.ts';
+/** A cache of one kind kept by a list and a watch: carries out what `kube-api/reflector.ts` decides. */
+
+import type { Cache, CacheOptions } from '../kube-api/cache.ts';
+import { broken, refusal } from '../kube-api/failure.ts';
+import { type Key, type Kind, type KubeObject, resourceOf, splitKey } from '../kube-api/object.ts';
 import {
   type Failure,
-  OPEN_TIMEOUT_MS,
-  PAGE_TIMEOUT_MS,
-  type WatchAction,
-  type WatchEvent,
-  WatchMachine,
-  type WatchPatience,
-} from '../watch/machine.ts';
+  type Patience,
+  Reflector,
+  type ReflectorAction,
+  type ReflectorEvent,
+} from '../kube-api/reflector.ts';
+import { pathOf, type Target } from '../kube-api/request.ts';
 import { Alarm } from './alarm.ts';
-import { type Connection, NoAnswer } from './connection.ts';
+import { type Connection, NoAnswer } from './kube-connection.ts';
+import type { Log } from './log.ts';
 
 export interface InformerOptions<T extends KubeObject> extends CacheOptions<T> {
   readonly kind: Kind<T>;
   readonly connection: Connection;
   readonly log: Log;
-  readonly patience?: Partial<WatchPatience>;
+  readonly patience?: Partial<Patience>;
+  /** Called once after all that one word of the server has changed, the first time when all is known: also when there is nothing. */
+  readonly updated?: () => void;
+  /** A trouble that stays, or without `failure` its end; a line in the log by default. */
+  readonly trouble?: (failure: Failure | undefined) => void;
 }
 
 type Changed<T> = (after: T | undefined, before: T | undefined) => void;
 
-export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
+export class Informer<T extends KubeObject> implements Cache<T> {
   readonly kind: Kind<T>;
   readonly #options: InformerOptions<T>;
-  readonly #machine: WatchMachine<T>;
+  readonly #machine: Reflector<T>;
   readonly #alarm = new Alarm(
     () => performance.now(),
     () => this.#handle({ kind: 'deadline' }),
@@ -43,7 +45,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     this.kind = options.kind;
     this.#options = options;
     const { kind, keep, patience } = options;
-    this.#machine = new WatchMachine<T>({ kind, keep, patience, name: resourceOf(kind), random: Math.random });
+    this.#machine = new Reflector<T>({ kind, keep, patience, random: Math.random });
   }
 
   /** For metrics: `nodes`, `secrets evio-system`. */
@@ -58,7 +60,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
   }
 
   get size(): number {
-    return this.#machine.replica.size;
+    return this.#machine.store.size;
   }
 
   /** How often all was listed; more than one for each half hour means trouble. */
@@ -73,11 +75,11 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
   }
 
   get(key: Key): T | undefined {
-    return this.#machine.replica.get(key);
+    return this.#machine.store.get(key);
   }
 
   list(): readonly T[] {
-    return this.#machine.replica.list();
+    return this.#machine.store.list();
   }
 
   /** What `changed` throws is logged and hinders nobody else. */
@@ -98,13 +100,16 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
     return this.#whenSynced.promise;
   }
 
-  #handle(event: WatchEvent): void {
+  #handle(event: ReflectorEvent): void {
     const actions = this.#machine.handle(event, performance.now());
     for (const action of actions) this.#do(action);
+    const news = this.synced && actions.some(({ kind }) => kind === 'changed' || kind === 'synced');
+    const { updated } = this.#options;
+    if (news && updated !== undefined) this.#guarded(resourceOf(this.kind), updated);
     this.#alarm.set(this.#machine.deadline());
   }
 
-  #do(action: WatchAction<T>): void {
+  #do(action: ReflectorAction<T>): void {
     switch (action.kind) {
       case 'list':
         if (action.continue === undefined) this.#relists++;
@@ -123,37 +128,48 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
       case 'synced':
         this.#whenSynced.resolve();
         break;
-      case 'report':
-        this.#options.log[action.trouble ? 'warn' : 'info'](action.line);
+      case 'trouble':
+        this.#trouble(action.failure);
         break;
     }
   }
 
+  #trouble(failure: Failure | undefined): void {
+    const { log, trouble } = this.#options;
+    const name = resourceOf(this.kind);
+    if (trouble !== undefined) trouble(failure);
+    else if (failure === undefined) log.info(`${name}: watched again`);
+    else log.warn(`${name}: ${failure.message}; trying until it works`);
+  }
+
   #tell(after: T | undefined, before: T | undefined): void {
-    for (const changed of this.#subscribers) {
-      try {
-        changed(after, before);
-      } catch (error) {
-        const { name } = ((after ?? before) as T).metadata;
-        this.#options.log.error(`a change of ${resourceOf(this.kind)} ${name} could not be handled: ${String(error)}`);
-      }
+    const { name } = ((after ?? before) as T).metadata;
+    for (const changed of this.#subscribers)
+      this.#guarded(`${resourceOf(this.kind)} ${name}`, () => changed(after, before));
+  }
+
+  #guarded(what: string, tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#options.log.error(`a change of ${what} could not be handled: ${String(error)}`);
     }
   }
 
-  #list(action: WatchAction<T> & { kind: 'list' }): void {
+  #list(action: ReflectorAction<T> & { kind: 'list' }): void {
     const { id, limit } = action;
     const target = this.#target('list');
     const path = pathOf(target, { ...this.#selectors(), limit, continue: action.continue });
     const aborted = new AbortController();
     this.#ends.set(id, () => aborted.abort());
     this.#options.connection
-      .request({ method: 'GET', path, timeoutMs: PAGE_TIMEOUT_MS, signal: aborted.signal })
+      .request({ method: 'GET', path, timeoutMs: this.#machine.patience.pageMs, signal: aborted.signal })
       .then(
-        (answer): WatchEvent =>
+        (answer): ReflectorEvent =>
           answer.status === 200
             ? { kind: 'page', id, text: answer.text }
             : { kind: 'ended', id, failure: refusal(target, answer) },
-        (error: unknown): WatchEvent => ({ kind: 'ended', id, failure: failureOf(target, error) }),
+        (error: unknown): ReflectorEvent => ({ kind: 'ended', id, failure: failureOf(target, error) }),
       )
       .then((event) => {
         this.#ends.delete(id);
@@ -162,7 +178,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
       .catch((error: unknown) => this.#options.log.error(`${target.kind.plural}: ${String(error)}`));
   }
 
-  #watch({ id, resourceVersion, timeoutSeconds }: WatchAction<T> & { kind: 'watch' }): void {
+  #watch({ id, resourceVersion, timeoutSeconds }: ReflectorAction<T> & { kind: 'watch' }): void {
     const target = this.#target('watch');
     const path = pathOf(target, {
       ...this.#selectors(),
@@ -171,7 +187,7 @@ export class Informer<T extends KubeObject> implements Cache<T>, Source<T> {
       resourceVersion,
       timeoutSeconds,
     });
-    const end = this.#options.connection.stream(path, OPEN_TIMEOUT_MS, {
+    const end = this.#options.connection.stream(path, this.#machine.patience.openMs, {
       opened: () => this.#handle({ kind: 'opened', id }),
       line: (line) => this.#handle({ kind: 'line', id, line }),
       ended: (problem) => {
@@ -198,4 +214,23 @@ function failureOf(target: Target, problem: unknown): Failure {
   if (problem instanceof NoAnswer) return broken(target, problem.reason, problem.message);
   if (problem instanceof Error) return broken(target, 'Unreachable', problem.message);
   return refusal(target, problem as Parameters<typeof refusal>[1]);
+}
+
+/**
+ * One object by its name: `changed` gets it as it is now, undefined when there is none, and each time it is another. Of several changes
+ * at once (made anew under its name) it gets the last.
+ */
+export function watchObject<T extends KubeObject>(
+  key: Key,
+  options: Omit<InformerOptions<T>, 'namespace' | 'labelSelector' | 'fieldSelector' | 'keep' | 'updated'>,
+  changed: (object: T | undefined) => void,
+): Informer<T> {
+  const { namespace, name } = splitKey(key);
+  const informer: Informer<T> = new Informer({
+    ...options,
+    ...(namespace !== undefined && { namespace }),
+    fieldSelector: `metadata.name=${name}`,
+    updated: () => changed(informer.get(key)),
+  });
+  return informer;
 }

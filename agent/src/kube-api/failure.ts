@@ -2,8 +2,8 @@
  * Failures in one line for people: which object, which verb, why, and what to do. What was sent is never in it, and of Secrets not
  * what the server says of their content either.
  */
-import { isObject } from '../../../agent/src/io/json-lines.ts';
-import { ApiFailure, type Reason } from './client.ts';
+import { isObject } from '../io/json-lines.ts';
+import { ApiFailure, type FailureDetails, type Missed, type Reason } from './client.ts';
 import { resourceOf } from './object.ts';
 import { nameOf, type Target } from './request.ts';
 
@@ -15,34 +15,34 @@ export interface Answer {
 }
 
 const SAID_MAX = 300;
+/** A server may ask for patience, not for ever. */
+const RETRY_AFTER_MAX_MS = 300_000;
 
 /** Of an answer that is not 2xx. */
 export function refusal(target: Target, answer: Answer): ApiFailure {
   const said = statusOf(answer.text);
   const reason = reasonOf(answer, said);
-  const retryAfterMs = retryAfter(answer, said);
-  return new ApiFailure(`cannot ${target.verb} ${nameOf(target)}: ${explain(target, answer, said, reason)}`, {
-    verb: target.verb,
-    resource: resourceOf(target.kind),
-    key: target.key,
-    status: answer.status,
+  const { status } = answer;
+  return failure(target, {
+    status,
     reason,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    why: explain(target, answer, said, reason),
+    retryAfterMs: retryAfter(answer, said),
   });
 }
 
 /** Of a request that got no answer, or one that is none. */
-export function broken(
-  target: Target,
-  reason: 'Unreachable' | 'NoAnswer' | 'Garbage' | 'NotLeading' | 'Closed',
-  why: string,
-): ApiFailure {
-  return new ApiFailure(`cannot ${target.verb} ${nameOf(target)}: ${why}`, {
-    verb: target.verb,
-    resource: resourceOf(target.kind),
-    key: target.key,
-    status: 0,
-    reason,
+export function broken(target: Target, reason: Missed, why: string): ApiFailure {
+  return failure(target, { status: 0, reason, why });
+}
+
+function failure(target: Target, details: Omit<FailureDetails, 'verb' | 'resource' | 'key'>): ApiFailure {
+  const { verb, kind, key } = target;
+  return new ApiFailure(`cannot ${verb} ${nameOf(target)}: ${details.why}`, {
+    verb,
+    resource: resourceOf(kind),
+    key,
+    ...details,
   });
 }
 
@@ -156,7 +156,7 @@ function short(text: string, max = SAID_MAX): string {
 function retryAfter({ retryAfter: header }: Answer, said: Said | undefined): number | undefined {
   const seconds =
     said?.retryAfterSeconds ?? (header !== undefined && /^\d+$/.test(header) ? Number(header) : undefined);
-  return seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
+  return seconds === undefined || seconds <= 0 ? undefined : Math.min(seconds * 1000, RETRY_AFTER_MAX_MS);
 }
 
 /** What a broken connection means (codes of Node and of OpenSSL). */
@@ -167,7 +167,7 @@ export function wordsOf(error: unknown, server: string): string {
   return `${server}: ${short(code ?? message ?? String(error))}: see whether the API server is up`;
 }
 
-const UNTRUSTED = 'its certificate is not of the certificate authority of the kubeconfig';
+const UNTRUSTED = 'its certificate is not of the certificate authority that we know';
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing answers there: see whether the API server is up',
   ECONNRESET: 'the connection was cut',

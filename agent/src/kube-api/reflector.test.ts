@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { IDLE_MS, OPEN_TIMEOUT_MS, PAGE_TIMEOUT_MS, RELIST_MS, RETRY_AFTER_MAX_MS, WatchMachine } from './machine.ts';
+import { IDLE_MS, OPEN_TIMEOUT_MS, PAGE_TIMEOUT_MS, RELIST_MS, RETRY_AFTER_MAX_MS, Reflector } from './reflector.ts';
 import { SimulatedClient, THING, type Thing } from './testing/simulated-client.ts';
 
 const body = (name: string, version: string, value = 1, uid = `uid-${name}`) => ({
@@ -12,7 +12,7 @@ const line = (type: string, object: object) => JSON.stringify({ type, object });
 
 /** Listed with one object `a`, and watching from version 5; ids are counted from 1. */
 function watching() {
-  const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+  const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
   machine.handle({ kind: 'start' }, 0);
   machine.handle({ kind: 'page', id: 1, text: page('5', [body('a', '3')]) }, 10);
   machine.handle({ kind: 'opened', id: 2 }, 20);
@@ -21,7 +21,7 @@ function watching() {
 
 describe('a list and a watch', () => {
   it('list page by page, tell what is there, and watch from the version of the list', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     expect(machine.handle({ kind: 'start' }, 0)).to.deep.equal([{ kind: 'list', id: 1, limit: 500 }]);
     expect(machine.handle({ kind: 'page', id: 1, text: page('5', [body('a', '3')], 'more') }, 1)).to.deep.equal([
       { kind: 'list', id: 2, limit: 500, continue: 'more' },
@@ -34,7 +34,7 @@ describe('a list and a watch', () => {
       { kind: 'synced' },
       { kind: 'watch', id: 3, resourceVersion: '5', timeoutSeconds: 300 },
     ]);
-    expect(machine.replica.get('b')).to.include({ apiVersion: 'evio.io/v1', kind: 'Thing' });
+    expect(machine.store.get('b')).to.include({ apiVersion: 'evio.io/v1', kind: 'Thing' });
   });
 
   it('go on from the last bookmark after a watch that ended at its time', () => {
@@ -53,6 +53,21 @@ describe('a list and a watch', () => {
     expect(machine.handle({ kind: 'deadline' }, machine.deadline() ?? 0)).to.deep.equal([
       { kind: 'list', id: 3, limit: 500 },
     ]);
+  });
+
+  it('are not asked for without pause when every watch ends at once', () => {
+    const machine = watching();
+    const pauses: number[] = [];
+    let now = 1_000;
+    for (let id = 2; id < 14; id += 2) {
+      machine.handle({ kind: 'ended', id }, now);
+      pauses.push((machine.deadline() ?? 0) - now);
+      now = machine.deadline() ?? 0;
+      machine.handle({ kind: 'deadline' }, now);
+      machine.handle({ kind: 'page', id: id + 1, text: page('5', [body('a', '3')]) }, now);
+      machine.handle({ kind: 'opened', id: id + 2 }, now);
+    }
+    expect(pauses).to.deep.equal([250, 500, 1_000, 2_000, 4_000, 8_000]);
   });
 
   it('list anew within a second of a version that is too old', () => {
@@ -75,11 +90,11 @@ describe('a list and a watch', () => {
     expect(machine.handle({ kind: 'line', id: 2, line: line('DELETED', body('a', '6')) }, 2_001)).to.deep.equal([]);
     machine.handle({ kind: 'page', id: 3, text: page('7', [body('a', '3')]) }, 2_002);
     expect(machine.handle({ kind: 'line', id: 2, line: line('DELETED', body('a', '6')) }, 2_003)).to.deep.equal([]);
-    expect(machine.replica.size).to.equal(1);
+    expect(machine.store.size).to.equal(1);
   });
 
   it('wait neither for a page nor for a watch to start for ever', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     expect(machine.handle({ kind: 'deadline' }, PAGE_TIMEOUT_MS)).to.deep.equal([{ kind: 'abort', id: 1 }]);
     machine.handle({ kind: 'deadline' }, PAGE_TIMEOUT_MS + 1_000);
@@ -100,13 +115,13 @@ describe('a list and a watch', () => {
   });
 
   it('list all at once when a page came too late', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     machine.handle({ kind: 'page', id: 1, text: page('5', [body('gone', '3')], 'more') }, 1);
     const failure = { status: 410, reason: 'Expired', message: 'the continue token is too old' };
     expect(machine.handle({ kind: 'ended', id: 2, failure }, 2)).to.deep.equal([{ kind: 'list', id: 3 }]);
     machine.handle({ kind: 'page', id: 3, text: page('9', [body('a', '8')]) }, 3);
-    expect(machine.replica.list().map(({ metadata }) => metadata.name)).to.deep.equal(['a']);
+    expect(machine.store.list().map(({ metadata }) => metadata.name)).to.deep.equal(['a']);
   });
 
   it('tell what was deleted, added and changed while nobody watched', () => {
@@ -161,16 +176,30 @@ describe('a list and a watch', () => {
     client.clock.run(10 * 60_000);
     client.server.mood = 'well';
     client.clock.run(10 * 60_000);
-    expect(client.reports).to.deep.equal(['things: etcd is away; trying until it works', 'things: watched again']);
+    expect(client.troubles).to.deep.equal(['etcd is away', 'over']);
+  });
+
+  it('say each trouble once, also when two addresses of the server fail in turn', () => {
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
+    machine.handle({ kind: 'start' }, 0);
+    const told: (string | undefined)[] = [];
+    for (let id = 1, now = 0; id <= 8; id++) {
+      const failure = { status: 0, reason: 'Unreachable', message: `address ${id % 2}` };
+      for (const action of machine.handle({ kind: 'ended', id, failure }, now))
+        if (action.kind === 'trouble') told.push(action.failure?.message);
+      now = machine.deadline() ?? 0;
+      machine.handle({ kind: 'deadline' }, now);
+    }
+    expect(told).to.deep.equal(['address 0', 'address 1']);
   });
 
   it('keep what is known, frozen and without what nobody asks for', () => {
-    const machine = new WatchMachine<Thing>({ kind: THING, name: 'things', random: () => 0 });
+    const machine = new Reflector<Thing>({ kind: THING, random: () => 0 });
     machine.handle({ kind: 'start' }, 0);
     const { metadata, spec } = body('a', '3');
     const text = page('5', [{ metadata: { ...metadata, managedFields: [{ manager: 'kubectl' }] }, spec }]);
     machine.handle({ kind: 'page', id: 1, text }, 1);
-    const thing = machine.replica.get('a');
+    const thing = machine.store.get('a');
     expect(thing?.metadata).to.deep.equal(metadata);
     expect(() => Object.assign(thing?.spec ?? {}, { value: 2 })).to.throw(TypeError);
   });

@@ -1,20 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
 import { expect } from 'chai';
 import { FaultProxy } from '../../../test/servers/fault-proxy.ts';
-import type { Answer } from '../kube/failure.ts';
-import { findAccess, fromKubeConfig } from './access.ts';
-import { Connection, NoAnswer } from './connection.ts';
+import type { Answer } from '../kube-api/failure.ts';
+import { Connection, type ConnectionOptions, NoAnswer } from './kube-connection.ts';
 
-/** client-node takes http only together with skipTLSVerify. */
-function connect(server: string): Connection {
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser({ name: 'c', server, skipTLSVerify: true }, { name: 'u', token: 'hunter2' });
-  return new Connection(fromKubeConfig(config));
+const connect = (servers: readonly string[], options: ConnectionOptions = {}): Connection =>
+  new Connection({ servers, options: async () => ({ headers: { authorization: 'Bearer hunter2' } }) }, options);
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!condition()) {
+    if (performance.now() > end) expect.fail('it did not happen');
+    await new Promise((done) => setTimeout(done, 5));
+  }
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<NoAnswer> {
@@ -42,7 +41,7 @@ describe('a connection to an API server', () => {
     server = createServer((request, response) => answer(request, response));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     proxy = await FaultProxy.start(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    connection = connect(proxy.url);
+    connection = connect([proxy.url], { userAgent: 'evio/test' });
   });
   afterEach(async () => {
     connection.close();
@@ -55,7 +54,7 @@ describe('a connection to an API server', () => {
     const { status, text, retryAfter } = await get();
     expect([status, retryAfter]).to.deep.equal([200, '3']);
     expect(JSON.parse(text)).to.deep.include({ method: 'GET', url: '/api/v1/nodes' });
-    expect(JSON.parse(text).headers).to.include({ authorization: 'Bearer hunter2', 'user-agent': 'evio-operator' });
+    expect(JSON.parse(text).headers).to.include({ authorization: 'Bearer hunter2', 'user-agent': 'evio/test' });
   });
 
   for (const [name, fault, reason] of [
@@ -136,6 +135,116 @@ describe('a connection to an API server', () => {
     proxy = await FaultProxy.start('http://127.0.0.1:1');
   });
 
+  describe('to several addresses', () => {
+    let straight: string;
+    const NOBODY = 'http://127.0.0.1:1';
+    const several = (urls: readonly string[], options: ConnectionOptions = {}): Connection => {
+      connection.close();
+      connection = connect(urls, options);
+      return connection;
+    };
+
+    beforeEach(() => {
+      straight = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    });
+
+    it('asks the next one when one cannot be reached, and goes on with it', async () => {
+      several([NOBODY, straight]);
+      expect((await get()).status).to.equal(200);
+      expect(connection.server).to.equal(straight);
+    });
+
+    it('says what came of the last one when none can be reached', async () => {
+      several([NOBODY, 'http://127.0.0.1:2']);
+      expect((await failureOf(get())).message).to.match(/^http:\/\/127\.0\.0\.1:2: nothing answers there/);
+    });
+
+    it('does not skip one because two requests at once found the one before it dead', async () => {
+      several([NOBODY, straight, 'http://127.0.0.1:2']);
+      await Promise.all([get(), get(), get()]);
+      expect(connection.server).to.equal(straight);
+    });
+
+    it('asks only once for what must not happen twice, and the next time elsewhere', async () => {
+      several([NOBODY, straight]);
+      const create = { method: 'POST', path: '/x', body: '{}', timeoutMs: 1_000 } as const;
+      expect((await failureOf(connection.request(create))).reason).to.equal('Unreachable');
+      expect((await connection.request(create)).status).to.equal(200);
+    });
+
+    it('asks the next one after an answer of a server that is not well', async () => {
+      proxy.fault = () => ({ kind: 'status', status: 503 });
+      several([proxy.url, straight]);
+      expect((await get()).status).to.equal(503);
+      expect((await get()).status).to.equal(200);
+    });
+
+    for (const [what, ask] of [
+      [
+        'a request',
+        async () => {
+          const abort = new AbortController();
+          setTimeout(() => abort.abort(), 30);
+          await failureOf(get(60_000, abort.signal));
+        },
+      ],
+      [
+        'a stream',
+        async () => {
+          const handlers = { opened: () => undefined, line: () => undefined, ended: () => undefined };
+          const end = connection.stream('/x?watch=true', 60_000, handlers);
+          await until(() => (proxy.counts.get('silent') ?? 0) > 0);
+          end();
+        },
+      ],
+    ] as const)
+      it(`asks the next one when ${what} was given up that had no answer`, async () => {
+        proxy.fault = () => ({ kind: 'silent' });
+        several([proxy.url, straight]);
+        await ask();
+        expect(connection.server).to.equal(straight);
+      });
+
+    it('takes none for dead because it had closed a connection that was kept', async () => {
+      several([proxy.url, straight]);
+      await get();
+      proxy.fault = () => ({ kind: 'refuse' });
+      const problem = await new Promise((ended) => {
+        connection.stream('/x?watch=true', 1_000, { opened: () => undefined, line: () => undefined, ended });
+      });
+      expect(problem).to.include({ reason: 'Unreachable' });
+      expect(connection.server).to.equal(proxy.url);
+    });
+
+    it('asks the one that answered in an earlier life first, and tells when it is another', async () => {
+      const told: (readonly string[])[] = [];
+      several([NOBODY, straight], { remembered: [straight], remember: (good) => told.push(good) });
+      expect((await get()).status).to.equal(200);
+      expect(told).to.deep.equal([]);
+      several([straight], { remembered: [NOBODY], remember: (good) => told.push(good) });
+      await get();
+      expect(told).to.deep.equal([[straight, NOBODY]]);
+    });
+  });
+
+  it('says that there are no credentials, asks nobody, and takes no address for dead', async () => {
+    let asked = 0;
+    answer = () => asked++;
+    const options = () => Promise.reject(new Error('the plugin said no'));
+    const without = new Connection({ servers: [proxy.url, 'http://127.0.0.1:1'], options });
+    const failure = await failureOf(without.request({ method: 'GET', path: '/', timeoutMs: 1_000 }));
+    expect(failure).to.include({ reason: 'NoCredentials', message: 'no credentials: the plugin said no' });
+    expect([asked, without.server]).to.deep.equal([0, proxy.url]);
+  });
+
+  it('reads no more of an answer than it may', async () => {
+    answer = (_, response) => void response.end('x'.repeat(100_000));
+    const small = connect([proxy.url], { maxAnswerBytes: 10_000 });
+    const failure = await failureOf(small.request({ method: 'GET', path: '/', timeoutMs: 2_000 }));
+    expect(failure).to.include({ reason: 'Garbage', message: `${proxy.url}: an answer too large for an API server` });
+    small.close();
+  });
+
   describe('as a stream', () => {
     /** Lines until the end; `chunks` are what the server writes, one after the other. */
     const stream = (chunks: readonly string[], end: 'end' | 'cut' = 'end') => {
@@ -203,72 +312,5 @@ describe('a connection to an API server', () => {
       });
       expect(told).to.deep.equal(['{"a":1}']);
     });
-  });
-});
-
-describe('finding an API server', () => {
-  let folder: string;
-  const kept = { ...process.env };
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'evio-access-'));
-    for (const name of ['KUBECONFIG', 'KUBERNETES_SERVICE_HOST', 'KUBERNETES_SERVICE_PORT']) delete process.env[name];
-  });
-  afterEach(() => {
-    process.env = { ...kept };
-    rmSync(folder, { recursive: true });
-  });
-  const failure = (promise: Promise<unknown>): Promise<string> =>
-    promise.then(
-      () => 'none',
-      (error: Error) => error.message,
-    );
-
-  it('says in one line what is wrong with a kubeconfig', async () => {
-    expect(await failure(findAccess({ kubeconfig: `${folder}/none` }))).to.equal(
-      `cannot read the kubeconfig ${folder}/none: there is no such file`,
-    );
-    writeFileSync(`${folder}/bad`, 'password: "hunter2');
-    expect(await failure(findAccess({ kubeconfig: `${folder}/bad` }))).to.equal(
-      `cannot read the kubeconfig ${folder}/bad: it is no kubeconfig`,
-    );
-    writeFileSync(
-      `${folder}/empty`,
-      JSON.stringify({ clusters: [], users: [], contexts: [], 'current-context': 'none' }),
-    );
-    expect(await failure(findAccess({ kubeconfig: `${folder}/empty` }))).to.equal(
-      `the kubeconfig ${folder}/empty has no cluster with a server for its context "none"`,
-    );
-    expect(await failure(findAccess({ kubeconfig: `${folder}/empty`, servers: ['nonsense'] }))).to.include('is no URL');
-  });
-
-  it('says in one line that there is neither a kubeconfig nor a service account', async () => {
-    expect(await failure(findAccess({ serviceAccount: folder }))).to.match(/^no API server: .*--kubeconfig/);
-  });
-
-  it('takes the service account of the pod, with its token as it is now', async () => {
-    Object.assign(process.env, { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' });
-    writeFileSync(`${folder}/ca.crt`, 'authority');
-    writeFileSync(`${folder}/token`, 'first\n');
-    const access = await findAccess({ serviceAccount: folder });
-    expect(access.servers).to.deep.equal(['https://[fd00::1]:6443']);
-    expect(await access.options()).to.deep.equal({
-      ca: Buffer.from('authority'),
-      headers: { authorization: 'Bearer first' },
-    });
-    writeFileSync(`${folder}/token`, 'second');
-    expect((await access.options()).headers).to.deep.equal({ authorization: 'Bearer second' });
-  });
-
-  it('asks the next of several servers when one does not answer', async () => {
-    const server = createServer((_, response) => response.end('{}'));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const connection = new Connection({ servers: ['http://127.0.0.1:1', url], options: async () => ({}) });
-    const get = () => connection.request({ method: 'GET', path: '/', timeoutMs: 1_000 });
-    expect((await failureOf(get())).reason).to.equal('Unreachable');
-    expect((await get()).status).to.equal(200);
-    expect((await get()).status).to.equal(200);
-    connection.close();
-    server.close();
   });
 });

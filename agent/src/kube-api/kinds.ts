@@ -1,8 +1,13 @@
-/** Kinds of Kubernetes itself that the operator reads or writes. Types only are taken from client-node: it is large. */
+/** Kinds of Kubernetes itself that we read or write. Types only are taken from client-node: it is large. */
 import type * as k8s from '@kubernetes/client-node';
 import type { Kind, KubeObject, Served } from './object.ts';
 
-function kind<T extends KubeObject>(apiVersion: string, name: string, plural: string, namespaced: boolean): Kind<T> {
+export function kind<T extends KubeObject>(
+  apiVersion: string,
+  name: string,
+  plural: string,
+  namespaced: boolean,
+): Kind<T> {
   const [version = '', group = ''] = apiVersion.split('/').reverse();
   return { group, version, kind: name, plural, namespaced };
 }

@@ -3,9 +3,9 @@
  * and what etcd and the network do to them. As the real one it says nothing on a watch from a revision it has not reached.
  */
 
-import type { Random } from '../../../../agent/src/machine.ts';
 import type { Clock } from '../../../../test/sim/clock.ts';
-import type { Failure, WatchAction, WatchEvent } from '../machine.ts';
+import type { Random } from '../../machine.ts';
+import type { Failure, ReflectorAction, ReflectorEvent } from '../reflector.ts';
 
 interface Stored {
   readonly name: string;
@@ -38,7 +38,7 @@ export class SimulatedServer {
   requests = 0;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #tell: (event: WatchEvent) => void;
+  readonly #tell: (event: ReflectorEvent) => void;
   #objects = new Map<string, Stored>();
   #revision = 10;
   #compacted = 0;
@@ -49,7 +49,7 @@ export class SimulatedServer {
   #lists = new Map<string, { readonly items: readonly Stored[]; readonly revision: number }>();
   #values = 0;
 
-  constructor(clock: Clock, random: Random, tell: (event: WatchEvent) => void) {
+  constructor(clock: Clock, random: Random, tell: (event: ReflectorEvent) => void) {
     this.#clock = clock;
     this.#random = random;
     this.#tell = tell;
@@ -118,7 +118,7 @@ export class SimulatedServer {
     this.compact();
   }
 
-  do(action: WatchAction<never>): void {
+  do(action: ReflectorAction<never>): void {
     if (action.kind === 'abort') {
       // What is on its way is not called back.
       this.#streams = this.#streams.filter((stream) => stream.id !== action.id);
@@ -142,7 +142,7 @@ export class SimulatedServer {
     return this.mood === '500' ? { status: 500, reason: 'InternalError', message: 'etcd is away' } : undefined;
   }
 
-  #list({ id, limit, continue: token }: WatchAction<never> & { kind: 'list' }): void {
+  #list({ id, limit, continue: token }: ReflectorAction<never> & { kind: 'list' }): void {
     const begun =
       token === undefined ? { items: [...this.#objects.values()], revision: this.#revision } : this.#lists.get(token);
     if (begun === undefined) {
@@ -158,7 +158,7 @@ export class SimulatedServer {
     this.#tell({ kind: 'page', id, text: JSON.stringify({ metadata, items: begun.items.slice(0, size).map(bodyOf) }) });
   }
 
-  #watch({ id, resourceVersion, timeoutSeconds }: WatchAction<never> & { kind: 'watch' }): void {
+  #watch({ id, resourceVersion, timeoutSeconds }: ReflectorAction<never> & { kind: 'watch' }): void {
     const from = Number(resourceVersion);
     const stream: Stream = { id, from, silent: false, lossy: false, over: false, cancel: [], lastAt: this.#clock.now };
     this.#tell({ kind: 'opened', id });
@@ -228,7 +228,7 @@ export class SimulatedServer {
 
 const UNREACHABLE: Failure = { status: 0, reason: 'Unreachable', message: 'the connection was cut' };
 
-function html(action: WatchAction<never> & { kind: 'list' | 'watch' }): WatchEvent {
+function html(action: ReflectorAction<never> & { kind: 'list' | 'watch' }): ReflectorEvent {
   const text = '<html>please log in</html>';
   return action.kind === 'list' ? { kind: 'page', id: action.id, text } : { kind: 'line', id: action.id, line: text };
 }
