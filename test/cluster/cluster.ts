@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import { say } from '../demo/report.ts';
 import { attempt, must, NODES, STATE } from './kube.ts';
 
+export function refuse(why: string): never {
+  process.stderr.write(`evio: ${why}\n`);
+  process.exit(1);
+}
+
 /** Ends the process where none can be brought up. `verb`: how a user calls it. */
 export function demandRoom(verb: string): void {
-  const refuse = (why: string): never => {
-    process.stderr.write(`evio: ${why}\n`);
-    process.exit(1);
-  };
   if (process.getuid?.() !== 0)
     refuse(`the cluster needs network namespaces and has to run as root; try: sudo make ${verb}`);
   if (existsSync(STATE)) refuse(`a cluster is up already (${STATE}); remove it with: make cluster-down`);

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Report, say } from '../demo/report.ts';
-import { demandRoom, onCluster } from './cluster.ts';
+import { demandRoom, onCluster, refuse } from './cluster.ts';
 import { install } from './install.ts';
 import { must, STATE } from './kube.ts';
 
@@ -40,18 +40,22 @@ const PROGRAM = join(BIN, 'e2e.test');
 
 const argument = process.argv[2];
 const all = argument === '--all';
-const focus = new RegExp(all ? GROUP : (argument ?? CONFORMANCE));
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    return refuse(`FOCUS: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+const focus = expression(all ? GROUP : (argument ?? CONFORMANCE));
 const missing = new RegExp(Object.values(MISSING).join('|'));
 const jobs = Number(process.env.JOBS ?? 3);
 
+if (!Number.isInteger(jobs) || jobs < 1) refuse(`JOBS is ${process.env.JOBS}, must be a number from 1`);
 demandRoom('conformance');
 for (const file of [PROGRAM, join(IMAGES, 'repositories.yaml')])
-  if (!existsSync(file)) {
-    process.stderr.write(
-      `evio: ${file} is missing; make it: hack/cluster/build.sh conformance && hack/cluster/images.sh conformance\n`,
-    );
-    process.exit(1);
-  }
+  if (!existsSync(file))
+    refuse(`${file} is missing; make it: hack/cluster/build.sh conformance && hack/cluster/images.sh conformance`);
 
 /** Names of the tests that there are, as the program tells them: `FILE:LINE: NAME`. */
 const known = execFileSync(PROGRAM, ['--list-tests'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
@@ -59,14 +63,7 @@ const known = execFileSync(PROGRAM, ['--list-tests'], { encoding: 'utf8', stdio:
   .flatMap((line) => /\.go:\d+: (.*\S)/.exec(line)?.[1] ?? []);
 const found = known.filter((name) => focus.test(name));
 const chosen = all ? found.filter((name) => !missing.test(name)) : found;
-if (chosen.length === 0 || !(jobs >= 1)) {
-  const why =
-    jobs >= 1
-      ? `no test has a name with ${focus.source}; all names: ${PROGRAM} --list-tests`
-      : `JOBS is ${process.env.JOBS}, must be a number from 1`;
-  process.stderr.write(`evio: ${why}\n`);
-  process.exit(1);
-}
+if (chosen.length === 0) refuse(`no test has a name with ${focus.source}; all names: ${PROGRAM} --list-tests`);
 /** Those that may run beside others, dealt out; then the others. */
 const serial = chosen.filter((name) => name.includes('[Serial]'));
 const beside = chosen.filter((name) => !serial.includes(name));
