@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-cluster demo images fuzz cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images fuzz cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS
 
 test-cluster: images cluster-build ## Evio on that cluster, twice: NATs that can be punched, NATs that cannot (results/cluster.json, cluster-random.json)
 	@node hack/test.ts cluster
+
+conformance: images cluster-build ## Kubernetes' own tests of networking on that cluster (results/conformance.json; FOCUS=regex or --all)
+	@hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts $(if $(FOCUS),'$(FOCUS)')
 
 cluster-build: setup ## Build Kubernetes for the cluster and for the tests' API server (some minutes, the first time)
 	@hack/cluster/build.sh && hack/cluster/images.sh

@@ -84,6 +84,16 @@ const CLUSTER_RELAYED: Step = {
   name: 'cluster, behind NATs that need a relay',
   env: { NAT: 'random', EVIO_CLUSTER_ONLY: process.env.EVIO_CLUSTER_ONLY ?? 'traffic,reach,upgrades' },
 };
+/** Kubernetes' own tests of networking, on that cluster. */
+const CONFORMANCE: Step = {
+  name: 'conformance',
+  command: [
+    'sh',
+    '-c',
+    'hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts',
+  ],
+  count: counted,
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -116,6 +126,7 @@ const LONG: readonly Step[] = [
   },
   CLUSTER,
   CLUSTER_RELAYED,
+  CONFORMANCE,
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],

@@ -171,8 +171,9 @@ impl Config {
         self.object.get("prevResult").filter(|value| !value.is_null())
     }
 
-    /// GC: the attachments that are to stay. A list that is missing is refused: taken for an empty one it would cut off every pod.
-    pub fn valid_attachments(&self) -> Result<Vec<Attachment>, Error> {
+    /// GC: the attachments that are to stay. None when there is no list, as `cnitool gc` has it: taken for an empty one it would cut
+    /// off every pod.
+    pub fn valid_attachments(&self) -> Result<Option<Vec<Attachment>>, Error> {
         const KEY: &str = "cni.dev/valid-attachments";
         // The second is what the specification once said and libcni still sends (containernetworking/cni #1101).
         let value = self.object.get(KEY).or_else(|| self.object.get("cni.dev/attachments"));
@@ -180,7 +181,7 @@ impl Config {
             Some(Value::Array(list)) => list.as_slice(),
             Some(Value::Null) => &[],
             Some(other) => return Err(invalid(&format!("{KEY:?} is {other}, must be a list"))),
-            None => return Err(invalid(&format!("{KEY:?} is missing, GC needs to know what is to stay"))),
+            None => return Ok(None),
         };
         list.iter()
             .map(|entry| {
@@ -190,7 +191,8 @@ impl Config {
                     pair.ok_or_else(|| invalid(&format!("{KEY:?} has {entry}, which lacks containerID or ifname")))?;
                 Ok(Attachment { container_id, ifname })
             })
-            .collect()
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// Addresses the caller wants: the capability `ips`, else `args.cni.ips`.

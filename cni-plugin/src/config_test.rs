@@ -102,7 +102,7 @@ fn garbage_is_a_decoding_failure() {
 }
 
 #[test]
-fn gc_needs_to_be_told_what_stays() {
+fn gc_is_told_what_stays_or_nothing_of_it() {
     let valid = |extra: Value| {
         let mut base = json!({ "cniVersion": "1.1.0", "name": "evio" });
         base.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -110,10 +110,11 @@ fn gc_needs_to_be_told_what_stays() {
     };
     let pair = json!([{ "containerID": "a", "ifname": "eth0" }]);
     let expected = vec![Attachment { container_id: "a".into(), ifname: "eth0".into() }];
-    assert_eq!(valid(json!({ "cni.dev/valid-attachments": pair })), Ok(expected.clone()));
-    assert_eq!(valid(json!({ "cni.dev/attachments": pair })), Ok(expected));
-    assert_eq!(valid(json!({ "cni.dev/valid-attachments": null })), Ok(vec![]));
-    for wrong in [json!({}), json!({ "cni.dev/valid-attachments": {} }), json!({ "cni.dev/valid-attachments": [{}] })] {
+    assert_eq!(valid(json!({ "cni.dev/valid-attachments": pair })), Ok(Some(expected.clone())));
+    assert_eq!(valid(json!({ "cni.dev/attachments": pair })), Ok(Some(expected)));
+    assert_eq!(valid(json!({ "cni.dev/valid-attachments": null })), Ok(Some(vec![])));
+    assert_eq!(valid(json!({})), Ok(None));
+    for wrong in [json!({ "cni.dev/valid-attachments": {} }), json!({ "cni.dev/valid-attachments": [{}] })] {
         assert_eq!(valid(wrong).unwrap_err().code, Code::InvalidConfig);
     }
 }

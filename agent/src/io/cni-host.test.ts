@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -102,6 +103,36 @@ describe('the CNI plugin and its configuration on a machine', () => {
     await configured();
     writeFileSync(at('bin', 'portmap'), '');
     await until('it is chained', () => readFileSync(conflist(), 'utf8').includes('portmap'));
+  });
+
+  it('the version of the configuration is one that a chained plugin speaks, also after it was exchanged', async () => {
+    const versions = (): unknown => JSON.parse(readFileSync(conflist(), 'utf8')).cniVersions;
+    const put = (...list: readonly string[]): void => {
+      const script = `#!/bin/sh\necho x >> ${at('asked')}\necho '${JSON.stringify({ supportedVersions: list })}'\n`;
+      writeFileSync(at('bin', 'portmap.new'), script, { mode: 0o755 });
+      renameSync(at('bin', 'portmap.new'), at('bin', 'portmap'));
+    };
+    mkdirSync(at('bin'));
+    put('0.4.0', '1.0.0');
+    host.want(PODS, 'evio0');
+    await configured();
+    expect(versions()).to.deep.equal(['0.4.0', '1.0.0']);
+    put('0.4.0', '1.0.0', '1.1.0');
+    await until('it is asked again', () => (versions() as string[]).includes('1.1.0'));
+    // Nothing has changed: it is not started again.
+    const asked = readFileSync(at('asked'), 'utf8');
+    writeFileSync(conflist(), 'x');
+    await until('the configuration is back', () => readFileSync(conflist(), 'utf8').includes('portmap'));
+    expect(readFileSync(at('asked'), 'utf8')).to.equal(asked);
+  });
+
+  it('a chained plugin with no version in common is left out and told', async () => {
+    mkdirSync(at('bin'));
+    writeFileSync(at('bin', 'portmap'), `#!/bin/sh\necho '{"supportedVersions":["9.0.0"]}'\n`, { mode: 0o755 });
+    host.want(PODS, 'evio0');
+    await configured();
+    expect(readFileSync(conflist(), 'utf8')).to.not.include('portmap');
+    expect(said.join('\n')).to.match(/warn portmap in .* speaks CNI 9\.0\.0 only: pods have no hostPort/);
   });
 
   for (const [name, script, words] of [

@@ -8,12 +8,15 @@ import { existsSync, type FSWatcher, readdirSync, readFileSync, renameSync, rmSy
 import { join } from 'node:path';
 import type { PodNetwork } from '../kube/conditions.ts';
 import {
+  ASSUMED,
   CHAINED,
   type Chained,
   CNI_NETWORK,
   CNI_PLUGIN,
   CONFLIST_NAME,
+  chain,
   conflist,
+  type Installed,
   takenInstead,
 } from '../kube/conflist.ts';
 import type { PodSettings } from '../kube/enrolment.ts';
@@ -53,6 +56,8 @@ export class CniHost {
   #stopped = false;
   /** Size and times of the plugin in place, when it was found to be ours. */
   #known = '';
+  /** What the chained plugins said they speak, with the stamp of the file that said it. */
+  readonly #asked = new Map<Chained, { readonly stamp: string; readonly versions: readonly string[] }>();
   #told = '';
   #everPlaced = false;
 
@@ -129,9 +134,9 @@ export class CniHost {
       });
     this.#watch();
     await this.#placePlugin();
+    const installed = await this.#installed();
     // Ended meanwhile, or told otherwise.
     if (this.#wanted !== wanted || this.#stopped) return;
-    const installed = (Object.keys(CHAINED) as Chained[]).filter((name) => existsSync(join(binDir, name)));
     const path = join(confDir, CONFLIST_NAME);
     const text = conflist(wanted.pods, wanted.bridge, dataDir, installed);
     const placed = system(`cannot write ${path}`, () => {
@@ -149,10 +154,34 @@ export class CniHost {
     this.#tellWell(installed);
   }
 
-  #tellWell(installed: readonly Chained[]): void {
+  /** Those to be chained that are there. The runtime starts them on the machine; here, in a container, one may not run. */
+  async #installed(): Promise<Installed> {
+    const found = new Map<Chained, readonly string[]>();
+    for (const name of Object.keys(CHAINED) as Chained[]) {
+      const path = join(this.#options.binDir, name);
+      const now = stamp(path);
+      if (now === '') continue;
+      let known = this.#asked.get(name);
+      if (known?.stamp !== now) {
+        known = { stamp: now, versions: await versionsOf(path).catch(() => ASSUMED) };
+        this.#asked.set(name, known);
+      }
+      found.set(name, known.versions);
+    }
+    return found;
+  }
+
+  #tellWell(installed: Installed): void {
     const { confDir, binDir } = this.#options;
-    const missed = (Object.keys(CHAINED) as Chained[]).filter((name) => !installed.includes(name));
-    const lines = missed.map((name) => `${name} is not in ${binDir}: ${CHAINED[name].missed}`);
+    const { chained } = chain(installed);
+    const lines = (Object.keys(CHAINED) as Chained[])
+      .filter((name) => !chained.includes(name))
+      .map((name) => {
+        const versions = installed.get(name);
+        const why =
+          versions === undefined ? `is not in ${binDir}` : `in ${binDir} speaks CNI ${versions.join(', ')} only`;
+        return `${name} ${why}: ${CHAINED[name].missed}`;
+      });
     const other = takenInstead(readdirSync(confDir));
     if (other !== undefined)
       lines.push(`${join(confDir, other)} comes before ${CONFLIST_NAME}: pods get that network; remove it`);
@@ -192,7 +221,7 @@ export class CniHost {
       const temporary = join(binDir, `.${CNI_PLUGIN}.new`);
       try {
         system(`cannot write ${temporary}`, () => writeBeside(temporary, shipped, 0o755));
-        await runs(temporary);
+        await versionsOf(temporary);
         system(`cannot write ${path}`, () => {
           renameSync(temporary, path);
           syncDirectory(binDir);
@@ -213,7 +242,7 @@ export class CniHost {
 }
 
 /** VERSION needs nothing of the machine (CNI specification, "VERSION"): a plugin that answers it can be started here. */
-async function runs(plugin: string): Promise<void> {
+async function versionsOf(plugin: string): Promise<readonly string[]> {
   const answer = await new Promise<string>((resolve, reject) => {
     const child = execFile(
       plugin,
@@ -234,6 +263,7 @@ async function runs(plugin: string): Promise<void> {
   }
   if (!isObject(said) || !Array.isArray(said.supportedVersions))
     throw new Error(`${plugin} does not answer VERSION as a CNI plugin does`);
+  return said.supportedVersions.map(String);
 }
 
 function reasonOf(error: Error & { readonly code?: unknown; readonly killed?: boolean }): string {

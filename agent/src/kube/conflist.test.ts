@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { conflist, takenInstead } from './conflist.ts';
+import { ASSUMED, chain, conflist, type Installed, takenInstead } from './conflist.ts';
 import type { PodSettings } from './enrolment.ts';
 import { NOT_READY_TAINT, untaint } from './taint.ts';
 
@@ -11,9 +11,26 @@ const PODS: PodSettings = {
   mtu: 1400,
 };
 
+const NEW = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
+/** As Debian 12 and 13 have them: 1.1.1. */
+const OLD = NEW.slice(0, -1);
+const NONE: Installed = new Map();
+
 describe('the CNI configuration', () => {
   it('for routed pods', () => {
-    expect(JSON.parse(conflist(PODS, 'evio0', '/var/lib/cni/evio', ['portmap', 'bandwidth']))).to.deep.equal({
+    expect(
+      JSON.parse(
+        conflist(
+          PODS,
+          'evio0',
+          '/var/lib/cni/evio',
+          new Map([
+            ['portmap', NEW],
+            ['bandwidth', NEW],
+          ]),
+        ),
+      ),
+    ).to.deep.equal({
       cniVersion: '1.0.0',
       cniVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
       name: 'evio',
@@ -34,15 +51,44 @@ describe('the CNI configuration', () => {
   });
 
   it('for flat pods says what is on the link', () => {
-    const [own] = JSON.parse(conflist({ ...PODS, attachment: 'Flat' }, 'evio0', '/d', [])).plugins;
+    const [own] = JSON.parse(conflist({ ...PODS, attachment: 'Flat' }, 'evio0', '/d', NONE)).plugins;
     expect(own).to.include({ attachment: 'flat' });
     expect(own.podCIDRs).to.deep.equal(PODS.podCIDRs);
   });
 
   it('chains only what is installed', () => {
-    const { plugins } = JSON.parse(conflist(PODS, 'evio0', '/d', ['bandwidth']));
+    const { plugins } = JSON.parse(conflist(PODS, 'evio0', '/d', new Map([['bandwidth', OLD]])));
     expect(plugins.map((plugin: { type: string }) => plugin.type)).to.deep.equal(['evio-cni', 'bandwidth']);
   });
+
+  for (const [what, installed, chained, newest, list] of [
+    ['none, all of its own', {}, [], '1.0.0', ['0.3.1', '0.4.0', '1.0.0', '1.1.0']],
+    ['one that lacks 1.1.0, no 1.1.0', { portmap: NEW, bandwidth: OLD }, ['portmap', 'bandwidth'], '1.0.0', ASSUMED],
+    ['one that lacks 1.0.0, neither', { portmap: ['0.3.1', '0.4.0'] }, ['portmap'], '0.4.0', ['0.3.1', '0.4.0']],
+    ['one of another time, without it', { portmap: ['2.0.0'], bandwidth: OLD }, ['bandwidth'], '1.0.0', ASSUMED],
+    [
+      'one that speaks none that old runtimes do, without it',
+      { portmap: ['1.1.0'] },
+      [],
+      '1.0.0',
+      [...ASSUMED, '1.1.0'],
+    ],
+    [
+      'two with nothing in common, the first',
+      { portmap: ['1.0.0'], bandwidth: ['0.4.0'] },
+      ['portmap'],
+      '1.0.0',
+      ['1.0.0'],
+    ],
+  ] as const)
+    it(`names the versions that all plugins of it speak: with ${what}`, () => {
+      const there = new Map(Object.entries(installed)) as Installed;
+      expect(chain(there)).to.deep.equal({ chained, versions: list });
+      expect(JSON.parse(conflist(PODS, 'evio0', '/d', there))).to.deep.include({
+        cniVersion: newest,
+        cniVersions: list,
+      });
+    });
 
   it('knows which other one a runtime would take', () => {
     expect(takenInstead(['10-evio.conflist', '20-other.conflist', '05-note.txt'])).to.equal(undefined);

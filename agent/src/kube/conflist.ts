@@ -14,11 +14,36 @@ export const CHAINED = {
 } as const;
 export type Chained = keyof typeof CHAINED;
 
+/** What the plugin speaks (docs/cni.md), oldest first. */
+const VERSIONS: readonly string[] = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'];
+/** The newest that a libcni before 1.2 knows: it reads `cniVersion` only, later ones take the newest of `cniVersions`. */
+const NEWEST_FOR_ALL = VERSIONS.indexOf('1.0.0');
+/** What a plugin is taken to speak that could not be asked: those of the CNI project have 1.1.0 since their 1.5. */
+export const ASSUMED: readonly string[] = VERSIONS.slice(0, NEWEST_FOR_ALL + 1);
+
+/** The chained plugins that are there, each with the versions it speaks. */
+export type Installed = ReadonlyMap<Chained, readonly string[]>;
+
 /**
- * libcni before 1.2 knows no 1.1.0, so that stands only in `cniVersions`. `installed` are the chained plugins that are there: one that is
- * not would fail every pod.
+ * Which of them can be chained, and the versions that all of the list then speak: a runtime calls every plugin with the same version, and
+ * one that does not speak it fails every pod.
  */
-export function conflist(pods: PodSettings, bridge: string, dataDir: string, installed: readonly Chained[]): string {
+export function chain(installed: Installed): {
+  readonly chained: readonly Chained[];
+  readonly versions: readonly string[];
+} {
+  const chained: Chained[] = [];
+  let versions = VERSIONS;
+  for (const name of Object.keys(CHAINED) as Chained[]) {
+    const common = versions.filter((version) => installed.get(name)?.includes(version) === true);
+    if (!common.some((version) => ASSUMED.includes(version))) continue;
+    chained.push(name);
+    versions = common;
+  }
+  return { chained, versions };
+}
+
+export function conflist(pods: PodSettings, bridge: string, dataDir: string, installed: Installed): string {
   const flat = pods.attachment === 'Flat';
   const own = {
     type: CNI_PLUGIN,
@@ -30,14 +55,12 @@ export function conflist(pods: PodSettings, bridge: string, dataDir: string, ins
     ...(flat ? { podCIDRs: pods.podCIDRs } : {}),
     dataDir,
   };
-  const chained = (Object.keys(CHAINED) as Chained[])
-    .filter((type) => installed.includes(type))
-    .map((type) => ({ type, capabilities: { [CHAINED[type].capability]: true } }));
+  const { chained, versions } = chain(installed);
   const list = {
-    cniVersion: '1.0.0',
-    cniVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
+    cniVersion: versions.filter((version) => ASSUMED.includes(version)).at(-1),
+    cniVersions: versions,
     name: CNI_NETWORK,
-    plugins: [own, ...chained],
+    plugins: [own, ...chained.map((type) => ({ type, capabilities: { [CHAINED[type].capability]: true } }))],
   };
   return `${JSON.stringify(list, null, 2)}\n`;
 }

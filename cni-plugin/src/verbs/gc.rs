@@ -1,4 +1,4 @@
-//! GC: takes away every attachment that is not among the valid ones.
+//! GC: takes away every attachment that is not among the valid ones; what no pod can use when it is not told which those are.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,11 @@ use crate::store::Store;
 use super::sweep::sweep;
 
 pub fn gc(config: &Config) -> Result<(), Error> {
-    let valid: BTreeSet<String> =
-        config.valid_attachments()?.iter().map(|attachment| Names::of(attachment).key).collect();
+    let valid: Option<BTreeSet<String>> = config
+        .valid_attachments()?
+        .map(|attachments| attachments.iter().map(|attachment| Names::of(attachment).key).collect());
     let Some(store) = Store::existing(config)? else { return Ok(()) };
-    let swept = sweep(config, &store, &mut Netlink::open()?, Some(&valid))?;
+    let swept = sweep(config, &store, &mut Netlink::open()?, valid.as_ref())?;
     if swept.failures.is_empty() {
         return Ok(());
     }

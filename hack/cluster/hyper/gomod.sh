@@ -17,4 +17,4 @@ mod=$(cd /tmp && go mod download -json "k8s.io/kubernetes@$v" | sed -n 's/.*"GoM
 } >go.mod
 rm -f go.sum
 # Fills in what they require.
-go list -mod=mod -deps . ./coredns ./pause github.com/containernetworking/cni/cnitool >/dev/null
+go list -mod=mod -test -deps . ./coredns ./pause ./e2e github.com/containernetworking/cni/cnitool k8s.io/kubernetes/test/images/agnhost >/dev/null
