@@ -9,8 +9,7 @@
  * like are those of hack/cluster.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Report, say } from '../demo/report.ts';
@@ -124,8 +123,10 @@ async function run(names: readonly string[], job: string): Promise<readonly Spec
 }
 
 const report = new Report('conformance', true);
-const dir = mkdtempSync(join(tmpdir(), 'evio-conformance-'));
+/** Goes with the cluster. */
+const dir = join(STATE, 'conformance');
 await onCluster(async () => {
+  mkdirSync(dir);
   await must(
     'load',
     ['agnhost', 'httpd', 'pause'].map((image) => join(IMAGES, `${image}.tar`)),
@@ -155,11 +156,9 @@ await onCluster(async () => {
   for (const [name, why] of Object.entries(skipped)) say(`skip  ${name}: ${why}`);
   report.details.skipped = skipped;
   report.holds('every chosen test was come to', ran === chosen.length, ran, String(chosen.length));
-})
-  .catch((error: unknown) => {
-    report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
-  })
-  .finally(() => rmSync(dir, { recursive: true, force: true }));
+}).catch((error: unknown) => {
+  report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
+});
 
 if (all)
   report.details.leftOut = Object.fromEntries(
