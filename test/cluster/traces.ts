@@ -19,7 +19,8 @@ const LOOKS: Readonly<Record<string, readonly string[]>> = {
   processes: [
     'sh',
     '-c',
-    "ps -eo args= | grep -E 'evio|tincan|prosody|turnserver' | grep -v -e grep -e 'ps -eo' | sort",
+    // Without those that look, of which some run beside this one.
+    "ps -eo args= | grep -E 'evio|tincan|prosody|turnserver' | grep -v -e grep -e 'ps -eo' -e '^find ' | sort",
   ],
 };
 
