@@ -41,15 +41,12 @@ async function apiServerAway(): Promise<void> {
 
 interface Departure {
   readonly name: string;
-  /** In the short form too. */
-  readonly always: boolean;
   readonly go: () => Promise<unknown>;
 }
 
 const DEPARTURES: readonly Departure[] = [
   {
     name: 'the namespace deleted first, and the EvioNetwork by force',
-    always: true,
     go: async () => {
       await kubectl('delete', 'namespace', NAMESPACE, '--timeout=120s');
       await kubectl('patch', 'evionetwork', 'default', '--type=merge', '-p', '{"metadata":{"finalizers":null}}');
@@ -59,7 +56,6 @@ const DEPARTURES: readonly Departure[] = [
   },
   {
     name: 'helm uninstall --no-hooks',
-    always: false,
     go: async () => {
       await helm('uninstall', 'evio', '--namespace', NAMESPACE, '--no-hooks', '--wait');
       await repaired();
@@ -67,7 +63,6 @@ const DEPARTURES: readonly Departure[] = [
   },
   {
     name: 'the EvioNetwork deleted first',
-    always: false,
     go: async () => {
       await kubectl('delete', 'evionetwork', 'default', '--timeout=120s');
       await uninstalled();
@@ -75,13 +70,12 @@ const DEPARTURES: readonly Departure[] = [
   },
   {
     name: 'the definitions deleted first',
-    always: false,
     go: async () => {
       await kubectl('delete', 'crd', ...DEFINITIONS, '--timeout=120s');
       await uninstalled();
     },
   },
-  { name: 'the API server away meanwhile', always: true, go: apiServerAway },
+  { name: 'the API server away meanwhile', go: apiServerAway },
 ];
 
 export async function uninstall(report: Report, before: ReadonlyMap<string, Traces>): Promise<void> {
@@ -93,10 +87,9 @@ export async function uninstall(report: Report, before: ReadonlyMap<string, Trac
 }
 
 /** Each with an installation of its own. */
-export async function departures(report: Report, before: ReadonlyMap<string, Traces>, short: boolean): Promise<void> {
+export async function departures(report: Report, before: ReadonlyMap<string, Traces>): Promise<void> {
   await stopProbes();
-  for (const { name, always, go } of DEPARTURES) {
-    if (short && !always) continue;
+  for (const { name, go } of DEPARTURES) {
     await bringUp();
     await wait(`all ${NODES.length} EvioNodes Ready`, 120_000, async () => {
       const nodes = await list('evionodes');

@@ -3,7 +3,7 @@
  *
  *   node test/cluster/main.ts [--short]
  *
- * --short leaves out the networks of other kinds. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX,
+ * --short leaves out networks of other kinds and departures in another order, which take minutes each. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX,
  * NAT and the like are those of hack/cluster (docs/cluster.md); with NAT=random the results are in results/cluster-random.json.
  */
 import { Report, say } from '../demo/report.ts';
@@ -55,14 +55,14 @@ await onCluster(async () => {
   await part('upgrades', () => upgrades(report, probes, short));
   await part('reboot', () => reboot(report));
   await part('rejoin', () => rejoin(report));
-  // Three networks more, of minutes each.
-  if (!short || only !== undefined) {
+  const long = !short || only !== undefined;
+  if (long) {
     await part('flat', () => flat(report));
     await part('host network', () => hostNetwork(report));
     await part('external server', () => external(report));
   }
   await part('uninstall', () => uninstall(report, before));
-  await part('departures', () => departures(report, before, short));
+  if (long) await part('departures', () => departures(report, before));
 }).catch((error: unknown) => {
   report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
 });

@@ -285,7 +285,7 @@ async function underAnotherPlugin(report: Report): Promise<void> {
   } finally {
     await stopProbes();
     for (const own of pieces) {
-      await attempt('nx', [own.node, 'rm', '-rf', BRIDGE_FILE, '/var/lib/cni/networks/bridge']);
+      await attempt('nx', [own.node, 'rm', '-rf', BRIDGE_FILE, '/var/lib/cni/networks']);
       await attempt('nx', [own.node, 'ip', 'link', 'delete', 'cni0']);
       for (const to of pieces.filter((one) => one !== own)) {
         await attempt('nx', [own.node, 'ip', 'route', 'delete', to.pods4]);

@@ -110,6 +110,14 @@ describe('the operator', function () {
 
   it('writes the addresses of a Node whose kubelet waits for a cloud controller, and keeps them', async () => {
     await lab.node('b', { external: true });
+    const own = lab.newKeys();
+    keys.set('b', own);
+    await until('the EvioNode', () => lab.member('b'));
+    await lab.tell('b', own);
+    await enrolled('b');
+    const waiting = await lab.theNode('b');
+    expect([waiting && isTainted(waiting), waiting?.status?.addresses]).to.deep.equal([true, undefined]);
+    await lab.tell('b', own, { up: true });
     const initialized = await until('the taint goes', async () => {
       const node = await lab.theNode('b');
       return node !== undefined && !isTainted(node) && node;
@@ -145,9 +153,7 @@ describe('the operator', function () {
   });
 
   it('voids the certificate and ends the account of a Node that is deleted, and takes it again', async () => {
-    const own = lab.newKeys();
-    keys.set('b', own);
-    await lab.tell('b', own);
+    const own = keys.get('b') as NodeKeysOf;
     const first = opened(await enrolled('b'), own);
     expect(await logsIn(first.credentials)).to.equal(true);
     await lab.remove('nodes', 'b');

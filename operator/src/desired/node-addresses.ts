@@ -5,6 +5,7 @@
  */
 
 import type { PatchStep } from '../../../agent/src/kube-api/client.ts';
+import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
 import type { Node } from '../../../agent/src/kube-api/kinds.ts';
 import { parsePrefix } from '../../../agent/src/wire/address.ts';
 
@@ -31,7 +32,7 @@ export type AddressVerdict =
 
 const alone = (address: string): string => parsePrefix(address).address;
 
-/** `addresses`: of the EvioNode, with prefix lengths. */
+/** As the EvioNode has them, with prefix lengths. */
 export function wantedAddresses(node: Node, addresses: readonly string[]): readonly NodeAddress[] {
   const hostname = node.metadata.labels?.['kubernetes.io/hostname'] ?? node.metadata.name;
   return [
@@ -40,7 +41,17 @@ export function wantedAddresses(node: Node, addresses: readonly string[]): reado
   ];
 }
 
-export function decideAddresses(node: Node, addresses: readonly string[], policy: 'Auto' | 'Never'): AddressVerdict {
+/**
+ * Whether the node's interface has its addresses, as its agent says. Who is told of them earlier may find nothing there: kube-proxy with
+ * nftables looks which of the Node's addresses the machine has, for NodePorts, and then not again for an hour.
+ */
+export function hasAddresses({ status }: EvioNode): boolean {
+  const is = status?.conditions?.find(({ type }) => type === 'DataPlaneReady');
+  return is !== undefined && is.reason !== 'DataPlaneAbsent';
+}
+
+export function decideAddresses(node: Node, member: EvioNode, policy: 'Auto' | 'Never'): AddressVerdict {
+  const { addresses } = member.spec;
   if (policy === 'Never' || addresses.length === 0) return { kind: 'none' };
   const present = node.status?.addresses ?? [];
   const internal = present.filter((a) => a.type === 'InternalIP').map((a) => a.address);
@@ -52,6 +63,8 @@ export function decideAddresses(node: Node, addresses: readonly string[], policy
     const wanted = addresses.map(alone);
     return internal.some((a) => wanted.includes(a)) ? { kind: 'none' } : { kind: 'foreign', internal };
   }
+  // What they were once they stay, also while the node has them not: a Node without an address is worse.
+  if (!marked && !hasAddresses(member)) return { kind: 'none' };
   const wanted = wantedAddresses(node, addresses);
   const text = (list: readonly NodeAddress[]): string => list.map((a) => `${a.type} ${a.address}`).join();
   const status: PatchStep[] | undefined =

@@ -192,13 +192,17 @@ export class Lab {
     return { identity: generatePrivateKey('ed25519'), session: generatePrivateKey('x25519') };
   }
 
-  async tell(name: string, { identity, session }: NodeKeysOf): Promise<void> {
+  /** What its agent writes: its keys, and with `up` that its interface has its addresses. */
+  async tell(name: string, { identity, session }: NodeKeysOf, { up = false } = {}): Promise<void> {
     const text = (key: KeyObject): string => rawPublicKey(key).toString('base64');
     const body = {
       apiVersion: 'evio.io/v1alpha1',
       kind: 'EvioNode',
       metadata: { name },
-      status: { keys: { identityKey: text(identity), sessionKey: text(session) } },
+      status: {
+        keys: { identityKey: text(identity), sessionKey: text(session) },
+        ...(up ? { conditions: [UNVERIFIED] } : {}),
+      },
     };
     const path = `${GROUP}/evionodes/${name}/status?fieldManager=evio-agent&force=true`;
     this.must(await this.api.request('PATCH', path, body, { type: APPLY }));
@@ -208,6 +212,14 @@ export class Lab {
     return (await this.network())?.status?.conditions?.find((c) => c.type === type);
   }
 }
+
+const UNVERIFIED = {
+  type: 'DataPlaneReady',
+  status: 'False',
+  reason: 'Unverified',
+  message: '',
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+};
 
 /** Asks until `found` gives something that is not undefined and not false. */
 export async function until<T>(

@@ -233,7 +233,7 @@ function extra(view: NodeView, name: string, pools: Pools): Allotment | undefine
 }
 
 function addressActions(network: EvioNetwork, node: Node, member: EvioNode): NodeAction[] {
-  const verdict = decideAddresses(node, member.spec.addresses, network.spec.nodeAddresses);
+  const verdict = decideAddresses(node, member, network.spec.nodeAddresses);
   switch (verdict.kind) {
     case 'none':
       return [];
