@@ -3,8 +3,9 @@
  *
  *   node test/cluster/main.ts [--short]
  *
- * --short leaves out networks of other kinds and departures in another order, which take minutes each. EVIO_CLUSTER_ONLY=NAME,NAME runs these parts alone. KEEP=1 leaves the cluster up. PREFIX,
- * NAT and the like are those of hack/cluster (docs/cluster.md); with NAT=random the results are in results/cluster-random.json.
+ * --short leaves out networks of other kinds and departures in another order, which take minutes each. EVIO_CLUSTER_ONLY=NAME,NAME runs
+ * these parts alone. KEEP=1 leaves the cluster up. PREFIX, NAT and the like are those of hack/cluster (docs/cluster.md); with NAT=random
+ * the results are in results/cluster-random.json.
  */
 import { Report, say } from '../demo/report.ts';
 import { demandRoom, onCluster } from './cluster.ts';
