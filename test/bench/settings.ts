@@ -1,0 +1,19 @@
+/** What the environment may say about a run. */
+
+export function refuse(line: string): never {
+  process.stderr.write(`evio: ${line}\n`);
+  process.exit(2);
+}
+
+function number(name: string, otherwise: number): number {
+  const text = process.env[name];
+  const value = text === undefined || text === '' ? otherwise : Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 1000)
+    refuse(`${name}=${text} is not allowed; allowed: a whole number from 1 to 1000`);
+  return value;
+}
+
+export const fromEnvironment = (): { readonly rounds: number; readonly seconds: number } => ({
+  rounds: number('ROUNDS', 5),
+  seconds: number('SECONDS_EACH', 4),
+});
