@@ -43,6 +43,11 @@ export class Recorder {
   readonly notes = new Set<string>();
   readonly failures = new Set<string>();
   readonly peers = new Map<string, PeerFact>();
+  readonly #tell: (line: string) => void;
+
+  constructor(tell: (line: string) => void = say) {
+    this.#tell = tell;
+  }
 
   /** Runs rounds of the variants; one that fails is noted, and does not keep the others from being measured. */
   async rounds(count: number, variants: readonly Variant[]): Promise<void> {
@@ -54,7 +59,7 @@ export class Recorder {
           const entries = Object.entries(found) as [MeasureName, number][];
           for (const [measure, value] of entries) this.samples.push({ peer: variant.name, measure, round, value });
           const words = entries.map(([name, value]) => `${name} ${shown(value)} ${measureOf(name).unit}`).join(', ');
-          say(`  round ${round}  ${variant.name.padEnd(16)} ${words}`);
+          this.#tell(`  round ${round}  ${variant.name.padEnd(16)} ${words}`);
         } catch (error) {
           this.fail(variant.name, error);
         }
@@ -74,7 +79,7 @@ export class Recorder {
 
   fail(what: string, error: unknown): void {
     const line = `${what}: ${error instanceof Error ? error.message : String(error)}`.replaceAll('\n', ' ');
-    if (!this.failures.has(line)) say(`  FAIL  ${line}`);
+    if (!this.failures.has(line)) this.#tell(`  FAIL  ${line}`);
     this.failures.add(line);
   }
 }

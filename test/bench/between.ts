@@ -15,7 +15,7 @@ import { sectionOf } from './page.ts';
 import { fromEnvironment, refuse } from './settings.ts';
 import { ELSEWHERE, tcp } from './traffic.ts';
 import { highestRate } from './udp.ts';
-import { machineNow, removeGroups } from './usage.ts';
+import { enter, machineNow, removeGroups } from './usage.ts';
 
 const PINGS = 400;
 const HERE = { ns: undefined, group: 'traffic' };
@@ -30,6 +30,7 @@ if (targets.length === 0) refuse('usage: node test/bench/between.ts NAME=ADDRESS
 if (process.getuid?.() !== 0) refuse('control groups count the processor time, so this has to run as root');
 const { rounds, seconds } = fromEnvironment();
 
+enter('bench');
 const recorder = new Recorder();
 const at = new Date().toISOString();
 try {

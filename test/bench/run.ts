@@ -1,9 +1,19 @@
 /** The run of the benches: places and peers are made as they are needed, results are written after each bench. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { giveLock, takeLock } from '../demo/lock.ts';
 import { commit, machine, say } from '../demo/report.ts';
-import { attempt, FOLDER, until } from '../demo/shell.ts';
+import { attempt, FOLDER, sleep, until } from '../demo/shell.ts';
 import { type Bench, Recorder, type Stage } from './bench.ts';
 import { CNI } from './cni.ts';
 import { EVIO_KINDS, stopSwitches } from './evio.ts';
@@ -22,7 +32,7 @@ import { TCP_BENCHES } from './tcp.ts';
 import { TRANSIT } from './transit.ts';
 import { TUNNELS } from './tunnels.ts';
 import { UDP } from './udp.ts';
-import { removeGroups } from './usage.ts';
+import { enter, removeGroups } from './usage.ts';
 
 const BENCHES: readonly Bench[] = [...TCP_BENCHES, UDP, RTT, SETUP, RELAYED, LOSS, TRANSIT, PODS_BENCH, TUNNELS, CNI];
 const KINDS = { ...PEER_KINDS, ...EVIO_KINDS };
@@ -43,6 +53,9 @@ const { rounds, seconds } = fromEnvironment();
 if (process.getuid?.() !== 0)
   refuse('the benches make network namespaces and have to run as root; try: sudo make bench');
 
+takeLock('bench');
+for (const name of readdirSync(tmpdir()))
+  if (name.startsWith(FOLDER)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
 const dir = mkdtempSync(join(tmpdir(), FOLDER));
 // The servers run as their own users and have to get through to their folders.
 chmodSync(dir, 0o711);
@@ -57,7 +70,9 @@ async function close(): Promise<void> {
   await closePlace();
 }
 
+let interrupted = false;
 async function place(kind: PlaceKind, nodes = 2): Promise<Place> {
+  if (interrupted) throw new Error('interrupted');
   if (open?.place.kind === kind && kind !== 'lan') return open.place;
   await close();
   open = { place: await openPlace(kind, join(dir, String(++places)), nodes), peers: new Map() };
@@ -66,7 +81,7 @@ async function place(kind: PlaceKind, nodes = 2): Promise<Place> {
 
 /** A peer that is up, from the first answered ping on. */
 async function peer(name: string): Promise<Peer> {
-  if (open === undefined) throw new Error('no place is open');
+  if (open === undefined || interrupted) throw new Error('no place is open');
   const kept = open.peers.get(name);
   if (kept !== undefined) return kept;
   const kind = KINDS[name];
@@ -149,21 +164,29 @@ async function cleanUp(): Promise<void> {
   await close();
   await removeGroups();
   rmSync(dir, { recursive: true, force: true });
+  giveLock();
 }
 
-let interrupted = false;
+/** What was being made when the signal came is there a moment later. */
+async function cleanUpTwice(): Promise<void> {
+  await close();
+  await sleep(500);
+  await cleanUp();
+}
+
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (interrupted) return;
     interrupted = true;
     say(`${signal}: cleaning up`);
-    void cleanUp().then(() => process.exit(130));
+    void cleanUpTwice().then(() => process.exit(130));
   });
 }
 
 // What a run that was cut off has left.
 await close();
 await removeGroups();
+enter('bench');
 let failed = 0;
 for (const bench of chosen) {
   const { failures } = await runBench(bench);
