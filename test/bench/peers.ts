@@ -1,4 +1,5 @@
 /** What Evio is measured beside: each a tunnel between the two ends of a place, set up as its own documentation has it. */
+import type { ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -53,17 +54,16 @@ export const daemon = ({ dir }: Place, ends: Ends, peer: string, side: Side, ...
 export function daemonIn(dir: string, ns: string, group: string, ...command: string[]): void {
   const log = join(dir, `${group}.log`);
   const child = start(undefined, log, ...inGroup(group, ['ip', 'netns', 'exec', PREFIX + ns, ...command]));
-  ended.delete(group);
-  child.on('exit', (code, signal) => ended.set(group, `${command[0]} ended (${signal ?? code}): ${lastLine(log)}`));
+  daemons.set(group, { child, log });
 }
-const ended = new Map<string, string>();
-const lastLine = (log: string): string => readFileSync(log, 'utf8').trim().split('\n').at(-1)?.slice(0, 300) ?? '';
+const daemons = new Map<string, { readonly child: ChildProcess; readonly log: string }>();
 
 /** The daemon of a peer has made its interface. */
 async function appears(ends: Ends, peer: string, side: Side, link: string): Promise<void> {
   await until(`${peer} makes ${link}`, 10_000, async () => {
-    const gone = ended.get(groupOf(peer, side));
-    if (gone !== undefined) throw new Error(gone);
+    const one = daemons.get(groupOf(peer, side));
+    if (one !== undefined && (one.child.exitCode ?? one.child.signalCode) !== null)
+      throw new Error(`ended by itself: ${readFileSync(one.log, 'utf8').trim().split('\n').at(-1)?.slice(0, 300)}`);
     return (await attempt(ends[side].ns, ['ip', 'link', 'show', link])).code === 0;
   });
 }

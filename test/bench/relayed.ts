@@ -31,6 +31,7 @@ async function measureRelayed(stage: Stage): Promise<void> {
       const before = cpuOf(coturn);
       const { mbps, tunnel, end, bytes } = await flowAndCost(peer, stage.seconds);
       const relay = (cpuOf(coturn) - before) / (bytes / 1e9);
+      if (relay === 0) throw new Error('coturn did nothing: the flow went another way');
       return { 'tcp1-relayed': mbps, 'tunnel-cpu': tunnel, 'end-cpu': end, 'coturn-cpu': relay };
     };
     await stage.record.rounds(stage.rounds, [{ name: 'evio', measure }]);
