@@ -36,7 +36,7 @@ images: build ## Make the container images, without Docker: .cache/images/evio.t
 	@node hack/images/build.ts $(IMAGES)
 
 bench: build ## Evio beside other tunnels, interleaved: test/bench/RESULTS.md (ONLY=tcp,rtt, ROUNDS=5; docs/bench.md)
-	@hack/bench/build.sh && ONLY=$(ONLY) ROUNDS=$(ROUNDS) SECONDS_EACH=$(SECONDS_EACH) node test/bench/main.ts
+	@hack/bench/build.sh && ONLY=$(ONLY) PEERS=$(PEERS) ROUNDS=$(ROUNDS) SECONDS_EACH=$(SECONDS_EACH) node test/bench/main.ts
 
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)

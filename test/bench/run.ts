@@ -26,7 +26,7 @@ import { PODS_BENCH } from './pods.ts';
 import { RELAYED } from './relayed.ts';
 import { type Results, shown, withRun } from './results.ts';
 import { RTT } from './rtt.ts';
-import { fromEnvironment, refuse } from './settings.ts';
+import { fromEnvironment, listed, refuse } from './settings.ts';
 import { SETUP } from './setup.ts';
 import { TCP_BENCHES } from './tcp.ts';
 import { TRANSIT } from './transit.ts';
@@ -44,12 +44,13 @@ if (process.argv.includes('--list')) {
   for (const { name, title } of BENCHES) process.stdout.write(`${name.padEnd(10)} ${title}\n`);
   process.exit(0);
 }
-const wanted = (process.env.ONLY ?? '').split(',').filter(Boolean);
-const unknown = wanted.filter((name) => !BENCHES.some((bench) => bench.name === name));
-if (unknown.length > 0)
-  refuse(`ONLY=${unknown.join(',')}: no such bench; there are: ${BENCHES.map(({ name }) => name).join(', ')}`);
-const chosen = wanted.length === 0 ? BENCHES : BENCHES.filter(({ name }) => wanted.includes(name));
+const wanted = listed(
+  'ONLY',
+  BENCHES.map(({ name }) => name),
+);
+const chosen = BENCHES.filter(({ name }) => wanted.includes(name));
 const { rounds, seconds } = fromEnvironment();
+const among = listed('PEERS', Object.keys(KINDS));
 if (process.getuid?.() !== 0)
   refuse('the benches make network namespaces and have to run as root; try: sudo make bench');
 
@@ -102,7 +103,7 @@ async function peer(name: string): Promise<Peer> {
 
 async function peers(record: Recorder, names: readonly string[]): Promise<readonly Peer[]> {
   const found: Peer[] = [];
-  for (const name of names) {
+  for (const name of names.filter((one) => among.includes(one))) {
     try {
       const one = await peer(name);
       record.peers.set(name, one.fact);

@@ -17,3 +17,11 @@ export const fromEnvironment = (): { readonly rounds: number; readonly seconds: 
   rounds: number('ROUNDS', 5),
   seconds: number('SECONDS_EACH', 4),
 });
+
+/** Words that the environment has by that name, apart by commas, each one of the `allowed`; all of these when it has none. */
+export function listed(name: string, allowed: readonly string[]): readonly string[] {
+  const words = (process.env[name] ?? '').split(',').filter(Boolean);
+  const unknown = words.filter((word) => !allowed.includes(word));
+  if (unknown.length > 0) refuse(`${name}=${unknown.join(',')} is not allowed; allowed: ${allowed.join(', ')}`);
+  return words.length === 0 ? allowed : words;
+}
