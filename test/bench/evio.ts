@@ -4,9 +4,9 @@ import type { Peer as Neighbour, PathName } from '../../agent/src/api.ts';
 import { createOverlay, EVIO, enrolNode, type Joined, peers, status } from '../demo/overlay.ts';
 import { attempt, PREFIX, run, until } from '../demo/shell.ts';
 import { Ovs } from '../servers/ovs.ts';
-import { daemon, groupOf, type Peer, type PeerKind } from './peers.ts';
+import { daemonIn, groupOf, type Peer, type PeerKind } from './peers.ts';
 import { addEnds, linkToServer, other, type Place, SIDES, type Side } from './place.ts';
-import { groupMb, residentMb } from './usage.ts';
+import { enter, groupMb, residentMb } from './usage.ts';
 
 export interface Variant {
   /** Of the figures, and of the overlay. */
@@ -53,6 +53,8 @@ export async function openEvio(place: Place, { name, ovs, routes }: Variant): Pr
     if (ovs === true) {
       const one = await Ovs.start({ netns: PREFIX + ns, within: place.dir });
       switches.add(one);
+      // What it switches in user space, an end pays for.
+      for (const pid of one.pids) enter(groupOf(name, side), pid);
       Object.assign(keys, { switch: 'ovs', ovs: { runDir: one.runDir } });
     }
     if (routes !== undefined) keys.pods = { overlayCIDRs: Object.values(routes) };
@@ -67,7 +69,8 @@ export async function openEvio(place: Place, { name, ovs, routes }: Variant): Pr
     addresses: { a: nodes.a.ipv4, b: nodes.b.ipv4 },
     nodes,
     async start(side) {
-      daemon(place, ends, name, side, EVIO, 'agent', 'run', '--config', nodes[side].config);
+      const { name: ns, config } = nodes[side];
+      daemonIn(place.dir, ns, groupOf(name, side), EVIO, 'agent', 'run', '--config', config);
     },
     async stop(side) {
       const done = await attempt(nodes[side].name, [EVIO, 'agent', 'stop', '--run-dir', nodes[side].runDir], 15_000);

@@ -187,6 +187,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // What a run that was cut off has left.
 await close();
 await removeGroups();
+// What the bench itself needs is not others' doing.
 enter('bench');
 let failed = 0;
 for (const bench of chosen) {

@@ -83,7 +83,8 @@ export async function udp(
   { size, pace, seconds }: UdpOptions,
 ): Promise<Datagrams> {
   // The pace is kept every tenth of a millisecond; by the millisecond it would be bursts of a hundred.
-  const options = ['-u', '-l', String(size), '-b', String(pace * size * 8), '--pacing-timer', '100'];
+  // And sockets get what the kernel allows by default (net.core.rmem_max), which is twice what they have.
+  const options = ['-u', '-l', String(size), '-b', String(pace * size * 8), '--pacing-timer', '100', '-w', '208K'];
   return datagramsOf(await iperf(from, to, target, seconds, options));
 }
 

@@ -29,8 +29,9 @@ export function inGroup(group: string, command: readonly string[]): readonly str
   return ['sh', '-c', 'echo $$ >"$0" && exec "$@"', join(folder(group), 'cgroup.procs'), ...command];
 }
 
-/** Makes this process, and what it starts from now on, members of the group: what the bench itself needs is not others' doing. */
-export const enter = (group: string): void => writeFileSync(join(folder(group), 'cgroup.procs'), String(process.pid));
+/** Makes a process, and what it starts from now on, members of the group. */
+export const enter = (group: string, pid = process.pid): void =>
+  writeFileSync(join(folder(group), 'cgroup.procs'), String(pid));
 
 export function cpuSeconds(group: string): number {
   return used(folder(group));
