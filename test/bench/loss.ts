@@ -1,4 +1,5 @@
 /** A bad line: 20 ms there and back, and packets that are lost. */
+import { readFileSync } from 'node:fs';
 import { impairedStretch } from '../faults/impair.ts';
 import type { Bench, Stage } from './bench.ts';
 import type { Peer } from './peers.ts';
@@ -26,6 +27,8 @@ async function run(stage: Stage): Promise<void> {
   await stage.place('line');
   const peers = await stage.peers(['veth', 'wireguard-go', 'nebula', 'vpncloud', 'boringtun', 'evio']);
   const seconds = stage.seconds * LONGER;
+  const control = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+  stage.record.notes.add(`TCP’s congestion control is ${control}, this machine’s default`);
   await stage.record.rounds(
     stage.rounds,
     peers.map((peer) => ({
@@ -41,6 +44,6 @@ async function run(stage: Stage): Promise<void> {
 export const LOSS: Bench = {
   name: 'loss',
   title: 'A bad line',
-  text: `One TCP flow (the kernel’s default, CUBIC) where a router between the ends holds every datagram for ${RTT_MS / 2} ms and loses a share of them, each way and each for itself (\`test/impair\`, a program in user space: this kernel has no netem).`,
+  text: `One TCP flow where a router between the ends holds every datagram for ${RTT_MS / 2} ms and loses a share of them, each way and each for itself (\`test/impair\`, a program in user space: this kernel has no netem).`,
   run,
 };

@@ -62,7 +62,7 @@ const dir = mkdtempSync(join(tmpdir(), FOLDER));
 chmodSync(dir, 0o711);
 
 /** The place that is open, and the peers in it. */
-let open: { readonly place: Place; readonly peers: Map<string, Peer> } | undefined;
+let open: { readonly place: Place; readonly peers: Map<string, Promise<Peer>> } | undefined;
 let places = 0;
 
 async function close(): Promise<void> {
@@ -80,14 +80,21 @@ async function place(kind: PlaceKind, nodes = 2): Promise<Place> {
   return open.place;
 }
 
-/** A peer that is up, from the first answered ping on. */
-async function peer(name: string): Promise<Peer> {
+/** A peer of the open place; one that could not be brought up is not tried again there. */
+function peer(name: string): Promise<Peer> {
   if (open === undefined || interrupted) throw new Error('no place is open');
   const kept = open.peers.get(name);
   if (kept !== undefined) return kept;
+  const made = bringUp(open.place, name);
+  open.peers.set(name, made);
+  return made;
+}
+
+/** Makes and starts a peer; it is up once it has carried a ping the way it should. */
+async function bringUp(at: Place, name: string): Promise<Peer> {
   const kind = KINDS[name];
   if (kind === undefined) throw new Error(`no peer is called ${name}`);
-  const made = await kind(open.place);
+  const made = await kind(at);
   await made.start('a');
   await made.start('b');
   const { ns } = made.ends.a;
@@ -97,7 +104,6 @@ async function peer(name: string): Promise<Peer> {
     async () => (await attempt(ns, ['ping', '-n', '-q', '-c', '1', '-W', '1', made.addresses.b])).code === 0,
   );
   await made.ready();
-  open.peers.set(name, made);
   return made;
 }
 
