@@ -4,7 +4,7 @@
  *   node test/bench/between.ts NAME=ADDRESS...      e.g. veth=192.168.1.2 wireguard-go=10.9.0.2 evio=10.45.0.3
  *
  * The addresses are the other machine's, on which `iperf3 -s -p 5301` runs; the name of the underlay is veth, so that it is the
- * reference. Prints its section in Markdown and writes results/bench-between.json. ROUNDS and SECONDS_EACH as in main.ts.
+ * reference. Prints its tables and writes results/bench-between.md, with charts, and .json. ROUNDS and SECONDS_EACH as in main.ts.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -65,8 +65,12 @@ const run = {
   ...{ name: 'between', at, commit: commit(), machine: machine(), seconds, samples, loads },
   ...{ peers: [], notes: [], failures: [...failures] },
 };
-mkdirSync('results', { recursive: true });
+mkdirSync('results/charts', { recursive: true });
 writeFileSync('results/bench-between.json', `${JSON.stringify(run, null, 1)}\n`);
 const section = { name: 'between', title: 'Between two machines', text: `Measured on: ${machine()}.` };
-process.stdout.write(`\n${sectionOf(section, run, new Map()).join('\n\n')}\n`);
+const charts = new Map<string, string>();
+const text = `${sectionOf(section, run, charts).join('\n\n')}\n`;
+for (const [name, svg] of charts) writeFileSync(`results/charts/${name}`, svg);
+writeFileSync('results/bench-between.md', text);
+process.stdout.write(`\n${text}`);
 process.exit(failures.size === 0 ? 0 : 1);

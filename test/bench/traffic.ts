@@ -1,5 +1,5 @@
 /** Flows and datagrams by iperf3 between two ends, and what the machine spent on them. */
-import { attempt, collect, PREFIX, until } from '../demo/shell.ts';
+import { attempt, collect, PREFIX, sleep, until } from '../demo/shell.ts';
 import { type Datagrams, datagramsOf, type Flow, flowOf } from './iperf.ts';
 import { inGroup, type Machine, machineNow } from './usage.ts';
 
@@ -29,7 +29,17 @@ async function iperf(
   seconds: number,
   options: readonly string[],
 ): Promise<string> {
-  if (to === ELSEWHERE) return client(from, target, seconds, options);
+  if (to === ELSEWHERE) {
+    // A server that stays may not listen again yet when the next one calls.
+    for (let tries = 1; tries < 3; tries++) {
+      try {
+        return await client(from, target, seconds, options);
+      } catch {
+        await sleep(1_000);
+      }
+    }
+    return client(from, target, seconds, options);
+  }
   const [program = '', ...args] = within(to, ['iperf3', '-s', '-1', '-p', PORT]);
   const listener = collect(undefined, program, ...args);
   try {
