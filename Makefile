@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images fuzz cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leave
 
 images: build ## Make the container images, without Docker: .cache/images/evio.tar, for ctr -n k8s.io images import
 	@node hack/images/build.ts $(IMAGES)
+
+bench: build ## Evio beside other tunnels, interleaved: test/bench/RESULTS.md (ONLY=tcp,rtt, ROUNDS=5; docs/bench.md)
+	@hack/bench/build.sh && ONLY=$(ONLY) PEERS=$(PEERS) ROUNDS=$(ROUNDS) SECONDS_EACH=$(SECONDS_EACH) node test/bench/main.ts
 
 fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
 	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)

@@ -99,7 +99,7 @@ export const POD = 'pod';
 /** Two namespaces with one veth between them, beside the internet: what this machine can do without us. */
 export const YARDSTICK = ['plain-a', 'plain-b'] as const;
 
-async function addNamespace(name: string): Promise<void> {
+export async function addNamespace(name: string): Promise<void> {
   await run(undefined, 'ip', 'netns', 'add', PREFIX + name);
   await run(name, 'ip', 'link', 'set', 'lo', 'up');
   await run(
@@ -112,13 +112,13 @@ async function addNamespace(name: string): Promise<void> {
   );
 }
 
-interface End {
+export interface End {
   readonly ns: string;
   readonly link: string;
   readonly address?: string;
 }
 
-async function cable(a: End, b: End): Promise<void> {
+export async function cable(a: End, b: End): Promise<void> {
   await run(
     undefined,
     'ip',
@@ -262,12 +262,15 @@ export function byName(name: string): DemoNode {
 }
 
 /** Ends every process in the demo's namespaces, then removes the namespaces; also what a crashed run left behind. */
-export async function takeDown(): Promise<void> {
+export const takeDown = (): Promise<void> => removeNamespaces([...NAMESPACES, ...YARDSTICK, POD]);
+
+/** Ends every process in those of the namespaces that are there, then removes them. */
+export async function removeNamespaces(names: readonly string[]): Promise<void> {
   const listed = (await attempt(undefined, ['ip', 'netns', 'list'])).stdout
     .split('\n')
     .map((line) => line.split(' ')[0] ?? '');
   // By whole names: what only begins alike may be a demo with a longer prefix.
-  const ours = [...NAMESPACES, ...YARDSTICK, POD].filter((name) => listed.includes(PREFIX + name));
+  const ours = names.filter((name) => listed.includes(PREFIX + name));
   // Again until none is left: an agent may start another tincan between the look and its own end.
   for (const signal of ['SIGTERM', 'SIGKILL', 'SIGKILL', 'SIGKILL', 'SIGKILL'] as const) {
     const pids = (await Promise.all(ours.map(pidsIn))).flat();

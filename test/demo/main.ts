@@ -8,23 +8,14 @@
  *
  * `--short` measures less and lets performance figures be off by half; nothing else is looser.
  */
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { children, KEEP, keep, report } from './context.ts';
 import { placeCounters } from './counters.ts';
 import { miscounted } from './counters-check.ts';
 import { build, takeDown } from './internet.ts';
+import { giveLock, takeLock } from './lock.ts';
 import { mesh } from './mesh.ts';
 import { checkNats } from './nat-check.ts';
 import { SWITCH, startSwitches, stopSwitches } from './open-vswitch.ts';
@@ -32,8 +23,6 @@ import { EVIO, startServer, XMPP, XMPP_TITLE } from './overlay.ts';
 import { say } from './report.ts';
 import { ring } from './ring.ts';
 import { FOLDER, PREFIX } from './shell.ts';
-
-const LOCK = `/run/lock/${PREFIX.slice(0, -1)}.lock`;
 
 /** The whole run; what fails inside a stage is one failed check, not the end of the story told so far. */
 async function main(dir: string): Promise<void> {
@@ -70,35 +59,19 @@ async function main(dir: string): Promise<void> {
   }
 }
 
-/** One demo of a prefix at a time: the lock holds the pid of the one that runs. */
-function lock(): void {
-  mkdirSync('/run/lock', { recursive: true });
-  if (existsSync(LOCK)) {
-    const pid = Number(readFileSync(LOCK, 'utf8'));
-    if (pid > 0 && existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('demo')) {
-      process.stderr.write(`evio: a demo is running already (pid ${pid}); stop it, or wait for its end\n`);
-      process.exit(1);
-    }
-    rmSync(LOCK, { force: true });
-  }
-  const file = openSync(LOCK, 'wx');
-  writeFileSync(file, String(process.pid));
-  closeSync(file);
-}
-
 async function cleanUp(dir: string): Promise<void> {
   for (const child of children) child.kill('SIGKILL');
   await stopSwitches();
   await takeDown();
   rmSync(dir, { recursive: true, force: true });
-  rmSync(LOCK, { force: true });
+  giveLock();
 }
 
 if (process.getuid?.() !== 0) {
   process.stderr.write('evio: the demo makes network namespaces and has to run as root; try: sudo make demo\n');
   process.exit(1);
 }
-lock();
+takeLock('demo');
 const dir = mkdtempSync(join(tmpdir(), FOLDER));
 // The servers run as their own users and have to get through to their folders; those are closed by themselves.
 chmodSync(dir, 0o711);
@@ -126,7 +99,7 @@ if (!interrupted) {
       `KEEP=1: the network stays. Look around with: ip netns exec ${PREFIX}home1 ${EVIO} peers --run-dir ${dir}/nodes/home1/run`,
     );
     say(`remove it with: node test/demo/down.ts`);
-    rmSync(LOCK, { force: true });
+    giveLock();
   } else await cleanUp(dir);
   process.stdout.write(`${report.passed} passed, ${report.failed} failed\n`);
   process.exit(report.failed === 0 ? 0 : 1);

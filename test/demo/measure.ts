@@ -21,7 +21,7 @@ export interface Latency {
   readonly sent: number;
 }
 
-export async function latency(ns: string, target: string, count: number): Promise<Latency> {
+export async function latency(ns: string | undefined, target: string, count: number): Promise<Latency> {
   const done = await attempt(ns, ['ping', '-n', '-D', '-i', '0.01', '-c', String(count), '-W', '2', target]);
   const { replies } = parsePing(done.stdout);
   const rtts = replies.map((reply) => reply.rttMs);

@@ -86,53 +86,54 @@ export async function enrol(
   dir: string,
   topology: readonly string[],
 ): Promise<readonly Joined[]> {
-  const home = join(dir, name);
-  await run(
-    'server',
-    EVIO,
-    'overlay',
-    'create',
-    name,
-    '--server',
-    join(server.dir, 'admin.json'),
-    '--dir',
-    home,
-    ...topology,
-  );
+  const home = await createOverlay(server, name, dir, topology);
   const joined: Joined[] = [];
-  for (const node of NODES) {
-    const place = join(dir, 'nodes', node.name);
-    mkdirSync(place, { recursive: true, mode: 0o700 });
-    const config = join(place, `${name}.json`);
-    const printed = await run(
-      'server',
-      EVIO,
-      'node',
-      'enroll',
-      node.name,
-      '--overlay',
-      home,
-      '--out',
-      config,
-      '-o',
-      'json',
-    );
-    const enrolled = JSON.parse(printed) as { id: string; addresses: string[] };
-    const runDir = join(place, 'run');
-    const file = JSON.parse(readFileSync(config, 'utf8')) as Record<string, unknown>;
-    const kept = { runDir, stateDir: join(place, `state-${name}`) };
-    writeFileSync(config, JSON.stringify({ ...file, ...kept, ...switchKeys(node.name) }, null, 2), { mode: 0o600 });
-    const bare = enrolled.addresses.map((address) => address.split('/')[0] ?? '');
-    joined.push({
-      name: node.name,
-      id: enrolled.id,
-      ipv4: bare.find((address) => !address.includes(':')) ?? '',
-      ipv6: bare.find((address) => address.includes(':')) ?? '',
-      config,
-      runDir,
-    });
-  }
+  for (const node of NODES)
+    joined.push(await enrolNode(home, node.name, join(dir, 'nodes', node.name), { keys: switchKeys(node.name) }));
   return joined;
+}
+
+/** `evio overlay create`; gives the overlay's directory. */
+export async function createOverlay(
+  server: Server,
+  name: string,
+  dir: string,
+  options: readonly string[],
+): Promise<string> {
+  const home = join(dir, name);
+  const admin = join(server.dir, 'admin.json');
+  await run('server', EVIO, 'overlay', 'create', name, '--server', admin, '--dir', home, ...options);
+  return home;
+}
+
+/** `evio node enroll` of a node whose files are in `place`; `keys` are added to its file. */
+export async function enrolNode(
+  home: string,
+  name: string,
+  place: string,
+  { options = [], keys = {} }: { readonly options?: readonly string[]; readonly keys?: object } = {},
+): Promise<Joined> {
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  const overlay = basename(home);
+  const config = join(place, `${overlay}.json`);
+  const printed = await run(
+    'server',
+    ...[EVIO, 'node', 'enroll', name, '--overlay', home, '--out', config, '-o', 'json', ...options],
+  );
+  const enrolled = JSON.parse(printed) as { id: string; addresses: string[] };
+  const runDir = join(place, 'run');
+  const file = JSON.parse(readFileSync(config, 'utf8')) as Record<string, unknown>;
+  const kept = { runDir, stateDir: join(place, `state-${overlay}`) };
+  writeFileSync(config, JSON.stringify({ ...file, ...kept, ...keys }, null, 2), { mode: 0o600 });
+  const bare = enrolled.addresses.map((address) => address.split('/')[0] ?? '');
+  return {
+    name,
+    id: enrolled.id,
+    ipv4: bare.find((address) => !address.includes(':')) ?? '',
+    ipv6: bare.find((address) => address.includes(':')) ?? '',
+    config,
+    runDir,
+  };
 }
 
 /** Starts a node's agent, which starts its tincan. */

@@ -89,10 +89,10 @@ export function say(line: string): void {
 
 export const round = (value: number): number => (Number.isFinite(value) ? Number(value.toPrecision(4)) : value);
 
-const machine = (): string =>
+export const machine = (): string =>
   `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
 
-function commit(): string {
+export function commit(): string {
   try {
     return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch {

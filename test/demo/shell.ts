@@ -80,7 +80,7 @@ export function start(ns: string | undefined, log: string, ...command: string[])
 
 /** Starts a process whose output is collected until it ends. */
 export function collect(
-  ns: string,
+  ns: string | undefined,
   ...command: string[]
 ): { readonly child: ChildProcess; readonly output: Promise<string> } {
   const [program, ...args] = inNamespace(ns, command);
