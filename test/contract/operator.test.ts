@@ -164,7 +164,7 @@ describe('the operator', function () {
     await until('the account ends', async () => (await logsIn(first.credentials)) === 'wrong-password');
     await lab.node('b', { external: true });
     await until('the EvioNode', () => lab.member('b'));
-    await lab.tell('b', own);
+    await lab.tell('b', own, { up: true });
     const again = opened(await enrolled('b'), own);
     expect(again.certificate.serial > first.certificate.serial).to.equal(true);
     expect(isRevoked(revocations, again.certificate.nodeId, again.certificate.serial)).to.equal(false);

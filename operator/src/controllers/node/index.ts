@@ -7,6 +7,7 @@ import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { secretText } from '../../desired/authority.ts';
 import { readLedger } from '../../desired/ledger.ts';
+import { hasAddresses } from '../../desired/node-addresses.ts';
 import { AUTHORITY_SECRET, LEDGER_KEY } from '../../names.ts';
 import type { World } from '../world.ts';
 import { apply } from './apply.ts';
@@ -75,7 +76,12 @@ export function nodeMatters(after: Node, before: Node): boolean {
 }
 
 function memberMatters(after: EvioNode, before: EvioNode): boolean {
-  const of = ({ metadata, spec, status }: EvioNode) => [metadata.ownerReferences, spec, status?.keys];
+  const of = (member: EvioNode) => [
+    member.metadata.ownerReferences,
+    member.spec,
+    member.status?.keys,
+    hasAddresses(member),
+  ];
   return !sameObject(after, before) || !isDeepStrictEqual(of(after), of(before));
 }
 
