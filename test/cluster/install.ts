@@ -33,7 +33,7 @@ export async function install(report: Report): Promise<void> {
     await explain();
     throw error;
   });
-  report.atMost('seconds-to-ready', (performance.now() - installed) / 1000, 30, 's');
+  report.atMost('seconds-to-ready', (performance.now() - installed) / 1000, 60, 's');
   const told = await milestones(performance.timeOrigin + installed);
   report.details.milestones = told;
   say(

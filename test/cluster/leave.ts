@@ -82,7 +82,7 @@ export async function uninstall(report: Report, before: ReadonlyMap<string, Trac
   await stopProbes();
   const began = performance.now();
   await uninstalled();
-  report.atMost('helm uninstall', (performance.now() - began) / 1000, 30, 's');
+  report.atMost('helm uninstall', (performance.now() - began) / 1000, 60, 's');
   await asBefore(report, 'helm uninstall', before);
 }
 
