@@ -1,7 +1,7 @@
 /** `helm install` and one EvioNetwork, until every node is Ready without a setting of its own. */
 import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
-import { attempt, conditionsOf, get, helm, list, must, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
+import { apply, attempt, conditionsOf, get, helm, kubectl, list, NAMESPACE, NODES, nodesReady, wait } from './kube.ts';
 import { milestones } from './milestones.ts';
 
 /** As in manifests/samples/evionetwork.yaml, with IPv6; pods of these four nodes have room, and a fifth's have none. */
@@ -23,8 +23,25 @@ export async function bringUp(): Promise<number> {
   await helm('upgrade', '--install', 'evio', 'charts/evio', '--namespace', NAMESPACE, '--create-namespace');
   const installed = performance.now();
   say(`helm install returned after ${((installed - began) / 1000).toFixed(1)} s`);
-  await must('k', ['apply', '-f', '-'], JSON.stringify(NETWORK));
+  await apply([NETWORK]);
   return installed;
+}
+
+/** The same without Helm. */
+export async function bringUpByKubectl(): Promise<void> {
+  await kubectl('apply', '--server-side', '-f', 'manifests/evio.yaml');
+  await apply([NETWORK]);
+}
+
+/** What NOTES.txt tells to do next. */
+export async function helmTest(report: Report): Promise<void> {
+  const said = await attempt('h', ['test', 'evio', '--namespace', NAMESPACE, '--timeout', '3m']);
+  report.holds(
+    'helm test',
+    said.code === 0,
+    said.code === 0 ? 'succeeded' : said.err.trim().slice(0, 500),
+    'succeeded',
+  );
 }
 
 export async function install(report: Report): Promise<void> {

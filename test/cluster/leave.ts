@@ -2,7 +2,7 @@
 import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
 import { sleep } from '../demo/shell.ts';
-import { bringUp } from './install.ts';
+import { bringUp, bringUpByKubectl } from './install.ts';
 import { type Anything, attempt, get, helm, isTrue, kubectl, list, must, NAMESPACE, NODES, wait } from './kube.ts';
 import { differences, type Traces, tracesOfAll } from './traces.ts';
 import { stopProbes } from './traffic.ts';
@@ -41,6 +41,8 @@ async function apiServerAway(): Promise<void> {
 
 interface Departure {
   readonly name: string;
+  /** How it came; by Helm if nothing else is said. */
+  readonly come?: () => Promise<unknown>;
   readonly go: () => Promise<unknown>;
 }
 
@@ -76,6 +78,14 @@ const DEPARTURES: readonly Departure[] = [
     },
   },
   { name: 'the API server away meanwhile', go: apiServerAway },
+  {
+    name: 'kubectl delete, where kubectl apply was',
+    come: bringUpByKubectl,
+    go: async () => {
+      await kubectl('delete', 'evionetwork', 'default', '--timeout=120s');
+      await kubectl('delete', '-f', 'manifests/evio.yaml', '--timeout=120s');
+    },
+  },
 ];
 
 export async function uninstall(report: Report, before: ReadonlyMap<string, Traces>): Promise<void> {
@@ -89,8 +99,8 @@ export async function uninstall(report: Report, before: ReadonlyMap<string, Trac
 /** Each with an installation of its own. */
 export async function departures(report: Report, before: ReadonlyMap<string, Traces>): Promise<void> {
   await stopProbes();
-  for (const { name, go } of DEPARTURES) {
-    await bringUp();
+  for (const { name, come = bringUp, go } of DEPARTURES) {
+    await come();
     await wait(`all ${NODES.length} EvioNodes Ready`, 120_000, async () => {
       const nodes = await list('evionodes');
       return nodes.length === NODES.length && nodes.every((node) => isTrue(node, 'Ready'));

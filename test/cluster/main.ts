@@ -10,7 +10,7 @@
 import { Report, say } from '../demo/report.ts';
 import { demandRoom, onCluster } from './cluster.ts';
 import { external } from './external.ts';
-import { explain, install } from './install.ts';
+import { explain, helmTest, install } from './install.ts';
 import { inNode } from './kube.ts';
 import { departures, uninstall } from './leave.ts';
 import { reboot, rejoin } from './life.ts';
@@ -48,6 +48,7 @@ await onCluster(async () => {
   const probes = await startProbes();
   await paths(report);
   await part('traffic', () => talk(report, probes));
+  await part('helm test', () => helmTest(report));
   await part('NAT', () => natClasses(report));
   await part('reach', () => reach(report, probes));
   await part('memory', () => memory(report));
