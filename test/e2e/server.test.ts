@@ -16,6 +16,8 @@ import { evio, evioJson, MAIN, program, RunningServer, scratch } from './evio.ts
 const [A, B] = ['127.0.45.1', '127.0.45.2'];
 const PORTS = { tls: 15223, starttls: 15222, turn: 13478 };
 const DOMAIN = 'evio.example';
+/** Both ports of each: what tells a NAT's mapping. */
+const STUN = [A, B].flatMap((host) => [PORTS.turn, PORTS.turn + 1].map((port) => `${host}:${port}`));
 
 interface Admin {
   readonly service: string;
@@ -245,7 +247,7 @@ for (const kind of KINDS) {
       expect(statSync(file('n1')).mode & 0o777).to.equal(0o600);
       const config = loadNodeConfig(file('n1'));
       expect(config.topology).to.deep.include({ fullMesh: 'off', longDistance: 0 });
-      expect(config.ice.stun).to.deep.equal([`${A}:${PORTS.turn}`, `${B}:${PORTS.turn}`]);
+      expect(config.ice.stun).to.deep.equal(STUN);
       expect(config.identity.certificate.nodeId).to.equal(node.id);
       const checked = await evio('config', 'check', file('n1'));
       expect(checked.code, checked.stderr).to.equal(0);
@@ -384,12 +386,7 @@ for (const kind of KINDS) {
       expect(config.identity.certificate.addresses[0]).to.deep.include({ address: '10.10.100.3', length: 24 });
       expect(config.signalling).to.deep.include({ domain: DOMAIN, username: 'pi-3.field' });
       expect(config.signalling.service).to.deep.include({ tls: 'starttls', host: B, port: PORTS.starttls });
-      expect(config.ice.stun).to.deep.equal([
-        `${A}:${PORTS.turn}`,
-        `${B}:${PORTS.turn}`,
-        'stun.l.google.com:19302',
-        'stun1.l.google.com:19302',
-      ]);
+      expect(config.ice.stun).to.deep.equal([...STUN, 'stun.l.google.com:19302', 'stun1.l.google.com:19302']);
       expect(config.network).to.deep.include({
         bridge: 'appA0FB389',
         tap: 'appA0FB389-tap',
