@@ -18,9 +18,12 @@ export function demandRoom(verb: string): void {
 /** Brings one up for `run`, which does not throw, and takes it down, also when the process is told to end. */
 export async function onCluster(run: () => Promise<void>): Promise<void> {
   let ended = false;
+  let rising: Promise<unknown> = Promise.resolve();
   const cleanUp = async (): Promise<void> => {
     if (ended) return;
     ended = true;
+    // It goes on by itself, and what it makes after this would stay.
+    await rising.catch(() => undefined);
     if (process.env.KEEP === '1') say('KEEP=1: the cluster stays up; make cluster-down removes it');
     else await attempt('down.sh', []);
   };
@@ -31,7 +34,9 @@ export async function onCluster(run: () => Promise<void>): Promise<void> {
     });
   try {
     say(`a cluster of ${NODES.length} nodes, ${process.env.NAT ?? 'punchable'} NATs`);
-    say((await must('up.sh', [])).trim());
+    const up = must('up.sh', []);
+    rising = up;
+    say((await up).trim());
     await run();
   } finally {
     await cleanUp();
