@@ -98,8 +98,11 @@ async function lossless(report: Report, exchange: Exchange): Promise<void> {
   report.none(exchange.title, lost, sent);
 }
 
-const rolledOut = (what: string): Promise<string> =>
-  kubectl('-n', NAMESPACE, 'rollout', 'status', what, '--timeout=120s');
+/** All pods of it are new ones. */
+async function roll(workload: string): Promise<void> {
+  await kubectl('-n', NAMESPACE, 'rollout', 'restart', workload);
+  await kubectl('-n', NAMESPACE, 'rollout', 'status', workload, '--timeout=120s');
+}
 
 export async function upgrades(report: Report, all: readonly Probe[], short: boolean): Promise<void> {
   const perSecond = short ? 20 : 100;
@@ -111,20 +114,14 @@ export async function upgrades(report: Report, all: readonly Probe[], short: boo
     all,
     perSecond,
     seconds: short ? 40 : 60,
-    during: async () => {
-      await kubectl('-n', NAMESPACE, 'rollout', 'restart', 'daemonset/evio-agent');
-      await rolledOut('daemonset/evio-agent');
-    },
+    during: () => roll('daemonset/evio-agent'),
   });
   await lossless(report, {
     title: await title('operator'),
     all,
     perSecond,
     seconds: short ? 20 : 30,
-    during: async () => {
-      await kubectl('-n', NAMESPACE, 'rollout', 'restart', 'deployment/evio-operator');
-      await rolledOut('deployment/evio-operator');
-    },
+    during: () => roll('deployment/evio-operator'),
   });
   const node = EDGES[0] as string;
   await dataplane(report, node, { title: await title(`dataplane of ${node}`), all, perSecond, seconds: 20 });

@@ -63,7 +63,7 @@ export function decideAddresses(node: Node, member: EvioNode, policy: 'Auto' | '
     const wanted = addresses.map(alone);
     return internal.some((a) => wanted.includes(a)) ? { kind: 'none' } : { kind: 'foreign', internal };
   }
-  // What they were once they stay, also while the node has them not: a Node without an address is worse.
+  // Once written they stay, also while the interface is gone: a Node without an address is worse.
   if (!marked && !hasAddresses(member)) return { kind: 'none' };
   const wanted = wantedAddresses(node, addresses);
   const text = (list: readonly NodeAddress[]): string => list.map((a) => `${a.type} ${a.address}`).join();
