@@ -245,6 +245,19 @@ describe('evio agent run', function () {
     expect(await pidsIn(a.ns)).to.deep.equal([]);
   });
 
+  it('finds its neighbour soon, though a network that is just coming up has lost the first hellos of both', async () => {
+    const nft = async (...command: readonly string[]): Promise<void> => {
+      for (const { ns } of [a, b]) expect((await inside(ns, 'nft', ...command)).code).to.equal(0);
+    };
+    await nft('add table ip lost');
+    await nft('add chain ip lost out { type filter hook output priority 0; udp dport 6986 drop; }');
+    await started(a);
+    await started(b);
+    await sleep(2_000);
+    await nft('delete table ip lost');
+    await lan.joined();
+  });
+
   for (const [how, name, code] of [
     ['told to end (SIGTERM)', 'SIGTERM', 0],
     ['killed', 'SIGKILL', 'SIGKILL'],
@@ -258,7 +271,7 @@ describe('evio agent run', function () {
         expect(await signal(child, name)).to.equal(code);
         expect(alive(tincan)).to.equal(true);
         await started(a);
-        await sleep(1_000);
+        await sleep(3_000);
       });
       expect(tincanPid(a)).to.equal(tincan);
       expect(lan.logOf(a)).to.match(new RegExp(`\\(pid ${tincan}\\) carries the frames, 1 tunnels adopted`));

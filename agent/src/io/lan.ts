@@ -66,7 +66,7 @@ export class LanSockets {
 
   multicast(datagram: Buffer): void {
     for (const place of this.#places()) {
-      // What cannot be sent now is sent again in 30 s.
+      // What cannot be sent now is sent again in a while.
       this.#senders.get(place.key)?.send(datagram, PORT, place.group, () => {});
     }
   }

@@ -42,27 +42,49 @@ const helloIn = ([action]: readonly LanAction[]) => {
 };
 
 describe('discovery on the local network', () => {
-  it('says hello at the start and every 30 s', () => {
+  /** The moments of the hellos that follow by themselves until `untilMs`. */
+  const followingTo = (lan: Lan, untilMs: number): readonly number[] => {
+    const at: number[] = [];
+    for (let due = lan.deadline(); due !== undefined && due <= untilMs; due = lan.deadline()) {
+      expect(lan.handle({ kind: 'deadline' }, due)).to.have.length(1);
+      at.push(due);
+    }
+    return at;
+  };
+
+  it('says hello at the start, again at doubling intervals, and then every 30 s', () => {
     const { lan, first } = started();
     expect(helloIn(first).sequence).to.equal(1n);
-    expect(lan.deadline()).to.equal(LAN_INTERVAL_MS);
-    expect(helloIn(lan.handle({ kind: 'deadline' }, LAN_INTERVAL_MS)).sequence).to.equal(2n);
+    expect(followingTo(lan, 125_000)).to.deep.equal([1_000, 3_000, 7_000, 15_000, 31_000, 61_000, 91_000, 121_000]);
+  });
+
+  it('repeats other candidates in the same way, and the same ones not at all', () => {
+    const { lan } = started();
+    const candidates = [{ family: 4, address: '192.168.1.2', port: 20_000 }] as const;
+    followingTo(lan, 100_000);
+    lan.handle({ kind: 'candidates', candidates }, 100_000);
+    expect(followingTo(lan, 116_000)).to.deep.equal([100_200, 101_200, 103_200, 107_200, 115_200]);
+    lan.handle({ kind: 'candidates', candidates: [...candidates] }, 117_000);
+    expect(lan.deadline()).to.equal(131_200);
   });
 
   it('candidates that come one by one go out together', () => {
     const { lan } = started();
-    lan.handle({ kind: 'candidates', candidates: [] }, 1_000);
-    lan.handle({ kind: 'candidates', candidates: [{ family: 4, address: '192.168.1.2', port: 20_000 }] }, 1_100);
-    expect(lan.deadline()).to.equal(1_000 + LAN_COLLECT_MS);
-    expect(helloIn(lan.handle({ kind: 'deadline' }, 1_200)).candidates).to.have.length(1);
+    lan.handle({ kind: 'candidates', candidates: [] }, 500);
+    lan.handle({ kind: 'candidates', candidates: [{ family: 4, address: '192.168.1.2', port: 20_000 }] }, 600);
+    expect(lan.deadline()).to.equal(500 + LAN_COLLECT_MS);
+    expect(helloIn(lan.handle({ kind: 'deadline' }, 700)).candidates).to.have.length(1);
   });
 
-  it('a boot not heard before is answered once, within a second', () => {
+  it('answers the first three hellos of a boot, each within a second', () => {
     const { lan } = started();
-    lan.handle({ kind: 'heard', boot: 'a' }, 5_000);
-    expect(lan.deadline()).to.equal(5_000 + LAN_ANSWER_MS / 2);
-    expect(lan.handle({ kind: 'deadline' }, 5_500)).to.have.length(1);
-    lan.handle({ kind: 'heard', boot: 'a' }, 6_000);
-    expect(lan.deadline()).to.equal(5_500 + LAN_INTERVAL_MS);
+    followingTo(lan, 100_000);
+    for (const at of [100_000, 101_000, 103_000]) {
+      lan.handle({ kind: 'heard', boot: 'a' }, at);
+      expect(lan.deadline()).to.equal(at + LAN_ANSWER_MS / 2);
+      expect(lan.handle({ kind: 'deadline' }, at + 500)).to.have.length(1);
+    }
+    lan.handle({ kind: 'heard', boot: 'a' }, 107_000);
+    expect(lan.deadline()).to.equal(103_500 + LAN_INTERVAL_MS);
   });
 });
