@@ -1,7 +1,17 @@
 /** Traffic between nodes, and what the underlay saw of it. */
 import { NODES, SERVER } from './internet.ts';
 import type { Joined } from './overlay.ts';
-import { median, outageMs, type PingRun, parsePing, quantile } from './ping.ts';
+import {
+  ANSWER_MS,
+  lost,
+  median,
+  outageMs,
+  PING_EVERY_MS,
+  type PingRun,
+  parsePing,
+  quantile,
+  trimmed,
+} from './ping.ts';
 import { attempt, collect, run, sleep } from './shell.ts';
 
 export interface Pair {
@@ -99,10 +109,6 @@ export async function idleRates(seconds: number): Promise<ReadonlyMap<string, nu
   return new Map(NODES.map((node, i) => [node.name, ((after[i] ?? 0) - (before[i] ?? 0)) / seconds]));
 }
 
-export const PING_EVERY_MS = 10;
-/** So long the answer to a request may be under way: a machine that is busy, or a slow line. */
-const ANSWER_MS = 1_500;
-
 export interface Watched {
   readonly pair: Pair;
   readonly run: PingRun;
@@ -133,15 +139,9 @@ export async function watch(
       return {
         pair,
         run: result,
-        lost: result.sent - result.replies.length,
+        lost: lost(result),
         outageMs: outageMs(result, everyMs),
       };
     }),
   );
-}
-
-/** The last requests were still on their way when ping was told to stop: they do not count. */
-export function trimmed(run: PingRun, everyMs = PING_EVERY_MS): PingRun {
-  const sent = Math.max(0, run.sent - ANSWER_MS / everyMs);
-  return { ...run, sent, replies: run.replies.filter((reply) => reply.seq <= sent) };
 }

@@ -1,5 +1,9 @@
 /** What `ping -n -D` printed, and what it says about an outage. */
 
+export const PING_EVERY_MS = 10;
+/** So long the answer to a request may be under way: a machine that is busy, or a slow line. */
+export const ANSWER_MS = 1_500;
+
 export interface Reply {
   readonly seq: number;
   readonly atMs: number;
@@ -35,6 +39,12 @@ export function parsePing(text: string): PingRun {
   }
   const sent = Number(/^(\d+) packets transmitted/m.exec(text)?.[1] ?? replies.at(-1)?.seq ?? 0);
   return { sent, replies, duplicates };
+}
+
+/** The last requests were still on their way when ping was told to stop: they do not count. */
+export function trimmed(run: PingRun, everyMs = PING_EVERY_MS): PingRun {
+  const sent = Math.max(0, run.sent - ANSWER_MS / everyMs);
+  return { ...run, sent, replies: run.replies.filter((reply) => reply.seq <= sent) };
 }
 
 /** Echo requests without a reply. */

@@ -5,9 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Control } from '../../agent/src/io/control.ts';
-import { type Pair, PING_EVERY_MS, pairName, watch } from '../demo/measure.ts';
+import { type Pair, pairName, watch } from '../demo/measure.ts';
 import { type Joined, peers, pidOf } from '../demo/overlay.ts';
-import { median, type PingRun, quantile } from '../demo/ping.ts';
+import { median, PING_EVERY_MS, type PingRun, quantile } from '../demo/ping.ts';
 import { round } from '../demo/report.ts';
 import { collect, sleep, until } from '../demo/shell.ts';
 import { breaking, type Fault, type Lab, lostOf, node, note, sentOf, whole } from './lab.ts';

@@ -4,10 +4,10 @@
  * underlay itself makes of that is measured beside it, by plain pings over the same links.
  */
 import { byName, SERVER } from '../demo/internet.ts';
-import { type Pair, PING_EVERY_MS, pairName, throughput, trimmed, type Watched, watch } from '../demo/measure.ts';
+import { type Pair, pairName, throughput, type Watched, watch } from '../demo/measure.ts';
 import { pidOf, status } from '../demo/overlay.ts';
 import { courses, nameOf, pathChanges } from '../demo/paths.ts';
-import { type PingRun, parsePing } from '../demo/ping.ts';
+import { PING_EVERY_MS, type PingRun, parsePing, trimmed } from '../demo/ping.ts';
 import { collect, sleep } from '../demo/shell.ts';
 import { type Impaired, type Impairment, impaired, type Uplink } from './impair.ts';
 import { breaking, type Fault, type Lab, lostOf, node, note, outageS, sentOf, signal, whole } from './lab.ts';

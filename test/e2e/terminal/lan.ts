@@ -10,6 +10,7 @@ import type { Peer, Status } from '../../../agent/src/api.ts';
 import { nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { alive } from '../../alive.ts';
+import { ANSWER_MS, lost, PING_EVERY_MS, parsePing, trimmed } from '../../demo/ping.ts';
 import { type Done, program, scratch } from '../evio.ts';
 
 const DIST = resolve(import.meta.dirname, '../../../dist');
@@ -227,9 +228,13 @@ export async function pinging(
   to: TermNode,
   what: () => Promise<void>,
 ): Promise<{ readonly sent: number; readonly lost: number }> {
-  const child = spawn('ip', ['netns', 'exec', from.ns, 'ping', '-n', '-q', '-i', '0.01', to.address], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const child = spawn(
+    'ip',
+    ['netns', 'exec', from.ns, 'ping', '-n', '-D', '-i', String(PING_EVERY_MS / 1000), to.address],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
   let text = '';
   child.stdout.on('data', (data: Buffer) => {
     text += data.toString();
@@ -238,13 +243,11 @@ export async function pinging(
   try {
     await sleep(300);
     await what();
-    await sleep(300);
+    await sleep(ANSWER_MS);
   } finally {
     child.kill('SIGINT');
     await closed;
   }
-  const counts = /(\d+) packets transmitted, (\d+) received/.exec(text);
-  if (counts === null) throw new Error(`ping said: ${text}`);
-  const [sent, received] = [Number(counts[1]), Number(counts[2])];
-  return { sent, lost: sent - received };
+  const run = trimmed(parsePing(text));
+  return { sent: run.sent, lost: lost(run) };
 }
