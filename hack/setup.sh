@@ -11,7 +11,7 @@ rust=$(cargo --version | awk '{print $2}')
 [ "$(printf '%s\n1.85\n' "$rust" | sort -V | head -1)" = 1.85 ] || die "Rust 1.85 or later is needed, cargo is $rust"
 
 # command, and the Debian package it comes in
-needs="prosody:prosody ejabberdctl:ejabberd turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping
+needs="prosody:prosody ejabberdctl:ejabberd turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping fping:fping
   openssl:openssl ovs-ofctl:openvswitch-common ovs-vswitchd:openvswitch-switch
   conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
   /lib/systemd/systemd:systemd tc:iproute2 iptables:iptables /usr/lib/cni/portmap:containernetworking-plugins"

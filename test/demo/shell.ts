@@ -1,6 +1,7 @@
 /** Commands in network namespaces, and the processes that outlive one command. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 
 export interface Finished {
   readonly code: number;
@@ -78,21 +79,22 @@ export function start(ns: string | undefined, log: string, ...command: string[])
   return spawn(program ?? '', args, { stdio: ['ignore', out, out] });
 }
 
-/** Starts a process whose output is collected until it ends. */
+/** Starts a process whose output is collected until it ends, what it wrote to the error stream apart. */
 export function collect(
   ns: string | undefined,
   ...command: string[]
-): { readonly child: ChildProcess; readonly output: Promise<string> } {
+): { readonly child: ChildProcess; readonly output: Promise<string>; readonly errors: Promise<string> } {
   const [program, ...args] = inNamespace(ns, command);
   const child = spawn(program ?? '', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const chunks: Buffer[] = [];
-  child.stdout.on('data', (data: Buffer) => chunks.push(data));
-  child.stderr.on('data', () => undefined);
-  const output = new Promise<string>((resolve) => {
-    child.on('error', () => resolve(''));
-    child.on('close', () => resolve(Buffer.concat(chunks).toString()));
-  });
-  return { child, output };
+  const gathered = (stream: Readable): Promise<string> => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (data: Buffer) => chunks.push(data));
+    return new Promise((resolve) => {
+      child.on('error', () => resolve(''));
+      child.on('close', () => resolve(Buffer.concat(chunks).toString()));
+    });
+  };
+  return { child, output: gathered(child.stdout), errors: gathered(child.stderr) };
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

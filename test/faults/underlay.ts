@@ -4,11 +4,10 @@
  * underlay itself makes of that is measured beside it, by plain pings over the same links.
  */
 import { byName, SERVER } from '../demo/internet.ts';
-import { type Pair, pairName, throughput, type Watched, watch } from '../demo/measure.ts';
+import { type Pair, pairName, startProbes, throughput, type Watched, watch } from '../demo/measure.ts';
 import { pidOf, status } from '../demo/overlay.ts';
 import { courses, nameOf, pathChanges } from '../demo/paths.ts';
-import { PING_EVERY_MS, type PingRun, parsePing, trimmed } from '../demo/ping.ts';
-import { collect, sleep } from '../demo/shell.ts';
+import { sleep } from '../demo/shell.ts';
 import { type Impaired, type Impairment, impaired, type Uplink } from './impair.ts';
 import { breaking, type Fault, type Lab, lostOf, node, note, outageS, sentOf, signal, whole } from './lab.ts';
 
@@ -62,17 +61,15 @@ async function observe(
 ): Promise<Observed> {
   const { result, did } = await impaired(uplinks, async () => {
     const fromMs = Date.now();
-    const probes = PROBES.map(({ from, to }) =>
-      collect(from, 'ping', '-n', '-D', '-i', String(PING_EVERY_MS / 1000), '-W', '2', to),
-    );
+    const probes = startProbes(PROBES);
     try {
       const watched = await watch(lab.pairs, during);
       return { watched, fromMs, toMs: Date.now(), probes };
     } finally {
-      for (const { child } of probes) child.kill('SIGINT');
+      probes.stop();
     }
   });
-  const runs: PingRun[] = await Promise.all(result.probes.map(async ({ output }) => trimmed(parsePing(await output))));
+  const runs = await result.probes.runs;
   const underlay = [0, 1, 2].map((links) => {
     const of = runs.filter((_, i) => PROBES[i]?.crossed === links);
     const sent = of.reduce((sum, { sent: one }) => sum + one, 0);

@@ -10,7 +10,7 @@ import type { Peer, Status } from '../../../agent/src/api.ts';
 import { nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { alive } from '../../alive.ts';
-import { ANSWER_MS, lost, PING_EVERY_MS, parsePing, trimmed } from '../../demo/ping.ts';
+import { ANSWER_MS, fping, lost, PING_EVERY_MS, parseFping, trimmed } from '../../demo/ping.ts';
 import { type Done, program, scratch } from '../evio.ts';
 
 const DIST = resolve(import.meta.dirname, '../../../dist');
@@ -228,16 +228,16 @@ export async function pinging(
   to: TermNode,
   what: () => Promise<void>,
 ): Promise<{ readonly sent: number; readonly lost: number }> {
-  const child = spawn(
-    'ip',
-    ['netns', 'exec', from.ns, 'ping', '-n', '-D', '-i', String(PING_EVERY_MS / 1000), to.address],
-    {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
-  );
+  const child = spawn('ip', ['netns', 'exec', from.ns, ...fping([to.address], PING_EVERY_MS)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
+  let errors = '';
   child.stdout.on('data', (data: Buffer) => {
     text += data.toString();
+  });
+  child.stderr.on('data', (data: Buffer) => {
+    errors += data.toString();
   });
   const closed = new Promise((done) => child.on('close', done));
   try {
@@ -248,6 +248,8 @@ export async function pinging(
     child.kill('SIGINT');
     await closed;
   }
-  const run = trimmed(parsePing(text));
+  const whole = parseFping(`${text}\n${errors}`).get(to.address);
+  if (whole === undefined) throw new Error(`fping said: ${text}${errors}`);
+  const run = trimmed(whole);
   return { sent: run.sent, lost: lost(run) };
 }
