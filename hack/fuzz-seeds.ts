@@ -72,6 +72,7 @@ function requests(): Buffer[] {
         bridge: { name: 'evio0', tap: 'evio-tap' },
         udp: { port: 0 },
         stun: ['192.0.2.1:3478', '[2001:db8::1]:3478'],
+        excludeInterfaces: ['docker0', 'flannel.1'],
       },
     ],
     ['members', { certificates: [certificate, 'AAAA'] }],

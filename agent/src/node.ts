@@ -2,6 +2,7 @@
  * The adapters around the agent's machine: what happens in the world becomes its events, its actions are carried out. Nothing is
  * decided here but the order of starting and ending.
  */
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { Agent } from './agent.ts';
 import type { AgentAction, AgentEvent } from './agent-types.ts';
@@ -35,6 +36,7 @@ import {
   UnusableTincanError,
 } from './tincan-link.ts';
 import { ConnectionTold, Told } from './told.ts';
+import { isOnExcluded } from './tunnel/excluded.ts';
 import { VERSION } from './version.ts';
 import { facts, type NodeFacts } from './view.ts';
 import type { NodeId } from './wire/ids.ts';
@@ -119,7 +121,7 @@ export class Node {
     this.#relay = new Relay(join(config.runDir, 'relay.sock'), warn);
     this.#rtc = new RtcPool({
       relay: this.#relay,
-      usable: (address) => this.#agent.usable(address),
+      usable: (address) => this.#agent.usable(address) && !this.#isExcluded(address),
       event: (peer, event) => this.#give({ kind: 'rtc', peer, event }),
       report: warn,
     });
@@ -519,6 +521,17 @@ export class Node {
     if (resolved.join() === this.#stun.join()) return;
     this.#stun = resolved;
     this.#ask('configure', configuration(this.#config, resolved), () => {});
+  }
+
+  #isExcluded(address: string): boolean {
+    const names = this.#config.network.excludeInterfaces;
+    if (names.length === 0) return false;
+    try {
+      return isOnExcluded(address, names, networkInterfaces());
+    } catch {
+      // No descriptor left to ask with: one candidate less is better than one that was to be kept back.
+      return true;
+    }
   }
 
   #isOurs(name: string, address: string): boolean {

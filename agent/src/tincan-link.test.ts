@@ -5,7 +5,7 @@ import { loadNodeConfig } from './config/load.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { nodeFileValue, writeNodeFile } from './config/testing/fixture.ts';
 import { type Control, ControlError } from './io/control.ts';
-import { bringUp, firewallOrder, UnableError, UnusableTincanError } from './tincan-link.ts';
+import { bringUp, configuration, firewallOrder, UnableError, UnusableTincanError } from './tincan-link.ts';
 import { VERSION } from './version.ts';
 
 /** A tincan of that version that refuses what it is configured with. */
@@ -46,6 +46,28 @@ describe('a tincan that refuses its configuration', () => {
       bringUp(refusing(VERSION), config, [], false, nothing),
     ])
       expect(await failure(work)).to.be.instanceOf(UnableError);
+  });
+});
+
+describe('what tincan is configured with', () => {
+  const configured = (network: object | undefined) => {
+    const file = writeNodeFile({ ...nodeFileValue(), ...(network === undefined ? {} : { network }) });
+    try {
+      return configuration(loadNodeConfig(file), ['192.0.2.1:3478']);
+    } finally {
+      rmSync(dirname(file), { recursive: true });
+    }
+  };
+
+  it('names the interfaces that the node file excludes', () => {
+    const { excludeInterfaces, bridge, stun } = configured({ excludeInterfaces: ['docker0', 'flannel.1'] });
+    expect(excludeInterfaces).to.deep.equal(['docker0', 'flannel.1']);
+    expect({ bridge, stun }).to.deep.equal({ bridge: { name: 'evio0', tap: 'evio0-tap' }, stun: ['192.0.2.1:3478'] });
+  });
+
+  it('does not speak of them where there are none, so that an older tincan understands it', () => {
+    for (const network of [undefined, {}, { excludeInterfaces: [] }])
+      expect(configured(network)).not.to.have.property('excludeInterfaces');
   });
 });
 

@@ -80,6 +80,8 @@ interface Configuration {
   };
   readonly udp: { readonly port: number };
   readonly stun: readonly string[];
+  /** Missing where there are none: a tincan of before they were carried takes the rest. */
+  readonly excludeInterfaces?: readonly string[];
 }
 
 export function configuration(config: NodeConfig, stun: readonly string[]): Configuration {
@@ -94,6 +96,7 @@ export function configuration(config: NodeConfig, stun: readonly string[]): Conf
     },
     udp: { port: config.network.udpPort },
     stun,
+    ...(config.network.excludeInterfaces.length > 0 ? { excludeInterfaces: config.network.excludeInterfaces } : {}),
   };
 }
 

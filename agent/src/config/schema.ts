@@ -191,7 +191,8 @@ const network = leaf(
         allowed: 'true or false',
       }),
       excludeInterfaces: leaf(z.array(z.string().refine(isInterface)).max(64).default([]), {
-        description: 'Interfaces whose addresses are told to nobody and on which no node is looked for.',
+        description:
+          'Interfaces whose addresses are told to nobody, on which no node is looked for and by which tincan sends nothing. Exact names; that of a bridge stands for its ports too.',
         allowed: 'a list of at most 64 interface names',
       }),
     })

@@ -127,6 +127,31 @@ mod tests {
         }
     }
 
+    fn configure(excluded: &str) -> Result<Vec<String>, String> {
+        let line = format!(
+            r#"{{"id":1,"method":"configure","params":{{"sessionKey":"","certificate":"","parameters":"","bridge":{{"name":"evio0","tap":"evio0-tap"}},"udp":{{"port":0}},"stun":[]{excluded}}}}}"#
+        );
+        match parse(line.as_bytes()) {
+            Ok((_, Method::Configure(configure))) => Ok(configure.exclude_interfaces),
+            Ok((_, method)) => panic!("{method:?}"),
+            Err((_, failure)) => Err(failure.message),
+        }
+    }
+
+    #[test]
+    fn excluded_interfaces_are_names_and_an_older_agent_names_none() {
+        assert_eq!(configure("").unwrap(), Vec::<String>::new());
+        let names = configure(r#","excludeInterfaces":["docker0","flannel.1"]"#).unwrap();
+        assert_eq!(names, ["docker0", "flannel.1"]);
+        for wrong in ["", "sixteen-bytes-00", "a b", "a/b", "a:b", "a\\n"] {
+            let message = configure(&format!(r#","excludeInterfaces":["eth0","{wrong}"]"#)).unwrap_err();
+            assert!(message.contains("is no name of an interface: 1 to 15 bytes"), "{message}");
+        }
+        let many = vec![r#""eth0""#; 65].join(",");
+        let message = configure(&format!(r#","excludeInterfaces":[{many}]"#)).unwrap_err();
+        assert!(message.contains("excludeInterfaces has 65 names, 64 are allowed"), "{message}");
+    }
+
     #[test]
     fn a_refusal_carries_the_id_where_there_is_one() {
         assert_eq!(code(r#"{"id":9,"method":"no-such-method"}"#).0, Some(9));

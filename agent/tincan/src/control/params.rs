@@ -104,6 +104,31 @@ pub struct Configure {
     pub bridge: Bridge,
     pub udp: UdpPort,
     pub stun: Vec<SocketAddr>,
+    /// Interfaces of which nothing is offered and by which nothing is sent. Missing: none.
+    #[serde(default, deserialize_with = "interfaces")]
+    pub exclude_interfaces: Vec<String>,
+}
+
+/// As many as a node file may name.
+const INTERFACES_MAX: usize = 64;
+
+fn interfaces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    if names.len() > INTERFACES_MAX {
+        return Err(D::Error::custom(format!(
+            "excludeInterfaces has {} names, {INTERFACES_MAX} are allowed",
+            names.len()
+        )));
+    }
+    // What cannot be a link's name excludes nothing, and whoever wrote it believes that it does.
+    let plain = |name: &str| !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control());
+    let good = |name: &&String| (1..=INTERFACE_NAME_MAX).contains(&name.len()) && plain(name);
+    match names.iter().find(|name| !good(name)) {
+        Some(name) => Err(D::Error::custom(format!(
+            "excludeInterfaces: {name:?} is no name of an interface: 1 to {INTERFACE_NAME_MAX} bytes without '/', ':' or spaces"
+        ))),
+        None => Ok(names),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -197,8 +222,10 @@ pub struct Firewall {
 
 /// More than one node ever has; and the table's text stays within what a pipe takes at once.
 const PREFIXES_MAX: usize = 64;
-/// A name of an interface has 15 bytes (IFNAMSIZ), and something tells pods apart.
-const INTERFACE_PREFIX_MAX: usize = 14;
+/// IFNAMSIZ without its zero.
+const INTERFACE_NAME_MAX: usize = 15;
+/// Something tells pods apart.
+const INTERFACE_PREFIX_MAX: usize = INTERFACE_NAME_MAX - 1;
 
 fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Prefix>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;

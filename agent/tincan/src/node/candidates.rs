@@ -20,8 +20,16 @@ pub struct LocalCandidate {
 
 impl Node {
     pub(super) fn set_stun(&mut self, servers: &[SocketAddr], now: Now) {
-        self.stun.set_servers(servers, now.us);
+        self.stun_servers = servers.to_vec();
+        self.choose_stun(now);
         self.stun_tick(now);
+    }
+
+    /// Asks those of the configured servers that are not reached by an excluded interface: what they see is that interface's address.
+    pub(super) fn choose_stun(&mut self, now: Now) {
+        let configured = self.stun_servers.clone();
+        let servers: Vec<SocketAddr> = configured.into_iter().filter(|&server| self.may_send(server)).collect();
+        self.stun.set_servers(&servers, now.us);
     }
 
     pub(super) fn stun_tick(&mut self, now: Now) {
@@ -42,23 +50,29 @@ impl Node {
 
     /// Whether an address is one of this node's own: probing it would be talking to ourselves.
     pub(super) fn is_own(&self, address: SocketAddr) -> bool {
-        address.port() == self.udp_port && self.addresses.contains(&address.ip().to_canonical())
+        let ip = address.ip().to_canonical();
+        address.port() == self.udp_port && (self.addresses.contains(&ip) || self.excluded.withholds(ip))
     }
 
     /// Looks at the interfaces' addresses anew.
     pub(super) fn gather(&mut self, now: Now) {
         let taps = self.taps.names();
-        let mut excluded = vec![self.bridge.name.as_str(), self.bridge.tap.as_str()];
-        excluded.extend(taps.iter().map(String::as_str));
-        match self.netlink.local_addresses(&excluded) {
+        let mut own = vec![self.bridge.name.as_str(), self.bridge.tap.as_str()];
+        own.extend(taps.iter().map(String::as_str));
+        let excluded: Vec<&str> = self.excluded.names().iter().map(String::as_str).collect();
+        match self.netlink.local_addresses(&own, &excluded) {
             Ok(found) => {
-                let addresses = found.iter().map(|found| found.address.to_canonical()).collect();
+                self.excluded.found(&found);
+                let addresses = found.offered.iter().map(|found| found.address.to_canonical()).collect();
                 let before = std::mem::replace(&mut self.addresses, addresses);
                 if before != self.addresses && !before.is_empty() {
                     self.stun.hurry(now.us);
                 }
             }
             Err(error) => log!(Warn, "cannot read the addresses", error = error),
+        }
+        if self.excluded.any() {
+            self.judge_ways(now);
         }
         self.gather_changed(now);
     }

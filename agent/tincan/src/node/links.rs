@@ -162,6 +162,10 @@ impl Node {
 
     /// Routes changed: ours by somebody else, or others that meet ours?
     pub fn routes_changed(&mut self, changed: &[ChangedRoute], now: Now) {
+        if self.excluded.any() && !changed.is_empty() {
+            // A tunnel's way may lead out by another link now.
+            self.look_at = self.look_at.min(now.us + super::SETTLE);
+        }
         let (Some(bridge), Some(desired)) = (self.netlink.bridge(), &self.ensured) else { return };
         if changed.iter().any(|entry| matters(desired, bridge, &entry.route, entry.gone)) {
             self.ensure_at.get_or_insert(now.us + super::SETTLE);

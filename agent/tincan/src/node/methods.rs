@@ -8,13 +8,15 @@ use super::Node;
 use crate::control::{Configure, Failure, Members, Method, PeerCandidates, PeerNote, PeerWebrtc};
 use crate::log;
 use crate::session::{Change, Local, Now, Refusal};
-use crate::tunnel::{eligible, Action, Paths, BASE_RECORD};
+use crate::tunnel::{Action, Paths, BASE_RECORD};
 use crate::wire::control::{Control, AGENT_MESSAGE_MAX};
 use crate::wire::record::CONTROL;
 use crate::wire::{Label, NodeId};
 
 /// Demand of more remote nodes than this is not kept: labels are members', so this is only a bound for safety.
 const NOTE_MAX: usize = 4096;
+/// Addresses of one peer that are remembered, also those that may not be probed now; agents name 16 at most.
+const NAMED_MAX: usize = 64;
 
 impl Node {
     /// None: the answer comes later (`ping`).
@@ -90,6 +92,7 @@ impl Node {
         self.sessions
             .update_local(local)
             .map_err(|refusal| Failure::bad_request(format!("the node's papers are refused: {}", refusal.name())))?;
+        self.exclude(&configure.exclude_interfaces, now);
         self.set_stun(&configure.stun, now);
         self.ensure_links(now)?;
         if renewed {
@@ -222,14 +225,18 @@ impl Node {
 
     fn tunnel_candidates(&mut self, params: &PeerCandidates, now: Now) -> Result<Value, Failure> {
         let port = self.port(&params.peer)?;
-        let overlay = self.overlay_subnets();
         let canonical = params.candidates.iter().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port()));
-        let mut allowed: Vec<SocketAddr> = Vec::new();
-        for address in canonical.filter(|a| eligible(*a, &overlay) && !self.is_own(*a)) {
-            if !allowed.contains(&address) {
-                allowed.push(address);
+        let mut named: Vec<SocketAddr> = Vec::new();
+        for address in canonical.take(NAMED_MAX) {
+            if !named.contains(&address) {
+                named.push(address);
             }
         }
+        let allowed: Vec<SocketAddr> = named.iter().copied().filter(|&address| self.may_probe(address)).collect();
+        if let Some(tunnel) = self.tunnels.get_mut(port) {
+            (tunnel.named, tunnel.allowed) = (named, allowed.clone());
+        }
+        // Also when they are those of before: said anew, they are probed anew.
         self.on_paths(port, now, |paths, now, out| paths.set_candidates(&allowed, now, out));
         self.want_session(port, now);
         Ok(json!({}))
@@ -248,7 +255,7 @@ impl Node {
         Ok(json!({}))
     }
 
-    fn on_paths(&mut self, port: u32, now: Now, f: impl FnOnce(&mut Paths, u64, &mut Vec<Action>)) {
+    pub(super) fn on_paths(&mut self, port: u32, now: Now, f: impl FnOnce(&mut Paths, u64, &mut Vec<Action>)) {
         let mut actions = Vec::new();
         if let Some(tunnel) = self.tunnels.get_mut(port) {
             f(&mut tunnel.paths, now.us, &mut actions);

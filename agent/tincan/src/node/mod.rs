@@ -4,6 +4,7 @@
 mod act;
 mod candidates;
 mod counters;
+mod excluded;
 mod firewall;
 mod gossip;
 mod limits;
@@ -41,6 +42,7 @@ use crate::tunnel::Subnet;
 use crate::wire::{BootId, Label, LabelMap, NodeId};
 
 use counters::{Counters, PerSecond};
+use excluded::Excluded;
 use firewall::NodeFirewall;
 use limits::Limits;
 use outlet::{Outlet, Refused};
@@ -89,8 +91,12 @@ pub struct Node {
     pub taps: Taps,
     netlink: Netlink,
     stun: stun::Client,
+    /// As configured, also those that are not asked.
+    stun_servers: Vec<SocketAddr>,
+    excluded: Excluded,
     /// The node's own addresses as last told: (address, type, server).
     local: BTreeSet<candidates::LocalCandidate>,
+    /// Those of all interfaces that may be used.
     addresses: BTreeSet<IpAddr>,
     /// Largest record towards a label that is not adjacent, learned by notice, and until when that holds.
     route_sizes: LabelMap<(u16, Micros)>,
@@ -137,6 +143,8 @@ pub struct Setup {
     /// 0: derived from the label.
     pub udp_port: u16,
     pub stun: Vec<SocketAddr>,
+    /// Names of interfaces that are not used.
+    pub exclude: Vec<String>,
     pub boot_id: BootId,
 }
 
@@ -153,7 +161,7 @@ fn random<const N: usize>() -> [u8; N] {
 
 impl Node {
     pub fn new(setup: Setup, now: Now) -> Result<Self, Failure> {
-        let Setup { local, bridge, udp_port, stun: servers, boot_id } = setup;
+        let Setup { local, bridge, udp_port, stun: servers, exclude, boot_id } = setup;
         let node_id = local.certificate().node_id();
         let label = node_id.label();
         let port = if udp_port == 0 { derived_port(label) } else { udp_port };
@@ -187,6 +195,8 @@ impl Node {
             taps,
             netlink,
             stun: stun::Client::new(random),
+            stun_servers: Vec::new(),
+            excluded: Excluded::new(&exclude),
             local: BTreeSet::new(),
             addresses: BTreeSet::new(),
             route_sizes: LabelMap::default(),
@@ -220,8 +230,9 @@ impl Node {
             node.undo_links(&before);
             return Err(failure);
         }
-        node.set_stun(&servers, now);
+        // Before anything is sent: the look finds what is excluded.
         node.look(now);
+        node.set_stun(&servers, now);
         log!(Info, "configured", node = node.node_id, label = node.label, port = node.udp_port);
         Ok(node)
     }

@@ -12,7 +12,7 @@ use crate::log;
 use crate::session::Now;
 use crate::switch::PortKind;
 use crate::time::{Micros, MILLISECOND, SECOND};
-use crate::tunnel::{eligible, Action, PathKind, Via, BASE_RECORD};
+use crate::tunnel::{Action, PathKind, Via, BASE_RECORD};
 use crate::wire::probe::{Probe, PROBE_RECORD_MIN};
 use crate::wire::record::PROBE;
 use crate::wire::routing::HOP_LIMIT;
@@ -143,8 +143,11 @@ impl Node {
         let mut actions = Vec::new();
         let allowed = match arrival.via {
             Via::Direct(address) => {
+                if !self.may_answer(address) {
+                    return;
+                }
                 response.seen = Some(address);
-                eligible(address, &self.overlay_subnets()) && !self.is_own(address)
+                self.may_probe(address)
             }
             Via::Webrtc => true,
         };

@@ -389,6 +389,11 @@ impl Node {
         if !self.notices.allow(key, now.us) {
             return;
         }
+        if let (None, Way::Direct(address)) = (arrival.routed, arrival.way()) {
+            if !self.may_answer(address) {
+                return;
+            }
+        }
         let record = Notice { complaint, quote }.encode();
         match arrival.routed {
             Some((source, _)) => self.send_record(crate::session::To::Origin(Origin::Routed(source)), &record, now),

@@ -297,7 +297,11 @@ impl Node {
     /// A record that the session layer made: handshakes, cookies, confirmations.
     pub(super) fn send_record(&mut self, to: To, record: &[u8], now: Now) {
         match to {
-            To::Origin(Origin::Direct(address)) => self.outlet.send(Way::Direct(address), record, false, now.us),
+            To::Origin(Origin::Direct(address)) => {
+                if self.may_answer(address) {
+                    self.outlet.send(Way::Direct(address), record, false, now.us);
+                }
+            }
             To::Origin(Origin::Channel(port)) => {
                 self.outlet.send(Way::Relay(port as u16), record, true, now.us);
             }

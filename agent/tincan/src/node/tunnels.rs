@@ -20,6 +20,9 @@ pub struct Tunnel {
     pub label: Label,
     pub note: String,
     pub paths: Paths,
+    /// What the peer's agent named last, and those of it that the paths were given.
+    pub named: Vec<SocketAddr>,
+    pub allowed: Vec<SocketAddr>,
     pub tx_bytes: u64,
     pub rx_bytes: u64,
     /// What the switch was told last.
@@ -114,6 +117,8 @@ impl Tunnels {
             label,
             note,
             paths,
+            named: Vec::new(),
+            allowed: Vec::new(),
             tx_bytes: 0,
             rx_bytes: 0,
             up: false,

@@ -180,6 +180,12 @@ impl Paths {
         self.run(now, out);
     }
 
+    /// These addresses may not be used any more: they are forgotten, and what goes by one of them goes another way.
+    pub fn forbid(&mut self, addresses: &[SocketAddr], now: Micros, out: &mut Vec<Action>) {
+        self.legs.retain(|leg| !addresses.iter().any(|&address| leg.via == Via::Direct(address)));
+        self.run(now, out);
+    }
+
     /// The relay channel can carry records of at most this size, or is gone.
     pub fn set_webrtc(&mut self, up: Option<u16>, now: Micros, out: &mut Vec<Action>) {
         match (up, &mut self.webrtc) {

@@ -197,6 +197,23 @@ fn a_busy_path_that_dies_is_left_for_the_relay_within_a_little_over_a_second() {
 }
 
 #[test]
+fn a_way_that_may_not_be_used_any_more_is_left_at_once_and_forgotten() {
+    let mut world = World::new(&[relay(5 * MILLISECOND), wire(B, A, 10 * MILLISECOND)]);
+    world.meet();
+    world.run(3 * SECOND);
+    assert_eq!(world.a.current(), Some(Via::Direct(address(B))));
+    let mut out = vec![];
+    world.a.forbid(&[address(B)], world.now, &mut out);
+    assert!(out.contains(&Action::Changed));
+    assert_eq!(world.a.current(), Some(Via::Webrtc));
+    assert!(!world.a.proven(Via::Direct(address(B))));
+    assert_eq!(world.a.candidates().count(), 0);
+    out.clear();
+    world.a.forbid(&[address(B)], world.now, &mut out);
+    assert!(!out.contains(&Action::Changed), "a second time it is no news");
+}
+
+#[test]
 fn a_process_that_was_not_scheduled_for_two_seconds_asks_before_it_gives_a_path_up() {
     let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
     world.meet();

@@ -85,8 +85,21 @@ impl Tincan {
 
     /// With other variables in its environment.
     pub fn start_with(ns: &str, papers: Papers, environment: &[&str]) -> Self {
+        Self::start_as(ns, papers, |run_dir| program(ns, run_dir, environment, &level()))
+    }
+
+    /// What it says, as much as it does by itself, goes to the file `log`.
+    pub fn start_logging(ns: &str, papers: Papers, log: &Path) -> Self {
+        Self::start_as(ns, papers, |run_dir| {
+            let mut command = program(ns, run_dir, &[], "info");
+            command.stderr(std::fs::File::create(log).unwrap());
+            command
+        })
+    }
+
+    fn start_as(ns: &str, papers: Papers, command: impl Fn(&Path) -> Command) -> Self {
         let run_dir = std::env::temp_dir().join(format!("{ns}-run"));
-        let child = spawn(ns, &run_dir, environment);
+        let child = command(&run_dir).spawn().unwrap();
         let control = Control::connect(&run_dir.join("control.sock"));
         Self { ns: ns.into(), run_dir, papers, control, switch: None, child }
     }
@@ -95,16 +108,27 @@ impl Tincan {
         self.try_configure(overlay, stun, &json!({ "name": "evio0", "tap": "evio-tap" })).unwrap()
     }
 
+    /// These interfaces are not to be used.
+    pub fn configure_excluding(&mut self, overlay: &Overlay, names: &[&str]) -> Value {
+        let mut params = self.configuration(overlay, &[], &json!({ "name": "evio0", "tap": "evio-tap" }));
+        params["excludeInterfaces"] = json!(names);
+        self.control.call("configure", params).unwrap()
+    }
+
     pub fn try_configure(&mut self, overlay: &Overlay, stun: &[&str], bridge: &Value) -> Result<Value, String> {
-        let params = json!({
+        let params = self.configuration(overlay, stun, bridge);
+        self.control.call("configure", params)
+    }
+
+    fn configuration(&self, overlay: &Overlay, stun: &[&str], bridge: &Value) -> Value {
+        json!({
             "sessionKey": b64(&self.papers.session_key),
             "certificate": b64(&self.papers.certificate),
             "parameters": b64(&overlay.parameters),
             "bridge": bridge,
             "udp": { "port": 0 },
             "stun": stun,
-        });
-        self.control.call("configure", params)
+        })
     }
 
     pub fn pid(&self) -> u32 {
@@ -130,7 +154,7 @@ impl Tincan {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.switch = None;
-        self.child = spawn(&self.ns, &self.run_dir, &[]);
+        self.child = program(&self.ns, &self.run_dir, &[], &level()).spawn().unwrap();
         self.control = Control::connect(&self.run_dir.join("control.sock"));
     }
 
@@ -219,18 +243,17 @@ impl Drop for Tincan {
     }
 }
 
-fn spawn(ns: &str, run_dir: &Path, environment: &[&str]) -> Child {
-    let level = std::env::var("TINCAN_LOG").unwrap_or("warn".into());
+fn level() -> String {
+    std::env::var("TINCAN_LOG").unwrap_or("warn".into())
+}
+
+fn program(ns: &str, run_dir: &Path, environment: &[&str], level: &str) -> Command {
     // TINCAN_BIN: the release build, where the figures matter.
     let binary = std::env::var("TINCAN_BIN").unwrap_or(env!("CARGO_BIN_EXE_tincan").into());
-    Command::new("ip")
-        .args(["netns", "exec", ns, "env"])
-        .args(environment)
-        .args([&binary, "--log-level", &level, "--run-dir"])
-        .arg(run_dir)
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap()
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", ns, "env"]).args(environment);
+    command.args([&binary, "--log-level", level, "--run-dir"]).arg(run_dir).stdin(Stdio::null());
+    command
 }
 
 /// Runs `work` on a thread of its own inside a namespace; sockets it opens stay there.

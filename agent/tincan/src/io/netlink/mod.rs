@@ -18,7 +18,7 @@ use std::net::IpAddr;
 pub use monitor::{ChangedNeighbour, ChangedRoute, Monitor, Noticed};
 pub use plan::{Change, Desired, Neighbour};
 pub use routes::{matters, Clash, Conflict, KernelRoute, Route};
-pub use snapshot::LocalAddress;
+pub use snapshot::{Egress, LocalAddress, LocalAddresses};
 pub use summary::summary;
 
 use plan::plan;
@@ -177,9 +177,15 @@ impl Netlink {
     }
 
     /// The machine's own addresses, for candidates: of links that are up, without loopback, link-local and unfinished
-    /// addresses, and without those on `excluded` links and on the ports of excluded bridges.
-    pub fn local_addresses(&mut self, excluded: &[&str]) -> Result<Vec<LocalAddress>, NetlinkError> {
-        self.socket.local_addresses(excluded)
+    /// addresses. Left out are those on our `own` links, and on `excluded` ones, which are named beside; in both a bridge
+    /// stands for its ports too.
+    pub fn local_addresses(&mut self, own: &[&str], excluded: &[&str]) -> Result<LocalAddresses, NetlinkError> {
+        self.socket.local_addresses(own, excluded)
+    }
+
+    /// By which link, and from which address, the kernel would send to `to` now; an error where it has no route.
+    pub fn egress(&mut self, to: IpAddr) -> Result<Egress, NetlinkError> {
+        self.socket.egress(to)
     }
 
     fn apply(&mut self, change: &Change) -> Result<(), NetlinkError> {

@@ -71,6 +71,13 @@ impl Socket {
         Err(NetlinkError::Unsettled(what.to_owned()))
     }
 
+    /// One question, and what answers it.
+    pub fn ask(&mut self, what: &str, request: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
+        // The answer to a lookup is one message without an end: the acknowledgement behind it is the end.
+        self.send(what, request, NLM_F_ACK)?;
+        self.collect(what).map(|(parts, _)| parts)
+    }
+
     /// A change, and its acknowledgement.
     fn change(&mut self, what: &str, request: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
         self.send(what, request, NLM_F_ACK | flags)?;

@@ -8,7 +8,7 @@ use netlink_packet_route::link::{
     LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
-use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::wire::Mac;
@@ -69,6 +69,17 @@ impl Snapshot {
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|link| link.name == name)
     }
+}
+
+/// The machine's own addresses, and which links they tell nothing of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LocalAddresses {
+    /// Those that peers may try, in ascending order.
+    pub offered: Vec<LocalAddress>,
+    /// Those of excluded links, whatever state these are in.
+    pub withheld: Vec<IpAddr>,
+    /// Indices of the excluded links and of the ports of excluded bridges.
+    pub excluded: Vec<u32>,
 }
 
 /// An address of this machine that peers may try.
@@ -147,26 +158,78 @@ impl Socket {
             .collect())
     }
 
-    pub fn local_addresses(&mut self, excluded: &[&str]) -> Result<Vec<LocalAddress>, NetlinkError> {
+    pub fn local_addresses(&mut self, own: &[&str], excluded: &[&str]) -> Result<LocalAddresses, NetlinkError> {
         let links = self.links()?;
-        let excluded_index: Vec<u32> =
-            links.iter().filter(|link| excluded.contains(&link.name.as_str())).map(|link| link.index).collect();
-        let usable = |link: &&Link| {
-            link.up
-                && link.running
-                && !link.loopback
-                && !excluded_index.contains(&link.index)
-                && !link.controller.is_some_and(|bridge| excluded_index.contains(&bridge))
-        };
-        let mut found: Vec<LocalAddress> = vec![];
-        for entry in self.addresses()?.into_iter().filter(|entry| !entry.unfinished && is_global(entry.address)) {
-            let Some(link) = links.iter().filter(usable).find(|link| link.index == entry.index) else { continue };
-            let Address { address, prefix, index, .. } = entry;
-            found.push(LocalAddress { address, prefix, interface: link.name.clone(), index });
-        }
-        found.sort();
-        Ok(found)
+        Ok(sort_out(&links, self.addresses()?, own, excluded))
     }
+
+    /// By which link, and from which address, the kernel would send to `to` now; an error where it has no route.
+    pub fn egress(&mut self, to: IpAddr) -> Result<Egress, NetlinkError> {
+        let mut request = RouteMessage::default();
+        let (family, length, address) = match to {
+            IpAddr::V4(v4) => (AddressFamily::Inet, 32, RouteAddress::Inet(v4)),
+            IpAddr::V6(v6) => (AddressFamily::Inet6, 128, RouteAddress::Inet6(v6)),
+        };
+        request.header.address_family = family;
+        request.header.destination_prefix_length = length;
+        request.attributes = vec![RouteAttribute::Destination(address)];
+        let what = format!("look up the route to {to}");
+        let answers = self.ask(&what, RouteNetlinkMessage::GetRoute(request))?;
+        let found = answers.iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(message) => egress(message),
+            _ => None,
+        });
+        found.ok_or(NetlinkError::Unsettled(what))
+    }
+}
+
+/// The way a datagram leaves by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Egress {
+    pub link: u32,
+    pub source: Option<IpAddr>,
+}
+
+fn egress(message: &RouteMessage) -> Option<Egress> {
+    let (mut link, mut source) = (None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => link = Some(*index),
+            RouteAttribute::PrefSource(RouteAddress::Inet(ip)) => source = Some(IpAddr::V4(*ip)),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(ip)) => source = Some(IpAddr::V6(*ip)),
+            _ => {}
+        }
+    }
+    Some(Egress { link: link?, source })
+}
+
+/// `own`: links of ours, whose addresses are the overlay's. A name of a bridge stands for its ports too.
+fn sort_out(links: &[Link], addresses: Vec<Address>, own: &[&str], excluded: &[&str]) -> LocalAddresses {
+    let named = |names: &[&str]| -> Vec<u32> {
+        let links = links.iter().filter(|link| names.contains(&link.name.as_str()));
+        links.map(|link| link.index).collect()
+    };
+    let with_ports = |bridges: Vec<u32>| -> Vec<u32> {
+        let of = |link: &&Link| bridges.contains(&link.index) || link.controller.is_some_and(|b| bridges.contains(&b));
+        links.iter().filter(of).map(|link| link.index).collect()
+    };
+    let (own, excluded) = (with_ports(named(own)), with_ports(named(excluded)));
+    let usable = |link: &&Link| link.up && link.running && !link.loopback && !own.contains(&link.index);
+    let mut sorted = LocalAddresses::default();
+    for entry in addresses {
+        if excluded.contains(&entry.index) {
+            sorted.withheld.push(entry.address);
+            continue;
+        }
+        let link = links.iter().filter(usable).find(|link| link.index == entry.index);
+        if let Some(link) = link.filter(|_| !entry.unfinished && is_global(entry.address)) {
+            let Address { address, prefix, index, .. } = entry;
+            sorted.offered.push(LocalAddress { address, prefix, interface: link.name.clone(), index });
+        }
+    }
+    sorted.offered.sort();
+    sorted.excluded = excluded;
+    sorted
 }
 
 fn link(message: LinkMessage) -> Link {
@@ -275,5 +338,65 @@ fn is_global(address: IpAddr) -> bool {
         IpAddr::V6(v6) => {
             !v6.is_loopback() && !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, controller: Option<u32>) -> Link {
+        Link { index, name: name.into(), up: true, running: true, controller, ..Link::default() }
+    }
+
+    fn address(index: u32, text: &str) -> Address {
+        Address { index, address: text.parse().unwrap(), prefix: 24, unfinished: false }
+    }
+
+    fn shown(found: &[LocalAddress]) -> Vec<String> {
+        found.iter().map(|one| format!("{} {}", one.address, one.interface)).collect()
+    }
+
+    #[test]
+    fn addresses_of_excluded_links_and_of_the_ports_of_excluded_bridges_are_withheld_and_the_rest_is_offered() {
+        let links = [
+            link(2, "eth0", None),
+            link(3, "docker0", None),
+            link(4, "veth1", Some(3)),
+            link(5, "evio0", None),
+            link(6, "evc1", Some(5)),
+        ];
+        let addresses = || {
+            vec![
+                address(2, "192.0.2.9"),
+                address(3, "172.17.0.1"),
+                address(4, "172.18.0.1"),
+                address(5, "10.69.0.1"),
+                address(6, "10.70.0.1"),
+            ]
+        };
+        let found = sort_out(&links, addresses(), &["evio0"], &["docker0", "flannel.1"]);
+        assert_eq!(shown(&found.offered), ["192.0.2.9 eth0"]);
+        assert_eq!(found.withheld.iter().map(ToString::to_string).collect::<Vec<_>>(), ["172.17.0.1", "172.18.0.1"]);
+        assert_eq!(found.excluded, [3, 4]);
+        let found = sort_out(&links, addresses(), &["evio0"], &[]);
+        assert_eq!(shown(&found.offered), ["172.17.0.1 docker0", "172.18.0.1 veth1", "192.0.2.9 eth0"]);
+        assert_eq!((found.withheld.len(), found.excluded.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_name_excludes_the_link_of_that_name_and_no_other() {
+        let links = [link(2, "eth0", None), link(3, "eth01", None), link(4, "Eth0", None), link(5, "eth0.5", None)];
+        let addresses = (2..6).map(|index| address(index, &format!("192.0.2.{index}"))).collect();
+        let found = sort_out(&links, addresses, &[], &["eth0"]);
+        assert_eq!(shown(&found.offered), ["192.0.2.3 eth01", "192.0.2.4 Eth0", "192.0.2.5 eth0.5"]);
+    }
+
+    #[test]
+    fn an_address_of_an_excluded_link_is_withheld_though_it_cannot_be_used_now() {
+        let down = Link { up: false, ..link(3, "docker0", None) };
+        let unfinished = Address { unfinished: true, ..address(3, "172.17.0.1") };
+        let found = sort_out(&[down], vec![unfinished], &[], &["docker0"]);
+        assert_eq!((found.withheld.len(), found.excluded), (1, vec![3]));
     }
 }

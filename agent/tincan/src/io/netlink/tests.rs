@@ -262,10 +262,44 @@ fn candidates_are_the_addresses_others_could_reach() {
         ip("addr add 192.168.9.9/24 dev pod0");
         ip("link add down0 type bridge");
         ip("addr add 192.168.2.2/24 dev down0");
-        let found = netlink.local_addresses(&["evio0", "evio0-up"]).unwrap();
+        let found = netlink.local_addresses(&["evio0", "evio0-up"], &[]).unwrap();
         let shown: Vec<String> =
-            found.iter().map(|one| format!("{}/{} {}", one.address, one.prefix, one.interface)).collect();
+            found.offered.iter().map(|one| format!("{}/{} {}", one.address, one.prefix, one.interface)).collect();
         assert_eq!(shown, ["192.168.1.5/24 lan0", "2001:db8::5/64 lan0"]);
+        let found = netlink.local_addresses(&["evio0", "evio0-up"], &["lan0"]).unwrap();
+        assert_eq!(found.offered, []);
+        assert!(found.withheld.contains(&IpAddr::from([192, 168, 1, 5])));
+    });
+}
+
+#[test]
+fn the_kernel_tells_by_which_link_and_from_which_address_it_would_send() {
+    in_namespace(|| {
+        let mut netlink = Netlink::open().unwrap();
+        for (link, v4, v6) in
+            [("one0", "192.168.1.5/24", "2001:db8:1::5/64"), ("two0", "192.168.2.5/24", "2001:db8:2::5/64")]
+        {
+            ip(&format!("link add {link} type veth peer name {link}p"));
+            for end in [link.to_owned(), format!("{link}p")] {
+                ip(&format!("link set {end} up"));
+            }
+            ip(&format!("addr add {v4} dev {link}"));
+            ip(&format!("addr add {v6} dev {link} nodad"));
+        }
+        ip("route add 203.0.113.0/24 via 192.168.2.1");
+        let links = netlink.socket.links().unwrap();
+        let index = |name: &str| links.iter().find(|link| link.name == name).unwrap().index;
+        for (to, link, source) in [
+            ("192.168.1.9", "one0", "192.168.1.5"),
+            ("2001:db8:1::9", "one0", "2001:db8:1::5"),
+            ("203.0.113.7", "two0", "192.168.2.5"),
+            ("192.168.1.5", "lo", "192.168.1.5"),
+        ] {
+            let egress = netlink.egress(to.parse().unwrap()).unwrap();
+            assert_eq!(egress, Egress { link: index(link), source: Some(source.parse().unwrap()) }, "{to}");
+        }
+        let error = netlink.egress("198.51.100.1".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().starts_with("cannot look up the route to 198.51.100.1"), "{error}");
     });
 }
 
