@@ -119,6 +119,20 @@ fn fragments_and_unknown_flags_are_refused() {
 }
 
 #[test]
+fn a_frame_longer_than_any_mtu_allows_is_refused() {
+    for (v6, protocol, flags) in
+        [(false, 6, PARTIAL), (false, 6, 0), (true, 17, PARTIAL), (true, 6, PARTIAL | CONTINUES)]
+    {
+        let packet = Packet { v6, protocol, ..Packet::default() };
+        let of = |bytes: usize| Packet { payload: vec![1; bytes - packet.header_bytes()], ..packet.clone() }.frame();
+        assert_eq!(push(flags, &of(FRAME_MAX)), Ok(1));
+        for bytes in [FRAME_MAX + 1, 16_384, 64_000] {
+            assert_eq!(push(flags, &of(bytes)), Err(FrameError::TooLong), "{bytes}");
+        }
+    }
+}
+
+#[test]
 fn a_super_frame_never_outgrows_one_packet() {
     let whole = Packet { payload: vec![1; 1400], ..Packet::default() };
     let frames: Vec<Vec<u8>> = (0..100u32)

@@ -7,7 +7,7 @@
 use super::checksum;
 use super::headers::{put, put_bits, u16_at, u32_at, u8_at, Layout, Network, Transport, TCP};
 use super::vnet::{Vnet, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, VNET_BYTES};
-use super::{FrameError, CONTINUES, HEAD_MAX, PARTIAL};
+use super::{FrameError, CONTINUES, FRAME_MAX, HEAD_MAX, PARTIAL};
 
 /// Segments in one super-frame, at most: 64 KB in segments of 536 bytes (RFC 9293 §3.7.1) are 123.
 pub const MAX_MERGED: usize = 128;
@@ -106,6 +106,10 @@ impl<'a> Merger<'a> {
     ) -> Result<(), FrameError> {
         if flags & !(PARTIAL | CONTINUES) != 0 {
             return Err(FrameError::Flags);
+        }
+        // The kernel would take up to 64 KB from a tap, whatever its MTU, and hand them to whoever is behind the bridge.
+        if frame.len() > FRAME_MAX {
+            return Err(FrameError::TooLong);
         }
         if flags == PARTIAL | CONTINUES && self.join(from, counter, frame) {
             return Ok(());

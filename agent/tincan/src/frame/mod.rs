@@ -37,6 +37,10 @@ pub const CONTINUES: u8 = 2;
 /// fit with room to spare; a frame with more is refused rather than copied.
 pub const HEAD_MAX: usize = 512;
 
+/// The longest frame that anybody's tap gives: the largest MTU of an overlay (docs/wire.md §2), the Ethernet header and two VLAN tags.
+/// A peer's may be longer than this node's own MTU, while a new one is on its way through the overlay.
+pub const FRAME_MAX: usize = 9_000 + 14 + 2 * 4;
+
 /// Why a frame was dropped; every kind is a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameError {
@@ -56,6 +60,8 @@ pub enum FrameError {
     HeadersTooLong,
     /// A record flag that does not exist.
     Flags,
+    /// A peer's frame is longer than [`FRAME_MAX`].
+    TooLong,
 }
 
 impl FrameError {
@@ -70,6 +76,7 @@ impl FrameError {
             Self::GsoType => "frameGsoType",
             Self::HeadersTooLong => "frameHeadersTooLong",
             Self::Flags => "frameFlags",
+            Self::TooLong => "frameTooLong",
         }
     }
 }
@@ -85,6 +92,7 @@ impl std::fmt::Display for FrameError {
             Self::GsoType => "a super-frame of a kind that was not negotiated",
             Self::HeadersTooLong => "headers too long",
             Self::Flags => "unknown record flags",
+            Self::TooLong => "the frame is longer than any MTU allows",
         })
     }
 }

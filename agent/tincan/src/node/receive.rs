@@ -7,7 +7,7 @@ use super::Node;
 use crate::frame::{parse_tap, sender_addresses, Delivery, Merger};
 use crate::session::{Now, Opened, Origin, Refusal, Verdict};
 use crate::switch::{DropReason, Output, Transit};
-use crate::tunnel::Via;
+use crate::tunnel::{Via, MAX_RECORD};
 use crate::wire::flood::FloodArc;
 use crate::wire::frame::Frame;
 use crate::wire::notice::{Complaint, Notice};
@@ -56,6 +56,9 @@ struct Plain<'b> {
 impl Node {
     /// Datagrams of one source, as the kernel merged them.
     pub fn datagrams(&mut self, bytes: &mut [u8], segment: usize, from: SocketAddr, now: Now) {
+        if bytes.is_empty() {
+            self.counters.add("unknownRecord");
+        }
         let via = Via::Direct(from);
         let port = self.tunnels.proven(via, None);
         self.batch(bytes.chunks_mut(segment.max(1)), Arrival { via, channel: None, port, routed: None }, now);
@@ -106,6 +109,10 @@ impl Node {
     }
 
     fn record<'b>(&mut self, record: &'b mut [u8], arrival: Arrival, now: Now) -> Option<Plain<'b>> {
+        if record.len() > usize::from(MAX_RECORD) {
+            self.counters.add("datagramTooBig");
+            return None;
+        }
         match (record.first().copied()?, arrival.via) {
             (0..=3, Via::Direct(from)) => {
                 self.stun_received(from, record, now);

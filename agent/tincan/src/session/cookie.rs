@@ -16,6 +16,9 @@ use crate::wire::handshake::MAC_LENGTH;
 const INITIATIONS_PER_SECOND: u32 = 50;
 /// Of one origin that showed a cookie: address (not port), tunnel port or label.
 const INITIATIONS_PER_ORIGIN: u32 = 10;
+/// Cookies for one such origin: an initiation that somebody recorded has a right mac1 too, and a forged source would have us send
+/// them to whomever it names.
+const COOKIES_PER_ORIGIN: u32 = 10;
 /// Origins remembered within a second; who comes later waits for the next one.
 const ORIGINS_MAX: usize = 1024;
 const SECRET_LIFE: Micros = 120 * SECOND;
@@ -71,11 +74,34 @@ pub fn origin_bytes(origin: &Origin) -> [u8; 18] {
     out
 }
 
+/// How often something was done for each origin within the current second.
+#[derive(Default)]
+struct Origins(HashMap<[u8; 18], u32>);
+
+impl Origins {
+    /// Counts one more; whether that is within what each origin may have.
+    fn take(&mut self, origin: &Origin, most: u32) -> bool {
+        let host = match origin {
+            Origin::Direct(address) => Origin::Direct(SocketAddr::new(address.ip(), 0)),
+            other => *other,
+        };
+        let key = origin_bytes(&host);
+        if self.0.len() >= ORIGINS_MAX && !self.0.contains_key(&key) {
+            return false;
+        }
+        let count = self.0.entry(key).or_default();
+        *count = count.saturating_add(1);
+        *count <= most
+    }
+}
+
 /// The responder's side: how busy it is, and the secrets its cookies are made of.
 pub struct Gate {
     second: u64,
     initiations: u32,
-    origins: HashMap<[u8; 18], u32>,
+    origins: Origins,
+    /// Those that were told a cookie.
+    told: Origins,
     secret: hmac::Key,
     drawn_at: Micros,
     before: Option<hmac::Key>,
@@ -86,7 +112,8 @@ impl Gate {
         Gate {
             second: now / SECOND,
             initiations: 0,
-            origins: HashMap::new(),
+            origins: Origins::default(),
+            told: Origins::default(),
             secret: secret(random),
             drawn_at: now,
             before: None,
@@ -98,7 +125,8 @@ impl Gate {
         if self.second != now / SECOND {
             self.second = now / SECOND;
             self.initiations = 0;
-            self.origins.clear();
+            self.origins.0.clear();
+            self.told.0.clear();
         }
         self.initiations = self.initiations.saturating_add(1);
         self.initiations > INITIATIONS_PER_SECOND
@@ -106,17 +134,12 @@ impl Gate {
 
     /// Counts an initiation that had a right cookie: it proves where it came from, so that origin has a share of its own.
     pub fn has_share(&mut self, origin: &Origin) -> bool {
-        let host = match origin {
-            Origin::Direct(address) => Origin::Direct(SocketAddr::new(address.ip(), 0)),
-            other => *other,
-        };
-        let key = origin_bytes(&host);
-        if self.origins.len() >= ORIGINS_MAX && !self.origins.contains_key(&key) {
-            return false;
-        }
-        let count = self.origins.entry(key).or_default();
-        *count = count.saturating_add(1);
-        *count <= INITIATIONS_PER_ORIGIN
+        self.origins.take(origin, INITIATIONS_PER_ORIGIN)
+    }
+
+    /// Counts an initiation without a right cookie; whether it is answered by one.
+    pub fn may_tell(&mut self, origin: &Origin) -> bool {
+        self.told.take(origin, COOKIES_PER_ORIGIN)
     }
 
     pub fn cookie(&mut self, origin: &Origin, random: &mut dyn Random, now: Micros) -> Tag {
@@ -218,5 +241,17 @@ mod tests {
         assert!(gate.has_share(&Origin::Channel(1)));
         gate.under_load(SECOND);
         assert!(gate.has_share(&from(1)));
+    }
+
+    #[test]
+    fn an_origin_is_told_ten_cookies_a_second_and_ever_other_origins_are_told_no_more_than_so_many() {
+        let mut gate = Gate::new(&mut Counting(0), 0);
+        let from = |ip: u32, port: u16| Origin::Direct(SocketAddr::new(std::net::Ipv4Addr::from(ip).into(), port));
+        assert_eq!((0..10_000).filter(|&port| gate.may_tell(&from(1, port))).count(), 10);
+        assert_eq!((2..100_000).filter(|&ip| gate.may_tell(&from(ip, 9))).count(), ORIGINS_MAX - 1);
+        // A cookie is no initiation: who shows one has its share all the same.
+        assert!(gate.has_share(&from(1, 1)));
+        gate.under_load(SECOND);
+        assert!(gate.may_tell(&from(1, 1)));
     }
 }

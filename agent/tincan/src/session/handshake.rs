@@ -153,6 +153,9 @@ impl Sessions {
         if self.gate.under_load(now.us) {
             let random = self.random.as_mut();
             if !self.gate.knows(&origin, initiation.before_mac2, initiation.mac2, random, now.us) {
+                if !self.gate.may_tell(&origin) {
+                    return Err(Refusal::Busy);
+                }
                 let cookie = self.gate.cookie(&origin, random, now.us);
                 let record = Cookie { receiver: initiation.sender, cookie }.encode();
                 self.actions.push(Action::Send { to: origin.into(), record });

@@ -349,7 +349,7 @@ impl Sessions {
 
     fn open_record<'a>(&mut self, record: &'a mut [u8], now: Now) -> Result<Opened<'a>, Refusal> {
         let header = SessionHeader::decode(record)?;
-        let slot = self.table.slot_of(header.receiver).ok_or(Refusal::UnknownIndex)?;
+        let Some(slot) = self.table.slot_of(header.receiver) else { return Err(self.stray(&header, record)) };
         let session = self.table.get_mut(slot).filter(|session| now.us < session.dies_at());
         let session = session.ok_or(Refusal::UnknownIndex)?;
         if header.counter >= COUNTER_END || !session.window.admits(header.counter) {
@@ -415,6 +415,17 @@ impl Sessions {
 
     fn current(&self, label: Label) -> Option<&Session> {
         self.table.get(self.peers.get(&label)?.current?)
+    }
+
+    /// A record under an index that is none of ours. Whoever sends our own records back knows what stands in their headers, and so does
+    /// whoever wants to keep us from telling a peer that it is not known: only the seal shows that we made it.
+    fn stray(&self, header: &SessionHeader, record: &mut [u8]) -> Refusal {
+        let session = self.table.slot_of_remote(header.receiver).and_then(|slot| self.table.get(slot));
+        let sent = session.filter(|session| header.counter < session.send_counter);
+        match sent.and_then(|session| session.seal_key.open(header.counter, record)) {
+            Some(_) => Refusal::Reflected,
+            None => Refusal::UnknownIndex,
+        }
     }
 
     fn quoted_session(&self, quote: &[u8; 16]) -> Option<&Session> {

@@ -121,6 +121,8 @@ pub enum Refusal {
     Malformed(DecodeError),
     /// No session has this receiver index: worth a notice of kind 3.
     UnknownIndex,
+    /// A record of our own that came back: nobody is told, since nobody sent it to us.
+    Reflected,
     /// Counter seen before, or older than the replay window.
     Replayed,
     /// The seal or the Noise message did not verify.
@@ -151,6 +153,7 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) => "malformed",
             Refusal::UnknownIndex => "unknown-index",
+            Refusal::Reflected => "reflected",
             Refusal::Replayed => "replayed",
             Refusal::NotAuthentic => "not-authentic",
             Refusal::BadMac1 => "bad-mac1",

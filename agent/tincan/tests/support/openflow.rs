@@ -30,11 +30,7 @@ impl Switch {
 
     fn send(&mut self, kind: u8, body: &[u8]) -> u32 {
         self.xid += 1;
-        let mut message = vec![4, kind];
-        message.extend_from_slice(&((8 + body.len()) as u16).to_be_bytes());
-        message.extend_from_slice(&self.xid.to_be_bytes());
-        message.extend_from_slice(body);
-        self.stream.write_all(&message).unwrap();
+        self.stream.write_all(&message(kind, self.xid, body)).unwrap();
         self.xid
     }
 
@@ -56,6 +52,16 @@ impl Switch {
             }
         }
     }
+}
+
+fn message(kind: u8, xid: u32, body: &[u8]) -> Vec<u8> {
+    let length = ((8 + body.len()) as u16).to_be_bytes();
+    [&[4, kind][..], &length, &xid.to_be_bytes(), body].concat()
+}
+
+/// Hello and a flow, for a switch that is not behind a socket.
+pub fn hello_and(flow: &FlowMod) -> Vec<u8> {
+    [message(HELLO, 1, &[]), message(FLOW_MOD, 2, &flow.encode())].concat()
 }
 
 pub struct FlowMod {

@@ -59,6 +59,24 @@ fn one_changed_bit_anywhere_in_a_sealed_record_is_refused() {
 }
 
 #[test]
+fn a_record_of_our_own_that_comes_back_is_known_by_its_seal() {
+    let mut world = talking();
+    world.carries = Box::new(|_| false);
+    world.frame(0, 1, "text");
+    let record = world.seen.last().unwrap().record.clone();
+    let mut opens =
+        |record: &[u8]| world.nodes[0].sessions.open(&mut record.to_vec(), world.now).map(|_| ()).unwrap_err();
+    assert_eq!(opens(&record), Refusal::Reflected);
+    assert_eq!(opens(&record), Refusal::Reflected, "as often as it comes");
+    // Somebody who has only seen its header, and a counter that we have not come to.
+    for at in [16, record.len() - 1, 15] {
+        let mut forged = record.clone();
+        forged[at] ^= 4;
+        assert_eq!(opens(&forged), Refusal::UnknownIndex, "byte {at}");
+    }
+}
+
+#[test]
 fn a_forged_response_leaves_the_handshake_to_the_true_one() {
     let mut world = World::pair();
     world.carries = Box::new(|flying| flying.record[0] == HANDSHAKE && flying.record[1] == 1);
