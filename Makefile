@@ -23,7 +23,7 @@ unit: build ## Unit, property and simulator tests of both languages
 test: images cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, short demos, faults and cluster
 	@node hack/test.ts all
 
-test-full: images cluster-build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS)
+test-full: images cluster-build ## What takes longer too: the whole demo, every fault, ten million inputs for each fuzz target (EVIO_FUZZ_INPUTS, EVIO_FUZZ_SECONDS)
 	@node hack/test.ts full
 
 test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
@@ -38,8 +38,8 @@ images: build ## Make the container images, without Docker: .cache/images/evio.t
 bench: build ## Evio beside other tunnels, interleaved: test/bench/RESULTS.md (ONLY=tcp,rtt, ROUNDS=5; docs/bench.md)
 	@hack/bench/build.sh && ONLY=$(ONLY) PEERS=$(PEERS) ROUNDS=$(ROUNDS) SECONDS_EACH=$(SECONDS_EACH) node test/bench/main.ts
 
-fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60)
-	@node hack/fuzz.ts --seconds $(or $(SECONDS_EACH),60)
+fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS_EACH (60) or INPUTS each (results/fuzz.json)
+	@node hack/fuzz.ts $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
 
 test-cluster: images cluster-build ## Evio on that cluster, twice: NATs that can be punched, NATs that cannot (results/cluster.json, cluster-random.json)
 	@node hack/test.ts cluster

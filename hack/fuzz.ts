@@ -1,8 +1,12 @@
 /**
- * Fuzzes tincan: builds every target of agent/tincan/fuzz once and runs each for some time, as many at once as there are processors.
- * Ends with `N passed, N failed`, one per target.
+ * Fuzzes tincan: builds every target of agent/tincan/fuzz once and runs each for some time, or with so many inputs, as many targets at
+ * once as there are processors. How many inputs each has executed is in its line and in results/fuzz.json. Ends with `N passed, N failed`,
+ * one per target.
  *
- *   node hack/fuzz.ts [--seconds N] [--jobs N] [--keep] [TARGET...]
+ *   node hack/fuzz.ts [--seconds N] [--inputs N] [--jobs N] [--keep] [TARGET...]
+ *
+ * `--seconds` is how long each target runs (60). With `--inputs` it runs until so many were executed, those it began with included, and
+ * `--seconds` (six hours) is the longest it may take: one that has not executed them by then has failed, and says how far it came.
  *
  * Runs begin with the inputs of agent/tincan/fuzz/corpus (hack/fuzz-corpus.ts) and write what they find to .cache/fuzz, never to the
  * repository. `--keep` afterwards puts the smallest set of inputs that reaches what all of them reach in place of the checked-in ones
@@ -17,7 +21,9 @@ import { availableParallelism } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { Report } from '../test/demo/report.ts';
 import { lay, pack, pickUp, REGRESSION, readCorpus } from './fuzz-corpus.ts';
+import { describe, rateOf, reached, readEnd } from './fuzz-result.ts';
 import { seeds } from './fuzz-seeds.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -32,15 +38,23 @@ const BYTES_MAX = 90_000;
 /** An input that takes longer hangs. Generous, since others may have the processors. */
 const HANG_S = 60;
 const MEMORY_MB = 1_024;
+/** How long a target runs; the longest it may take where a number of inputs ends it. */
+const SECONDS = 60;
+const SECONDS_MAX = 21_600;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seconds: { type: 'string', default: '60' },
-    jobs: { type: 'string', default: String(availableParallelism()) },
+    seconds: { type: 'string' },
+    inputs: { type: 'string' },
+    jobs: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
+
+/** results/fuzz.json. */
+process.chdir(ROOT);
+const report = new Report('fuzz', false);
 
 const children = new Set<ChildProcess>();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -108,15 +122,6 @@ function build(): void {
   if (built.status !== 0) fail(`the fuzz targets do not build:\n${built.stderr ?? built.error}`);
 }
 
-/** What the target's last line tells, for a person. */
-function summary(output: string): string {
-  const done = /Done (\d+) runs in (\d+) second/.exec(output);
-  const reached = [...output.matchAll(/cov: (\d+) ft: \d+ corp: (\d+)/g)].at(-1);
-  if (done === null) return 'ended without a result';
-  const rate = Math.round(Number(done[1]) / Math.max(1, Number(done[2])));
-  return `${done[1]} runs, ${rate}/s, ${reached?.[1] ?? '?'} places reached by ${reached?.[2] ?? '?'} inputs`;
-}
-
 /** What a person needs of a finding: where it is, how to see it again, and the line that keeps it (the file may be gone tomorrow). */
 function tell(target: string, path: string): void {
   const input = readFileSync(path);
@@ -126,11 +131,18 @@ function tell(target: string, path: string): void {
   process.stdout.write(`keep:      add this line to the top of ${relative(ROOT, fileOf(target))}\n${line}\n`);
 }
 
-/** True when nothing was found. */
-async function fuzz(target: string, seconds: number): Promise<boolean> {
+/** What ends a run: the time, and the number of inputs if there is one to reach. */
+interface Bounds {
+  readonly seconds: number;
+  readonly inputs: number | undefined;
+}
+
+/** True when nothing was found, and as many inputs were executed as there were to be. */
+async function fuzz(target: string, { seconds, inputs }: Bounds): Promise<boolean> {
   const findings = directory('findings', target);
   const { code, output } = await run(binary(target), [
     `-max_total_time=${seconds}`,
+    ...(inputs === undefined ? [] : [`-runs=${inputs}`]),
     `-max_len=${INPUT_MAX}`,
     `-timeout=${HANG_S}`,
     `-rss_limit_mb=${MEMORY_MB}`,
@@ -139,9 +151,22 @@ async function fuzz(target: string, seconds: number): Promise<boolean> {
     findings,
     checkedInOf(target),
   ]);
-  const good = code === 0 && /Done \d+ runs/.test(output);
-  process.stdout.write(`  ${target}: ${good ? summary(output) : 'FAILED'}\n`);
-  if (good) return true;
+  const executed = readEnd(code, output);
+  report.details[target] = executed === undefined ? null : { ...executed, rate: rateOf(executed) };
+  if (executed !== undefined) {
+    process.stdout.write(`  ${target}: ${describe(executed, inputs)}\n`);
+    const good = reached(executed, inputs);
+    report.note({
+      name: `fuzz-${target}`,
+      value: executed.inputs,
+      unit: 'inputs',
+      limit: `>= ${inputs ?? 1}`,
+      ok: good,
+    });
+    return good;
+  }
+  process.stdout.write(`  ${target}: FAILED\n`);
+  report.note({ name: `fuzz-${target}`, value: 'a finding', unit: '', limit: 'none', ok: false });
   // Not the tale of its progress, lines that begin with the number of a run.
   const told = output.split('\n').filter((line) => !/^#\d/.test(line));
   process.stdout.write(`${told.slice(-60).join('\n')}\n`);
@@ -194,11 +219,17 @@ async function each(
   return failed;
 }
 
-const number = (name: 'seconds' | 'jobs', least: number): number => {
-  const value = Number(values[name]);
-  return Number.isInteger(value) && value >= least ? value : fail(`--${name} must be a whole number from ${least} up`);
+const number = (name: 'seconds' | 'inputs' | 'jobs', least: number, otherwise: number): number => {
+  const text = values[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  return /^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least
+    ? value
+    : fail(`--${name} must be a whole number from ${least} up, not '${text}'`);
 };
-const [seconds, jobs] = [number('seconds', 0), number('jobs', 1)];
+const inputs = values.inputs === undefined ? undefined : number('inputs', 1, 1);
+const seconds = number('seconds', 0, inputs === undefined ? SECONDS : SECONDS_MAX);
+const jobs = number('jobs', 1, availableParallelism());
 const manifest = readFileSync(join(CRATE, 'Cargo.toml'), 'utf8');
 const known = [...manifest.matchAll(/^\[\[bin\]\]\nname = "([a-z]+)"/gm)].map((match) => match[1] ?? '');
 const unknown = positionals.filter((target) => !known.includes(target));
@@ -208,7 +239,10 @@ if (seconds === 0 && !values.keep) fail('--seconds 0 is for --keep only');
 const targets = positionals.length > 0 ? positionals : known;
 build();
 let failed = 0;
-if (seconds > 0) failed += await each(targets, jobs, (target) => fuzz(target, seconds));
+if (seconds > 0) {
+  failed += await each(targets, jobs, (target) => fuzz(target, { seconds, inputs }));
+  report.save();
+}
 if (values.keep) failed += await each(targets, jobs, keep);
 process.stdout.write(`${Math.max(0, targets.length - failed)} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;
