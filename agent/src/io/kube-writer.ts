@@ -1,9 +1,9 @@
 /** What a node's agent writes to the API server: the status of its EvioNode, its Lease, and its Node's taint, which it takes off. */
 import type { EvioNodeStatus } from '../../../crds/src/evio-node.ts';
-import { Backoff } from '../kube/backoff.ts';
 import type { KubernetesOptions } from '../kube/options.ts';
 import { Reporter, type ReporterEvent } from '../kube/reporter.ts';
 import { untaint } from '../kube/taint.ts';
+import { Backoff } from '../kube-api/backoff.ts';
 import { ApiFailure, type Client } from '../kube-api/client.ts';
 import { EVIO_NODE } from '../kube-api/evio-kinds.ts';
 import { LEASE, NODE } from '../kube-api/kinds.ts';

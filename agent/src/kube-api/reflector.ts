@@ -9,6 +9,7 @@
 import type { Instant, Machine, Random } from '../machine.ts';
 import { Told } from '../told.ts';
 import { DecodeError } from '../wire/reader.ts';
+import { pauseAfter } from './backoff.ts';
 import { type Key, type KubeObject, keyOf } from './object.ts';
 import { type Reading, readLine, readPage, type Status } from './parse.ts';
 import { type Change, Store } from './store.ts';
@@ -238,11 +239,11 @@ export class Reflector<T extends KubeObject> implements Machine<ReflectorEvent, 
   #failed(failure: Failure, now: Instant): readonly ReflectorAction<T>[] {
     const state = this.#state;
     if (state.name === 'watching' && now - state.since >= HEALTHY_MS) this.#failures = 0;
-    const ceiling = Math.min(this.patience.backoffMaxMs, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
-    const backoff = ceiling * (0.5 + 0.5 * this.#options.random());
     const asked = Math.min(failure.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
+    const backoff = { firstMs: BACKOFF_MIN_MS, maxMs: this.patience.backoffMaxMs, random: this.#options.random };
+    const pause = pauseAfter(this.#failures, backoff, asked);
     this.#failures++;
-    this.#state = { name: 'waiting', until: now + Math.max(backoff, asked), next: 'list' };
+    this.#state = { name: 'waiting', until: now + pause, next: 'list' };
     return this.#trouble(failure);
   }
 

@@ -3,9 +3,9 @@
  * that a thousand nodes are no load on the API server. Pure.
  */
 import type { EvioNodeStatus } from '../../../crds/src/evio-node.ts';
+import { Backoff } from '../kube-api/backoff.ts';
 import { earliest, type Instant, type Machine, type Random } from '../machine.ts';
 import { Share } from '../share.ts';
-import { Backoff } from './backoff.ts';
 
 export const COALESCE_MS = 30_000;
 /** What goes at once may come and go, too. */

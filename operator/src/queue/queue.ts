@@ -2,6 +2,7 @@
  * Which key is worked on when: never two of one key at once, those that wait longest first, and those that failed later and later.
  * A key that is added while it is worked on comes once more afterwards, so that no change is missed.
  */
+import { pauseAfter } from '../../../agent/src/kube-api/backoff.ts';
 import type { Instant, Machine, Random } from '../../../agent/src/machine.ts';
 import { Heap } from './heap.ts';
 
@@ -125,11 +126,10 @@ export class WorkQueue implements Machine<QueueEvent, QueueAction> {
     this.#running--;
     if (this.#state === 'stopping') return this.#running === 0 ? [{ kind: 'stopped' }] : [];
     if (event.failed) {
-      const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(work.failures, 16));
+      const backoff = { firstMs: BACKOFF_MIN_MS, maxMs: BACKOFF_MAX_MS, random: this.#options.random };
+      this.#plan(event.key, work, now + pauseAfter(work.failures, backoff, event.againAfterMs));
       work.failures++;
       work.failedAt = now;
-      const backoff = ceiling * (0.5 + 0.5 * this.#options.random());
-      this.#plan(event.key, work, now + Math.max(backoff, event.againAfterMs ?? 0));
     } else {
       work.failures = 0;
       work.failedAt = undefined;
