@@ -22,11 +22,10 @@ import { Desk } from './desk.ts';
 const NS_PING = 'urn:xmpp:ping';
 /** Requests that wait for their turn: each takes a tenth of a second or two. */
 const WAITING_MAX = 32;
-/** Of one account. A machine asks once or twice. */
-const ASKING = { perSecond: 0.5, burst: 6 };
-/** When the server was away as accounts were to end. */
-const TIDY_AGAIN_SECONDS = 30;
-const TIMER_MAX_MS = 2 ** 31 - 1;
+/** Of one account. Many machines may have one token, and each asks twice. */
+const ASKING = { perSecond: 5, burst: 50 };
+/** Other commands make tokens, which end too: the book is looked at so often. */
+const TIDY_EVERY_SECONDS = 10;
 
 export class AuthorityService {
   readonly #log: Log;
@@ -185,7 +184,7 @@ export class AuthorityService {
     if (done) {
       void this.#next(() => this.#desk.confirm(username, nowSeconds())).then(
         (at) => this.#tidyAt(at),
-        () => this.#tidyAt(nowSeconds() + TIDY_AGAIN_SECONDS),
+        () => this.#tidyAt(undefined),
       );
       return xml('done', { xmlns: NS_JOIN });
     }
@@ -227,12 +226,12 @@ export class AuthorityService {
 
   // ---- accounts that end ---------------------------------------------------------------------------------------------
 
-  /** Seconds since 1970; undefined: there is nothing to do before something changes. */
+  /** Seconds since 1970; undefined: nothing is known to be done. */
   #tidyAt(at: number | undefined): void {
     clearTimeout(this.#tidyTimer);
-    if (at === undefined || this.#stopped) return;
-    const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, (at - nowSeconds()) * 1000));
-    this.#tidyTimer = setTimeout(() => void this.#tidy(), delayMs);
+    if (this.#stopped) return;
+    const seconds = Math.min(TIDY_EVERY_SECONDS, Math.max(0, (at ?? Number.POSITIVE_INFINITY) - nowSeconds()));
+    this.#tidyTimer = setTimeout(() => void this.#tidy(), seconds * 1000);
   }
 
   async #tidy(): Promise<void> {
@@ -240,7 +239,7 @@ export class AuthorityService {
       this.#tidyAt(await this.#next(() => this.#desk.tidy(nowSeconds())));
     } catch (error) {
       this.#complain(`accounts that are over cannot be ended now: ${oneLine(error)}`);
-      this.#tidyAt(nowSeconds() + TIDY_AGAIN_SECONDS);
+      this.#tidyAt(undefined);
     }
   }
 }

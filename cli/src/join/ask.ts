@@ -17,6 +17,8 @@ const CONNECT_MS = 15_000;
 const ANSWER_MS = 20_000;
 /** How long an authority may be away: it may be coming back just now. */
 const AWAY_MS = 10_000;
+/** How long one may have too much to do: many machines may have been given one token. */
+const BUSY_MS = 90_000;
 const AGAIN_MS = 1_000;
 /** A connection that is lost while we wait is opened again, for so long: the same request gets the same answer. */
 const GIVE_UP_MS = 30_000;
@@ -72,20 +74,26 @@ const jidOf = ({ account, authorityKey }: Question): string => authorityJid(over
 
 async function answerOf(session: XmppSession, question: Question): Promise<AnswerBody> {
   const request = xml('evio', { xmlns: NS_JOIN }, question.asked.bytes.toString('base64'));
-  const until = performance.now() + AWAY_MS;
+  const start = performance.now();
   for (;;) {
     try {
       return opened(await session.iq('set', jidOf(question), request, ANSWER_MS), question);
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error;
+      const waited = performance.now() - start;
       if (error.condition === 'bad-request')
         throw new Failure('the authority cannot read the request: is it of another version of Evio?');
-      // Nobody is there by this address (RFC 6121 §8.5.3.2.3), or he has too much to do.
-      if (performance.now() >= until)
+      if (error.condition === 'resource-constraint') {
+        if (waited >= BUSY_MS)
+          throw new UnclearError('the authority has too much to do; run the same command again later');
+      } else if (waited >= AWAY_MS) {
+        // Nobody is there by this address (RFC 6121 §8.5.3.2.3).
         throw new NotServingError(
           `the authority of the overlay does not answer (${AWAY_MS / 1000} s, ${error.condition}); is "evio authority serve" running?`,
         );
-      await sleep(AGAIN_MS);
+      }
+      // Not all in one moment.
+      await sleep(AGAIN_MS * (0.5 + Math.random()));
     }
   }
 }

@@ -179,7 +179,8 @@ export const JOIN_ROWS: readonly Row[] = [
       const token = await own.token();
       await world.evio('join', token, '--config', place.path('first.json'), '--name', 'first', '--no-start');
       const { secret } = decodeToken(token);
-      await world.admin.addUser(tokenAccountName(tokenId(secret)), tokenPassword(secret));
+      // Once more, as soon as it has ended.
+      while (!(await world.admin.addUser(tokenAccountName(tokenId(secret)), tokenPassword(secret)))) await sleep(50);
       return joining(place, token);
     },
   ),

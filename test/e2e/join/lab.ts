@@ -48,7 +48,7 @@ export class Lab {
       await lab.#network();
       const address = ['--domain', DOMAIN, '--address', SERVER];
       await lab.ok('server', 'server', 'init', ...address, '--xmpp', xmpp, '--dir', lab.server, '--foreground');
-      await lab.#run('server', 'coturn: ready', 'server', 'run', '--dir', lab.server);
+      await lab.#run('server', [`${xmpp}: ready`, 'coturn: ready'], 'server', 'run', '--dir', lab.server);
       const admin = join(lab.server, 'admin.json');
       await lab.ok('authority', 'overlay', 'create', 'lab', '--server', admin, '--dir', lab.overlay);
       return lab;
@@ -88,8 +88,8 @@ export class Lab {
     await ok('ip', '-n', bridge, 'link', 'set', 'net', 'up');
     for (const [i, name] of (['authority', 'a', 'b'] as const).entries()) {
       const ns = this.ns(name);
-      await ok('ip', '-n', bridge, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns);
-      await ok('ip', '-n', bridge, 'link', 'set', name, 'master', 'net', 'up');
+      await ok('ip', '-n', bridge, 'link', 'add', `to-${name}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns);
+      await ok('ip', '-n', bridge, 'link', 'set', `to-${name}`, 'master', 'net', 'up');
       await ok('ip', '-n', ns, 'address', 'add', `192.0.2.${i + 2}/24`, 'dev', 'eth0');
       await ok('ip', '-n', ns, 'link', 'set', 'eth0', 'up');
     }
@@ -129,7 +129,7 @@ export class Lab {
   }
 
   /** A process that goes on until the lab is removed. */
-  async #run(name: Name, ready: string, ...args: readonly string[]): Promise<ChildProcess> {
+  async #run(name: Name, ready: readonly string[], ...args: readonly string[]): Promise<ChildProcess> {
     const child = spawn('ip', ['netns', 'exec', this.ns(name), this.evio, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: environment(),
@@ -144,7 +144,7 @@ export class Lab {
     child.stderr.on('data', hear);
     await until(`evio ${args.join(' ')} is ready`, 25_000, () => {
       if (child.exitCode !== null) throw new Error(`evio ${args.join(' ')} ended: ${said}`);
-      return said.includes(ready) || undefined;
+      return ready.every((words) => said.includes(words)) || undefined;
     });
     return child;
   }
@@ -152,7 +152,7 @@ export class Lab {
   async serve(): Promise<void> {
     this.#serving = await this.#run(
       'authority',
-      'answers for overlay',
+      ['answers for overlay'],
       'authority',
       'serve',
       '--overlay',
@@ -170,7 +170,7 @@ export class Lab {
 
   /** The agent of a machine that has joined, until it is told to end. */
   async run({ name, file }: Machine): Promise<void> {
-    await this.#run(name, 'carries the frames', 'agent', 'run', '--config', file);
+    await this.#run(name, ['carries the frames'], 'agent', 'run', '--config', file);
   }
 
   /** Accounts of the server, by its own files (Prosody). */
