@@ -113,7 +113,8 @@ export class Desk {
       await asAdmin((accounts) => admitAccount(accounts, book.room, entry.username, password));
     } catch (error) {
       if (!(error instanceof XmppError)) throw error;
-      return refused('unavailable', `the account of ${claim.name} cannot be made now: ${error.message}`.slice(0, 300));
+      const message = `the account of ${claim.name} cannot be made now; the log of the authority says why`;
+      return { ...refused('unavailable', message), told: `the account of ${claim.name}: ${error.message}` };
     }
     if (entry.state !== 'enrolled') directory.writeBook(withNode(book, claim.name, { ...entry, state: 'enrolled' }));
     const revocations = directory.readRevocations();

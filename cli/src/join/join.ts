@@ -352,7 +352,16 @@ function writeNodeFile(
     // The authority has counted this machine: with the keys that are kept it is answered the same.
     throw new UnclearError(`cannot write ${file}: ${systemReason(error)}; then run the same command again`);
   } finally {
-    rmSync(beside, { force: true });
+    discard(beside);
+  }
+}
+
+/** What cannot be removed stays: it is not what the person has to hear of. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Somebody's directory.
   }
 }
 
