@@ -9,7 +9,7 @@ import { chartFiles } from '../charts/src/files.ts';
 import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
-import { credentialsVectors, helloVectors, signalVectors } from './vectors.ts';
+import { credentialsVectors, helloVectors, joinVectors, signalVectors, tokenVectors } from './vectors.ts';
 
 interface Generated {
   readonly file: string;
@@ -26,6 +26,8 @@ const GENERATED: readonly Generated[] = [
   { file: 'test/vectors/hello.json', make: helloVectors },
   { file: 'test/vectors/signal.json', make: signalVectors },
   { file: 'test/vectors/credentials.json', make: credentialsVectors },
+  { file: 'test/vectors/join-token.json', make: tokenVectors },
+  { file: 'test/vectors/join.json', make: joinVectors },
 ];
 
 const check = process.argv.includes('--check');

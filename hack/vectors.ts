@@ -1,12 +1,30 @@
 /**
- * test/vectors/hello.json, signal.json and credentials.json (docs/wire.md §11), the formats tincan does not speak. The other vectors
- * come from `cargo run --example vectors`; seeds are made as there.
+ * test/vectors/hello.json, signal.json, credentials.json, join.json and join-token.json (docs/wire.md §11), the formats tincan does not
+ * speak. The other vectors come from `cargo run --example vectors`; seeds are made as there.
  */
 import { readFileSync } from 'node:fs';
-import { parseEndpoint } from '../agent/src/wire/address.ts';
+import { parseEndpoint, parsePrefix } from '../agent/src/wire/address.ts';
+import { encodeCertificate } from '../agent/src/wire/certificate.ts';
 import { encodeHello } from '../agent/src/wire/hello.ts';
-import { nodeIdOf } from '../agent/src/wire/ids.ts';
+import { nodeIdOf, overlayIdOf } from '../agent/src/wire/ids.ts';
+import {
+  type AnswerBody,
+  NO_SECRET,
+  openRequest,
+  type RequestBody,
+  sealAnswer,
+  sealRequest,
+} from '../agent/src/wire/join-message.ts';
+import {
+  encodeToken,
+  type JoinToken,
+  tokenAccountName,
+  tokenHash,
+  tokenId,
+  tokenPassword,
+} from '../agent/src/wire/join-token.ts';
 import { privateKey, rawPublicKey, sha256, signWith } from '../agent/src/wire/keys.ts';
+import { macRulesOf } from '../agent/src/wire/mac.ts';
 import { u64 } from '../agent/src/wire/reader.ts';
 import { messageKey, type Pair, sealMessage } from '../agent/src/wire/sealed.ts';
 import { type Credentials, sealCredentials } from '../agent/src/wire/sealed-credentials.ts';
@@ -302,6 +320,252 @@ export function credentialsVectors(): string {
       { name: 'an attachment nobody knows', reason: 'plaintext', input: wrong({ cni: { ...cni, attachment: 'x' } }) },
       { name: 'three families', reason: 'plaintext', input: wrong({ cni: { ...cni, podCIDRs: ['a', 'b', 'c'] } }) },
       { name: 'trailing byte', reason: 'seal', input: `${first.sealed}00` },
+    ],
+  });
+}
+
+/** A self-signed P-256 certificate, "CN = Test ca", as openssl makes them. */
+const CERTIFICATE = Buffer.from(
+  'MIIBeTCCAR+gAwIBAgIUFws+q0jIfY4eTjfb4BAbklupaO4wCgYIKoZIzj0EAwIwEjEQMA4GA1UEAwwHVGVzdCBjYTAeFw0yNjEx' +
+    'MzAxMjE1MjNaFw00NjExMjUxMjE1MjNaMBIxEDAOBgNVBAMMB1Rlc3QgY2EwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASeEG1A' +
+    'tnvIFXhFudk1NJn/OScyefMup3UspoKfnqmmFOJste1Wf69LuLZ3Ey7BxDFZAb1FF9EU1K/o0AL1j3g/o1MwUTAdBgNVHQ4EFgQU' +
+    'aoy0kY6JKay1k9EUUpVGdGyBPoowHwYDVR0jBBgwFoAUaoy0kY6JKay1k9EUUpVGdGyBPoowDwYDVR0TAQH/BAUwAwEB/zAKBggq' +
+    'hkjOPQQDAgNIADBFAiBGPV4IVCYJhgmO3Cd2s3r9w3B2n0Q8oTxdGM7+RxsheQIhAON5ma50U3bIWPDrEoZEIOA3x8mkAdEZtb9u' +
+    'muElMzGO',
+  'base64',
+);
+
+export function tokenVectors(): string {
+  const authorityKey = rawPublicKey(privateKey('ed25519', seed('authority')));
+  const make = (name: string, change: Partial<JoinToken>) => {
+    const token: JoinToken = {
+      service: 'xmpps://203.0.113.10:5223',
+      domain: 'evio.example.org',
+      authorityKey,
+      secret: seed(`token ${name}`).subarray(0, 16),
+      expires: 1_790_000_000,
+      trusted: { kind: 'fingerprint', sha256: sha256(CERTIFICATE) },
+      ...change,
+    };
+    const { trusted, secret } = token;
+    const id = tokenId(secret);
+    return {
+      name,
+      service: token.service,
+      domain: token.domain,
+      authorityKey: hex(token.authorityKey),
+      secret: hex(secret),
+      expires: token.expires,
+      trust: trusted.kind,
+      certificates: trusted.kind === 'certificates' ? trusted.certificates.map(hex) : [],
+      fingerprint: trusted.kind === 'fingerprint' ? hex(trusted.sha256) : '',
+      token: encodeToken(token),
+      id,
+      hash: tokenHash(secret),
+      account: tokenAccountName(id),
+      password: tokenPassword(secret),
+    };
+  };
+  const first = make('an IPv4 server that shows its authority', {});
+  const body = Buffer.from(first.token.slice('evio1.'.length), 'base64url').subarray(0, -4);
+  /** With the right check, so that what is inside is looked at. */
+  const checked = (bytes: Buffer): string =>
+    `evio1.${Buffer.concat([bytes, sha256(bytes).subarray(0, 4)]).toString('base64url')}`;
+  const changed = (at: number, value: number): string => {
+    const copy = Buffer.from(body);
+    copy[at] = value;
+    return checked(copy);
+  };
+  const portAt = 1 + 4 + 32 + 16 + 4;
+  return text({
+    description: 'wire.md §9.5, join tokens. A case is text both ways. refused: texts that are no token.',
+    cases: [
+      first,
+      make('a name that is the domain, a public authority', {
+        service: 'xmpps://evio.example.org:5223',
+        trusted: { kind: 'public' },
+      }),
+      make('IPv6 and STARTTLS', { service: 'xmpp://[2001:db8::10]:5222' }),
+      make('a certificate in it', { trusted: { kind: 'certificates', certificates: [CERTIFICATE] } }),
+    ],
+    refused: [
+      {
+        name: 'a changed character',
+        reason: 'check',
+        input: `${first.token.slice(0, -1)}${first.token.endsWith('A') ? 'B' : 'A'}`,
+      },
+      { name: 'cut short', reason: 'check', input: first.token.slice(0, -8) },
+      { name: 'nothing but its beginning', reason: 'check', input: 'evio1.' },
+      { name: 'another version', reason: 'version', input: first.token.replace('evio1', 'evio2') },
+      { name: 'no prefix', reason: 'prefix', input: first.token.slice('evio1.'.length) },
+      { name: 'padding', reason: 'check', input: `${first.token}=` },
+      { name: 'a flag that nobody knows', reason: 'flags', input: changed(0, (body[0] ?? 0) | 0x20) },
+      { name: 'a fourth kind of trust', reason: 'flags', input: changed(0, (body[0] ?? 0) | 0b11) },
+      { name: 'a third family', reason: 'flags', input: changed(0, (body[0] ?? 0) | 0b11000) },
+      {
+        name: 'an authority key that is none',
+        reason: 'key',
+        input: checked(Buffer.concat([body.subarray(0, 5), Buffer.alloc(32, 0xff), body.subarray(37)])),
+      },
+      {
+        name: 'port 0',
+        reason: 'port',
+        input: checked(Buffer.concat([body.subarray(0, portAt), Buffer.alloc(2), body.subarray(portAt + 2)])),
+      },
+      { name: 'a trailing byte', reason: 'trailing', input: checked(Buffer.concat([body, Buffer.alloc(1)])) },
+      {
+        name: 'a certificate that is none',
+        reason: 'certificate',
+        input: encodeToken({
+          service: first.service,
+          domain: first.domain,
+          authorityKey,
+          secret: Buffer.alloc(16),
+          expires: 0,
+          trusted: { kind: 'certificates', certificates: [CERTIFICATE.subarray(0, -1)] },
+        }),
+      },
+    ],
+  });
+}
+
+export function joinVectors(): string {
+  const authority = privateKey('ed25519', seed('authority'));
+  const authorityKey = rawPublicKey(authority);
+  const make = (
+    name: string,
+    letter: 'a' | 'b',
+    requestBody: RequestBody,
+    answerBody: AnswerBody,
+    secret: Uint8Array,
+  ) => {
+    const asked = sealRequest(
+      requestBody,
+      authorityKey,
+      privateKey('ed25519', seed(`node ${letter}`)),
+      secret,
+      privateKey('x25519', seed(`ephemeral ${letter}`)),
+    );
+    const answer = sealAnswer(
+      answerBody,
+      openRequest(asked.bytes, authority),
+      authority,
+      privateKey('x25519', seed('ephemeral authority')),
+    );
+    return {
+      name,
+      authoritySeed: hex(seed('authority')),
+      identitySeed: hex(seed(`node ${letter}`)),
+      sessionSeed: hex(seed(`session ${letter}`)),
+      secret: hex(secret),
+      requestEphemeralSeed: hex(seed(`ephemeral ${letter}`)),
+      answerEphemeralSeed: hex(seed('ephemeral authority')),
+      requestBody: hex(Buffer.from(JSON.stringify(requestBody))),
+      request: hex(asked.bytes),
+      answerBody: hex(Buffer.from(JSON.stringify(answerBody))),
+      answer: hex(answer),
+    };
+  };
+  const publicOf = (curve: 'ed25519' | 'x25519', name: string): string =>
+    rawPublicKey(privateKey(curve, seed(name))).toString('base64');
+  const secret = seed('token').subarray(0, 16);
+  const addresses = [parsePrefix('10.45.0.7/16')];
+  const certificate = encodeCertificate(
+    {
+      overlayId: overlayIdOf(authorityKey),
+      identityKey: rawPublicKey(privateKey('ed25519', seed('node a'))),
+      sessionKey: rawPublicKey(privateKey('x25519', seed('session a'))),
+      name: 'pi1',
+      addresses,
+      routes: [],
+      macs: macRulesOf(addresses, [], 1n),
+      serial: 1n,
+      notBefore: 1_790_000_000,
+      notAfter: 1_790_003_600,
+    },
+    authority,
+  ).toString('base64');
+  const joining: RequestBody = {
+    type: 'join',
+    name: 'pi1',
+    identityKey: publicOf('ed25519', 'node a'),
+    sessionKey: publicOf('x25519', 'session a'),
+    address4: '10.45.0.7',
+  };
+  const joined: AnswerBody = {
+    type: 'joined',
+    parameters: 'RVZQMQ==',
+    certificate,
+    account: {
+      service: 'xmpps://203.0.113.10:5223',
+      domain: 'evio.example.org',
+      username: 'pi1.lab',
+      password: 'correct horse battery staple',
+      room: 'lab@conference.evio.example.org',
+      stun: ['203.0.113.10:3478'],
+    },
+  };
+  const first = make('a machine joins', 'a', joining, joined, secret);
+  const refusal: AnswerBody = { type: 'refused', reason: 'token', message: 'the token was used already' };
+  const [request, answer] = [Buffer.from(first.request, 'hex'), Buffer.from(first.answer, 'hex')];
+  const asking = (body: object): string =>
+    hex(
+      sealRequest(
+        body as RequestBody,
+        authorityKey,
+        privateKey('ed25519', seed('node a')),
+        secret,
+        privateKey('x25519', seed('ephemeral a')),
+      ).bytes,
+    );
+  const wrongAnswer = (body: object): string => make('', 'a', joining, body as AnswerBody, secret).answer;
+  const lowOrder = (bytes: Buffer): string =>
+    hex(Buffer.concat([bytes.subarray(0, 4), Buffer.alloc(32), bytes.subarray(36)]));
+  const elsewhere = sealRequest(
+    joining,
+    rawPublicKey(privateKey('ed25519', seed('node b'))),
+    privateKey('ed25519', seed('node a')),
+    secret,
+    privateKey('x25519', seed('ephemeral a')),
+  );
+  return text({
+    description:
+      'wire.md §9.6, requests and answers by the authority of certificate.json. refused: requests that the authority of the ' +
+      'first case does not take; refusedAnswers: answers that who asked in it does not take.',
+    cases: [
+      first,
+      make(
+        'a machine is refused',
+        'b',
+        { ...joining, identityKey: publicOf('ed25519', 'node b'), sessionKey: publicOf('x25519', 'session b') },
+        refusal,
+        secret,
+      ),
+      make('a node leaves', 'a', { type: 'leave', certificate }, { type: 'left', serial: 3 }, NO_SECRET),
+    ],
+    refused: [
+      { name: 'wrong magic', reason: 'magic', input: bent(request, 3) },
+      { name: 'another ephemeral key', reason: 'seal', input: bent(request, 4) },
+      { name: 'changed ciphertext', reason: 'seal', input: bent(request, 36) },
+      { name: 'changed tag', reason: 'seal', input: bent(request, request.length - 1) },
+      { name: 'an ephemeral key of low order', reason: 'key', input: lowOrder(request) },
+      { name: 'to another authority', reason: 'seal', input: hex(elsewhere.bytes) },
+      {
+        name: 'keys of another node',
+        reason: 'signature',
+        input: asking({ ...joining, identityKey: publicOf('ed25519', 'node b') }),
+      },
+      { name: 'prefixes behind the node', reason: 'body', input: asking({ ...joining, routes: ['10.244.0.0/16'] }) },
+      { name: 'trailing byte', reason: 'seal', input: `${first.request}00` },
+    ],
+    refusedAnswers: [
+      { name: 'wrong magic', reason: 'magic', input: bent(answer, 3) },
+      { name: 'another ephemeral key', reason: 'seal', input: bent(answer, 4) },
+      { name: 'changed tag', reason: 'seal', input: bent(answer, answer.length - 1) },
+      { name: 'an ephemeral key of low order', reason: 'key', input: lowOrder(answer) },
+      { name: 'a reason nobody knows', reason: 'body', input: wrongAnswer({ ...refusal, reason: 'mood' }) },
+      { name: 'no account', reason: 'body', input: wrongAnswer({ ...joined, account: undefined }) },
+      { name: 'trailing byte', reason: 'seal', input: `${first.answer}00` },
     ],
   });
 }

@@ -7,8 +7,10 @@
 import yargs, { type Argv } from 'yargs';
 import { VERSION } from '../../agent/src/version.ts';
 import { agentCommands } from './commands/agent.ts';
+import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
 import { configCommands } from './commands/config.ts';
+import { joinCommands } from './commands/join.ts';
 import { nodeCommands } from './commands/node.ts';
 import { overlayCommands } from './commands/overlay.ts';
 import { pingCommands } from './commands/ping.ts';
@@ -22,7 +24,9 @@ import { usageMessage, uselessValue, wordsOf } from './usage.ts';
 const COMMANDS: readonly Command[] = [
   ...serverCommands,
   ...overlayCommands,
+  ...authorityCommands,
   ...nodeCommands,
+  ...joinCommands,
   ...configCommands,
   ...agentCommands,
   ...showCommands,
@@ -34,6 +38,8 @@ const PATHS = COMMANDS.map((command) => command.path);
 const GROUPS: Readonly<Record<string, string>> = {
   server: 'The cloud side: XMPP, STUN and TURN',
   overlay: 'Overlays: make, change, revoke',
+  authority: 'The authority of an overlay',
+  token: 'Tokens by which machines join',
   node: 'Nodes of an overlay',
   config: 'Node files',
   agent: 'The agent of this node',

@@ -7,6 +7,8 @@ const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EISDIR: 'it is a directory',
+  // Node's own word for it.
+  ERR_FS_EISDIR: 'it is a directory',
   ENOTDIR: 'a part of the path is no directory',
   EEXIST: 'something else has this name',
   EROFS: 'the file system is read-only',

@@ -29,6 +29,11 @@ export async function admitAccount(admin: Accounts, room: string, username: stri
 /** Ends an account; one that is not there cannot be deleted, and need not. */
 export async function endAccount(admin: Accounts, room: string, username: string): Promise<void> {
   await admin.removeMember(room, username);
+  await deleteAccount(admin, username);
+}
+
+/** The same of an account that is in no room. */
+export async function deleteAccount(admin: Pick<Accounts, 'deleteUser'>, username: string): Promise<void> {
   try {
     await admin.deleteUser(username);
   } catch (error) {

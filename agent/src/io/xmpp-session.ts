@@ -32,6 +32,11 @@ export interface SessionOptions extends ServerOptions {
 export interface SessionHandlers {
   /** A message or presence, or an IQ request that the session does not answer itself. */
   stanza(stanza: Element): void;
+  /**
+   * A request (an IQ of type get or set) that the session does not answer itself: what its answer holds. Undefined, and a StanzaError
+   * with its condition, refuse it.
+   */
+  request?(request: Element): Promise<Element | undefined>;
   /** Anything at all came. */
   received(): void;
   /** After `openSession` has resolved, and never after `close`. */
@@ -198,14 +203,25 @@ export class XmppSession {
     else this.#onAnswer(element);
   }
 
-  /** Every request gets an answer (RFC 6120 §8.2.3); the only one we serve is a ping. */
+  /** Every request gets an answer (RFC 6120 §8.2.3); the only one we serve ourselves is a ping. */
   #onRequest(request: Element): void {
     const { from, id, type } = request.attrs;
-    const known = type === 'get' && request.getChild('ping', NS_PING) !== undefined;
-    const refusal = xml('error', { type: 'cancel' }, xml('service-unavailable', { xmlns: NS_STANZAS }));
-    this.#send(
-      known ? xml('iq', { type: 'result', to: from, id }) : xml('iq', { type: 'error', to: from, id }, refusal),
-    );
+    const answer = (child?: Element) => this.#send(xml('iq', { type: 'result', to: from, id }, child));
+    const refuse = (condition = 'service-unavailable') =>
+      this.#send(
+        xml(
+          'iq',
+          { type: 'error', to: from, id },
+          xml('error', { type: 'cancel' }, xml(condition, { xmlns: NS_STANZAS })),
+        ),
+      );
+    if (type === 'get' && request.getChild('ping', NS_PING) !== undefined) answer();
+    else if (this.#handlers.request === undefined) refuse();
+    else
+      this.#handlers.request(request).then(
+        (child) => (child === undefined ? refuse() : answer(child)),
+        (error: unknown) => refuse(error instanceof StanzaError ? error.condition : undefined),
+      );
   }
 
   #onAnswer(answer: Element): void {

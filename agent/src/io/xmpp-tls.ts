@@ -3,7 +3,7 @@
  * anything that matters. Without TLS only the stream header and `<starttls/>` are sent, and neither names us.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls';
+import { checkServerIdentity, connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import xml from '@xmpp/xml';
 import { holdsButForDates } from './tls-dates.ts';
 import { DatesError, socketError, XmppError } from './xmpp-error.ts';
@@ -39,6 +39,27 @@ export async function connectSecurely(options: ServerOptions): Promise<TLSSocket
     socket.destroy();
     throw error;
   }
+}
+
+/**
+ * The certificates that the server shows (DER), its own first and then each one's issuer. Nothing is sent to it, and nothing is believed
+ * of it: this is for who knows one of them by its hash.
+ */
+export async function shownCertificates(options: Omit<ServerOptions, 'ca' | 'time'>): Promise<readonly Buffer[]> {
+  const socket = await connectOnce(options, false);
+  const shown: Buffer[] = [];
+  try {
+    // The last one is its own issuer.
+    let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+    while (next?.raw !== undefined && !shown.some((one) => next?.raw.equals(one))) {
+      shown.push(next.raw);
+      next = next.issuerCertificate;
+    }
+  } finally {
+    socket.on('error', () => undefined);
+    socket.destroy();
+  }
+  return shown;
 }
 
 /** Nothing is sent on a socket that was opened without `verified` before its certificate was looked at. */

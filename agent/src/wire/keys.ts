@@ -81,6 +81,39 @@ export function agree(own: KeyObject, rawPeer: Uint8Array): Buffer {
   }
 }
 
+const P = (1n << 255n) - 19n;
+
+/** Base and exponent below P. */
+function power(base: bigint, exponent: bigint): bigint {
+  let [result, square] = [1n, base];
+  for (let e = exponent; e > 0n; e >>= 1n) {
+    if ((e & 1n) === 1n) result = (result * square) % P;
+    square = (square * square) % P;
+  }
+  return result;
+}
+
+/**
+ * The X25519 public key of who has this Ed25519 key: the same point, u = (1 + y) / (1 - y) (RFC 7748 §4.1). So something can be sealed to
+ * a key that is known for its signatures; that one key may do both is shown in IACR ePrint 2021/509. Throws DecodeError.
+ */
+export function agreementPublicKey(ed25519: Uint8Array): Buffer {
+  if (ed25519.length !== KEY_BYTES) throw new DecodeError(`a public key has ${KEY_BYTES} bytes, not ${ed25519.length}`);
+  // Little endian; the highest bit is the sign of x (RFC 8032 §5.1.2), which u does not need.
+  const bytes = Buffer.from(ed25519).reverse();
+  bytes[0] = (bytes[0] ?? 0) & 0x7f;
+  const y = BigInt(`0x${bytes.toString('hex')}`);
+  if (y >= P || y === 1n) throw new DecodeError('not a public key');
+  const u = ((1n + y) * power((P + 1n - y) % P, P - 2n)) % P;
+  return Buffer.from(u.toString(16).padStart(2 * KEY_BYTES, '0'), 'hex').reverse();
+}
+
+/** Its private half: the scalar of the signing key (RFC 8032 §5.1.5); X25519 clamps it alike. */
+export function agreementPrivateKey(ed25519: KeyObject): KeyObject {
+  const scalar = createHash('sha512').update(rawPrivateKey(ed25519)).digest().subarray(0, KEY_BYTES);
+  return privateKey('x25519', scalar);
+}
+
 export function sha256(...parts: readonly Uint8Array[]): Buffer {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);

@@ -1,25 +1,12 @@
 /** `evio agent run`, `stop` and `revocations`. */
 
-import { existsSync, readFileSync } from 'node:fs';
-import type { Status } from '../../../agent/src/api.ts';
+import { readFileSync } from 'node:fs';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
-import { Failure, UsageError } from '../failure.ts';
+import { UsageError } from '../failure.ts';
 import { KUBERNETES_OPTIONS, type KubernetesArguments } from '../kubernetes-options.ts';
 import { print } from '../output.ts';
 import { type Command, command } from './command.ts';
 import { whereOptions } from './where.ts';
-
-const STOP_MS = 15_000;
-
-/** Until the process is gone: then tincan and the bridge are gone too. */
-async function gone(pid: number): Promise<void> {
-  const until = performance.now() + STOP_MS;
-  while (existsSync(`/proc/${pid}`)) {
-    if (performance.now() > until)
-      throw new Failure(`the agent (pid ${pid}) did not end within ${STOP_MS / 1000} s; see its log`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 export const agentCommands: readonly Command[] = [
   command({
@@ -60,23 +47,14 @@ export const agentCommands: readonly Command[] = [
     describe: 'End the agent and tincan, or a tincan whose agent has ended, and take the bridge away',
     options: (yargs) => whereOptions(yargs),
     run: async (args, io) => {
-      const { NoAgentError, withAgent } = await import('../agent-client.ts');
-      const where = { runDir: args['run-dir'], config: args.config };
-      try {
-        const stopped = await withAgent(where, async (agent) => {
-          const { node, agent: process } = await agent.request<Status>('status');
-          await agent.request('stop');
-          return { name: node.name, pid: process.pid };
-        });
-        await gone(stopped.pid);
-        print(io, stopped, (s) => `node ${s.name}: the agent (pid ${s.pid}) and its tincan have ended\n`);
-      } catch (error) {
-        if (!(error instanceof NoAgentError)) throw error;
-        const { endTincan } = await import('../end-tincan.ts');
-        const tincan = await endTincan(where);
-        if (tincan === undefined) throw error;
-        print(io, { tincan }, (s) => `no agent ran; its tincan (pid ${s.tincan}) has ended\n`);
+      const { stopNode } = await import('../stop-node.ts');
+      const stopped = await stopNode({ runDir: args['run-dir'], config: args.config });
+      if (stopped.kind === 'tincan') {
+        print(io, { tincan: stopped.pid }, (s) => `no agent ran; its tincan (pid ${s.tincan}) has ended\n`);
+        return;
       }
+      const { name, pid } = stopped;
+      print(io, { name, pid }, (s) => `node ${s.name}: the agent (pid ${s.pid}) and its tincan have ended\n`);
     },
   }),
   command({

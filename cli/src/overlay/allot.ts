@@ -14,6 +14,11 @@ export interface Wishes {
   readonly address6?: string | undefined;
 }
 
+/** How the command line calls the wish for an address of this family. */
+export type AddressOption = (family: 4 | 6) => string;
+
+const BY_FAMILY: AddressOption = (family) => `--address${family}`;
+
 function wished(subnet: Prefix, address: string, option: string, taken: ReadonlySet<string>): string {
   const shown = `${subnet.address}/${subnet.length}`;
   let canonical: string;
@@ -35,10 +40,15 @@ function wished(subnet: Prefix, address: string, option: string, taken: Readonly
  * The lowest host number that is free in every subnet, so that a node's addresses end alike. `taken` holds addresses
  * without prefix lengths.
  */
-export function allot(subnets: Subnets, wishes: Wishes, taken: ReadonlySet<string>): Prefix[] {
+export function allot(
+  subnets: Subnets,
+  wishes: Wishes,
+  taken: ReadonlySet<string>,
+  optionOf: AddressOption = BY_FAMILY,
+): Prefix[] {
   const present = [
-    { subnet: subnets.subnet4, wish: wishes.address4, option: '--address4' },
-    { subnet: subnets.subnet6, wish: wishes.address6, option: '--address6' },
+    { subnet: subnets.subnet4, wish: wishes.address4, option: optionOf(4) },
+    { subnet: subnets.subnet6, wish: wishes.address6, option: optionOf(6) },
   ];
   for (const { subnet, wish, option } of present) {
     if (wish !== undefined && subnet === undefined) {

@@ -4,15 +4,19 @@
  *     authority.key   the Ed25519 seed that signs everything; whoever has it owns the overlay
  *     overlay.json    the address book: signed parameters, and what each node was given
  *     revocations     the signed revocation list in base64, once there is one
+ *     tokens.json     join tokens by their hashes, once there is one (agent/src/join/tokens.ts)
  */
 
 import type { KeyObject } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
 import { exposedError, FileError, readConfigFile } from '../../../agent/src/config/files.ts';
+import { readIfThere, writeAtomic } from '../../../agent/src/io/atomic-file.ts';
 import { removeEmpty, systemReason } from '../../../agent/src/io/system-error.ts';
+import { NO_TOKENS, type TokenBook, tokenBook } from '../../../agent/src/join/tokens.ts';
 import { parsePrefix } from '../../../agent/src/wire/address.ts';
 import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { type Parameters, verifyParameters } from '../../../agent/src/wire/parameters.ts';
@@ -68,6 +72,44 @@ export function nodeOf({ nodes }: Book, name: string): NodeEntry | undefined {
 /** Of a book that was read: `readBook` has looked at them. */
 export const parametersOf = ({ parameters }: Book): Parameters => verifyParameters(fromBase64(parameters));
 
+const LOCK_POLL_MS = 50;
+
+/**
+ * Undefined: it is ours now. Else the process that has it. The file comes into being with its text in it, so that nobody takes one
+ * that is just being written for one that was left.
+ */
+function takeLock(lock: string): number | undefined {
+  const draft = `${lock}.${process.pid}`;
+  try {
+    writeFileSync(draft, String(process.pid), { mode: 0o600 });
+    for (;;) {
+      try {
+        linkSync(draft, lock);
+        return undefined;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+      const owner = Number(readIfThere(lock) ?? Number.NaN);
+      if (owner > 0 && existsSync(`/proc/${owner}`)) return owner;
+      // What a process left that was killed. NaN: it went meanwhile.
+      if (!Number.isNaN(owner)) rmSync(lock, { force: true });
+    }
+  } catch (error) {
+    throw new Failure(`cannot write ${lock}: ${systemReason(error)}`);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** On the disk before anything follows from it. */
+function writeKept(path: string, text: string): void {
+  try {
+    writeAtomic(path, text, 0o600);
+  } catch (error) {
+    throw new Failure(`cannot write ${path}: ${systemReason(error)}`);
+  }
+}
+
 export class OverlayDirectory {
   readonly dir: string;
 
@@ -101,7 +143,7 @@ export class OverlayDirectory {
   }
 
   writeBook(next: Book): void {
-    putFile(this.bookPath, `${JSON.stringify(next, null, 2)}\n`, 0o600);
+    writeKept(this.bookPath, `${JSON.stringify(next, null, 2)}\n`);
   }
 
   /** The signed list, or undefined while nobody was revoked. */
@@ -157,21 +199,40 @@ export class OverlayDirectory {
     }
   }
 
-  /** Runs `work` while no other command changes this overlay: two enrolments at once would allot one address. */
-  async locked<T>(work: () => Promise<T>): Promise<T> {
+  get tokensPath(): string {
+    return join(this.dir, 'tokens.json');
+  }
+
+  /** Join tokens, of which only hashes are kept, and the accounts that they leave. */
+  readTokens(): TokenBook {
+    return readJson(this.tokensPath, tokenBook, 'remove it: tokens that were made are void then') ?? NO_TOKENS;
+  }
+
+  writeTokens(next: TokenBook): void {
+    writeKept(this.tokensPath, `${JSON.stringify(next, null, 2)}\n`);
+  }
+
+  /** For the one process that answers for this overlay; gives what ends that. */
+  claimService(): () => void {
+    const lock = join(this.dir, '.serving');
+    const owner = takeLock(lock);
+    if (owner !== undefined)
+      throw new Failure(`evio authority serve runs already for ${this.dir} (pid ${owner}); end that one first`);
+    return () => rmSync(lock, { force: true });
+  }
+
+  /**
+   * Runs `work` while no other command changes this overlay: two enrolments at once would allot one address. `waitMs`: how long another
+   * one may take.
+   */
+  async locked<T>(work: () => Promise<T>, waitMs = 0): Promise<T> {
     const made = newDirectory(this.dir, 0o700);
     const lock = join(this.dir, '.lock');
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx', mode: 0o600 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new Failure(`cannot write ${lock}: ${systemReason(error)}`);
-      }
-      const owner = Number(readFileSync(lock, 'utf8'));
-      if (owner > 0 && existsSync(`/proc/${owner}`)) {
+    const until = performance.now() + waitMs;
+    for (let owner = takeLock(lock); owner !== undefined; owner = takeLock(lock)) {
+      if (performance.now() >= until)
         throw new Failure(`another command changes ${this.dir} now (pid ${owner}); try again when it has ended`);
-      }
-      writeFileSync(lock, String(process.pid), { mode: 0o600 });
+      await sleep(LOCK_POLL_MS);
     }
     try {
       return await work();

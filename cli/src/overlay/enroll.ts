@@ -9,19 +9,16 @@ import { ConfigError } from '../../../agent/src/config/problems.ts';
 import { type NodeFileInput, nodeFile } from '../../../agent/src/config/schema.ts';
 import { accountPassword, admitAccount } from '../../../agent/src/io/xmpp-accounts.ts';
 import { contains, isNetwork, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
-import { encodeCertificate } from '../../../agent/src/wire/certificate.ts';
-import { isName, nodeIdOf } from '../../../agent/src/wire/ids.ts';
+import { isName } from '../../../agent/src/wire/ids.ts';
 import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
-import { macRulesOf } from '../../../agent/src/wire/mac.ts';
 import type { Parameters } from '../../../agent/src/wire/parameters.ts';
-import { overlaps } from '../../../agent/src/wire/pool.ts';
-import { DecodeError } from '../../../agent/src/wire/reader.ts';
 import { Failure, UsageError } from '../failure.ts';
 import type { Imported } from '../import/convert.ts';
 import { putFile } from '../server/layout.ts';
 import { readAdminFile, withAdmin } from './admin.ts';
-import { allot, type Wishes } from './allot.ts';
-import { type Book, type NodeEntry, nodeOf, OverlayDirectory, parametersOf } from './book.ts';
+import { admit, nodeFileOf, withNode } from './admit.ts';
+import type { Wishes } from './allot.ts';
+import { type NodeEntry, nodeOf, OverlayDirectory, parametersOf } from './book.ts';
 import { nowSeconds } from './create.ts';
 import { serviceFor } from './old-service.ts';
 import { addRevocation } from './revoke.ts';
@@ -74,7 +71,20 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
     const kept = before?.state === 'enrolled' && !options.newKeys ? presentKeys(options, before) : undefined;
     const keys = kept ?? newKeys();
     const wishes = wishesOf(options, parameters, before);
-    const made = makeCertificate(directory, book, parameters, { ...options, wishes }, keys);
+    const made = admit(
+      book,
+      parameters,
+      directory.authority(),
+      {
+        name: options.name,
+        identityKey: rawPublicKey(privateKey('ed25519', keys.seed)),
+        sessionKey: rawPublicKey(privateKey('x25519', keys.sessionKey)),
+        wishes,
+        routes: options.routes,
+        validSeconds: options.validSeconds,
+      },
+      nowSeconds(),
+    );
 
     // The book first: a serial or an address that is lost costs nothing, one that is given twice does harm.
     directory.writeBook(
@@ -84,27 +94,18 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
     const { id, username } = made.entry;
     const password = accountPassword(directory.authority(), id);
     await withAdmin(admin, (a) => admitAccount(a, book.room, username, password));
-    const revocations = directory.readRevocations();
     const account = { username, password, domain: admin.domain, ca: admin.ca };
     const { service, told } = await serviceFor(admin.service, account, options.from);
     const file: NodeFileInput = {
-      apiVersion: 'evio/1',
-      name: options.name,
-      overlay: { parameters: book.parameters, ...(revocations === undefined ? {} : { revocations }) },
-      identity: {
-        key: keys.seed.toString('base64'),
-        sessionKey: keys.sessionKey.toString('base64'),
+      ...nodeFileOf({
+        name: options.name,
+        parameters: book.parameters,
+        revocations: directory.readRevocations(),
         certificate: made.certificate.toString('base64'),
-      },
-      signalling: {
-        service,
-        domain: admin.domain,
-        username,
-        password,
-        ...(admin.ca === undefined ? {} : { ca: admin.ca }),
-        room: book.room,
-      },
-      ice: { stun: [...new Set([...admin.stun, ...(options.from?.file.ice?.stun ?? [])])].slice(0, STUN_MAX) },
+        keys,
+        account: { ...account, service, room: book.room },
+        stun: [...admin.stun, ...(options.from?.file.ice?.stun ?? [])],
+      }),
       ...(options.renew ? ownSections(options.out) : {}),
       ...importedSections(options.from),
     };
@@ -120,9 +121,6 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
     };
   });
 }
-
-/** What the schema allows. */
-const STUN_MAX = 8;
 
 /** The old address, unless another one is wished for, or the node has one already. */
 function wishesOf({ wishes, from }: EnrollOptions, { subnet4 }: Parameters, before: NodeEntry | undefined): Wishes {
@@ -206,95 +204,6 @@ function newKeys(): Keys {
     seed: rawPrivateKey(generatePrivateKey('ed25519')),
     sessionKey: rawPrivateKey(generatePrivateKey('x25519')),
   };
-}
-
-function makeCertificate(
-  directory: OverlayDirectory,
-  book: Book,
-  parameters: Parameters,
-  options: EnrollOptions,
-  keys: Keys,
-): { readonly certificate: Buffer; readonly entry: NodeEntry } {
-  const { name, wishes, validSeconds } = options;
-  const before = nodeOf(book, name);
-  const keep =
-    before !== undefined &&
-    before.state !== 'revoked' &&
-    wishes.address4 === undefined &&
-    wishes.address6 === undefined;
-  const addresses = keep ? before.addresses.map(parsePrefix) : allot(parameters, wishes, takenAddresses(book, name));
-  const routes = options.routes.length === 0 && before !== undefined ? before.routes.map(parsePrefix) : options.routes;
-  refuseRoutes(book, name, routes, parameters);
-  const identityKey = rawPublicKey(privateKey('ed25519', keys.seed));
-  const serial = BigInt(book.nextSerial);
-  const notBefore = nowSeconds();
-  const notAfter = notBefore + validSeconds;
-  let certificate: Buffer;
-  try {
-    certificate = encodeCertificate(
-      {
-        overlayId: parameters.overlayId,
-        identityKey,
-        sessionKey: rawPublicKey(privateKey('x25519', keys.sessionKey)),
-        name,
-        addresses,
-        routes,
-        macs: macRulesOf(addresses, routes, serial),
-        serial,
-        notBefore,
-        notAfter,
-      },
-      directory.authority(),
-    );
-  } catch (error) {
-    if (error instanceof DecodeError || error instanceof RangeError) {
-      throw new Failure(`cannot make a certificate for ${name}: ${error.message}; give fewer --route`);
-    }
-    throw error;
-  }
-  const text = (prefixes: readonly Prefix[]): string[] => prefixes.map((p) => `${p.address}/${p.length}`);
-  return {
-    certificate,
-    entry: {
-      id: nodeIdOf(identityKey),
-      username: `${name}.${book.name}`,
-      addresses: text(addresses),
-      routes: text(routes),
-      serial: book.nextSerial,
-      notAfter,
-      state: 'enrolled',
-    },
-  };
-}
-
-function takenAddresses(book: Book, except: string): ReadonlySet<string> {
-  return new Set(
-    Object.entries(book.nodes)
-      .filter(([name, node]) => name !== except && node.state !== 'revoked')
-      .flatMap(([, node]) => node.addresses.map((a) => a.split('/')[0] as string)),
-  );
-}
-
-/** Two nodes with one prefix would both answer for it, and a prefix over the subnet would take the nodes' own addresses. */
-function refuseRoutes(book: Book, name: string, routes: readonly Prefix[], parameters: Parameters): void {
-  const others = Object.entries(book.nodes)
-    .filter(([other, node]) => other !== name && node.state !== 'revoked')
-    .flatMap(([other, node]) => node.routes.map((route) => ({ whose: `node ${other}`, prefix: parsePrefix(route) })));
-  const own = [parameters.subnet4, parameters.subnet6].flatMap((prefix) =>
-    prefix === undefined ? [] : [{ whose: 'the overlay', prefix }],
-  );
-  for (const route of routes) {
-    const hit = [...others, ...own].find(({ prefix }) => overlaps(prefix, route));
-    if (hit !== undefined) {
-      throw new UsageError(
-        `--route: ${route.address}/${route.length} overlaps ${hit.prefix.address}/${hit.prefix.length} of ${hit.whose}; give another prefix`,
-      );
-    }
-  }
-}
-
-function withNode(book: Book, name: string, entry: NodeEntry): Book {
-  return { ...book, nextSerial: entry.serial + 1, nodes: { ...book.nodes, [name]: entry } };
 }
 
 export function parseRoute(text: string): Prefix {

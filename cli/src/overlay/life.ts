@@ -1,4 +1,4 @@
-/** How long a certificate holds, as the command line says it. */
+/** How long a certificate or a token holds, as the command line says it. */
 import { UsageError } from '../failure.ts';
 
 const DAY_SECONDS = 86_400;
@@ -11,11 +11,16 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, 
 export function lifeSeconds(days: number | undefined, valid: string | undefined): number {
   if (valid === undefined) return wholeDays(days ?? DAYS_DEFAULT) * DAY_SECONDS;
   if (days !== undefined) throw new UsageError('give --days or --valid, not both');
-  const [, number, unit = ''] = /^([0-9]{1,9})([smhd])$/.exec(valid) ?? [];
+  return durationSeconds('--valid', valid, SECONDS_MIN, DAYS_MAX);
+}
+
+/** `90s`, `30m`, `12h`, `7d`; `min` in seconds, `maxDays` in days. */
+export function durationSeconds(option: string, text: string, min: number, maxDays: number): number {
+  const [, number, unit = ''] = /^([0-9]{1,9})([smhd])$/.exec(text) ?? [];
   const seconds = Number(number) * (UNIT_SECONDS[unit] ?? Number.NaN);
-  if (seconds >= SECONDS_MIN && seconds <= DAYS_MAX * DAY_SECONDS) return seconds;
+  if (seconds >= min && seconds <= maxDays * DAY_SECONDS) return seconds;
   throw new UsageError(
-    `--valid: "${valid}" is not allowed; allowed: a whole number and s, m, h or d, from ${SECONDS_MIN}s to ${DAYS_MAX}d`,
+    `${option}: "${text}" is not allowed; allowed: a whole number and s, m, h or d, from ${min}s to ${maxDays}d`,
   );
 }
 

@@ -1,7 +1,7 @@
 /** The server's TLS certificate: brought by the administrator, or signed by an authority made here for this domain alone. */
 
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
 import { Failure, UsageError } from '../failure.ts';
@@ -123,6 +123,8 @@ export async function makeTls(dir: string, domain: string): Promise<TlsFiles> {
       ],
       dir,
     );
+    // The server shows its authority as well: a join token then names it by its hash, and is short.
+    appendFileSync(file('server.crt'), readFileSync(file('ca.crt')));
   } finally {
     rmSync(file('openssl.cnf'), { force: true });
     rmSync(file('server.csr'), { force: true });

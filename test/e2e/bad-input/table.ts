@@ -1,6 +1,7 @@
 /** All rows. */
 import { COMMAND_ROWS } from './command-rows.ts';
 import { CONFIG_ROWS } from './config-rows.ts';
+import { JOIN_ROWS } from './join-rows.ts';
 import type { Row } from './row.ts';
 import { SIGNALLING_ROWS } from './signalling-rows.ts';
 import { START_ROWS } from './start-rows.ts';
@@ -16,5 +17,6 @@ export const GROUPS: Readonly<Record<string, readonly Row[]>> = Object.fromEntri
     'a machine': START_ROWS,
     'a server': SIGNALLING_ROWS,
     'a relay': TURN_ROWS,
+    'a token': JOIN_ROWS,
   }).map(([name, rows]) => [name, rows.filter((row) => wanted.test(row.what))]),
 );

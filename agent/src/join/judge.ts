@@ -1,0 +1,97 @@
+/**
+ * What the authority of an overlay says to a request: by its tokens, and by who is registered. Whoever keeps the register carries it
+ * out: the address book of `evio authority serve` allots and signs at once, an operator would make an object first.
+ */
+import { verifyCertificate } from '../wire/certificate.ts';
+import { type NodeId, nodeIdOf } from '../wire/ids.ts';
+import type { JoinBody, OpenedRequest, RefusalReason, RefusedBody } from '../wire/join-message.ts';
+import { DecodeError, fromBase64 } from '../wire/reader.ts';
+import { type Claim, standingOf, type Token, type TokenBook } from './tokens.ts';
+
+/** A name that is taken, or was. */
+export interface Registered {
+  readonly id: NodeId;
+  /** Of its newest certificate. */
+  readonly serial: number;
+  /** `pending`: its enrolment was never finished. */
+  readonly state: 'pending' | 'enrolled' | 'revoked';
+}
+
+export type Verdict =
+  /** A new node: allot addresses, sign, make the account, and write the claim down. */
+  | { readonly kind: 'admit'; readonly token: Token; readonly node: NodeId; readonly body: JoinBody }
+  /** The same node once more: what it got is in force, and told again. */
+  | { readonly kind: 'repeat'; readonly claim: Claim }
+  /** Void this node's certificates up to this serial, and end its account. `done`: that is so already. */
+  | { readonly kind: 'revoke'; readonly name: string; readonly node: NodeId; readonly done: boolean }
+  | { readonly kind: 'refuse'; readonly answer: RefusedBody };
+
+export const refusal = (reason: RefusalReason, message: string): RefusedBody => ({ type: 'refused', reason, message });
+
+const refuse = (reason: RefusalReason, message: string): Verdict => ({
+  kind: 'refuse',
+  answer: refusal(reason, message),
+});
+
+const time = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+const ANOTHER = 'make another with: evio token create';
+
+/**
+ * `registered` looks a name up; `authorityKey` is the raw public key; `now` in seconds since 1970. A request by a node that came by its
+ * token before is answered even when the token has ended since: it may be that its first answer was lost.
+ */
+export function judge(
+  request: OpenedRequest,
+  tokens: TokenBook,
+  registered: (name: string) => Registered | undefined,
+  authorityKey: Uint8Array,
+  now: number,
+): Verdict {
+  const node = nodeIdOf(request.identityKey);
+  const { body } = request;
+  if (body.type === 'leave') return judgeLeave(body.certificate, registered, authorityKey);
+  const standing = standingOf(tokens, request.secret, node, now);
+  switch (standing.kind) {
+    case 'unknown':
+      return refuse('token', `the token is not known here: it was revoked, or is of another overlay; ${ANOTHER}`);
+    case 'expired':
+      return refuse('token', `the token expired at ${time(standing.token.expires)}; ${ANOTHER}`);
+    case 'used':
+      return refuse('token', `the token was used already; ${ANOTHER}`);
+    case 'again': {
+      const { claim } = standing;
+      const present = registered(claim.name);
+      const stands = present?.id === node && present.serial === claim.serial && present.state !== 'revoked';
+      return stands ? { kind: 'repeat', claim } : refuse('token', `the token was used already; ${ANOTHER}`);
+    }
+    case 'good': {
+      const present = registered(body.name);
+      if (present?.state === 'enrolled')
+        return refuse(
+          'name',
+          `the overlay has a node ${body.name} already; give another --name, or revoke that one: evio overlay revoke ${body.name}`,
+        );
+      return { kind: 'admit', token: standing.token, node, body };
+    }
+  }
+}
+
+/** A certificate that has ended proves who it was made for as well as any. */
+function judgeLeave(
+  text: string,
+  registered: (name: string) => Registered | undefined,
+  authorityKey: Uint8Array,
+): Verdict {
+  try {
+    const { name, nodeId, serial } = verifyCertificate(fromBase64(text), authorityKey);
+    const present = registered(name);
+    if (present?.id !== nodeId) return refuse('member', `the overlay knows no such node ${name}`);
+    // An old request, sent once more by somebody else, must not end a node that is here again.
+    if (BigInt(present.serial) > serial)
+      return refuse('member', `node ${name} has a newer certificate (number ${present.serial})`);
+    return { kind: 'revoke', name, node: nodeId, done: present.state === 'revoked' };
+  } catch (error) {
+    if (error instanceof DecodeError) return refuse('member', `the certificate is refused: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,141 @@
+/** `evio authority serve` at real servers, and who asks it something else than it is for. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import xml from '@xmpp/xml';
+import { expect } from 'chai';
+import { loadNodeConfig } from '../../agent/src/config/load.ts';
+import type { XmppAdmin } from '../../agent/src/io/xmpp-admin.ts';
+import { StanzaError } from '../../agent/src/io/xmpp-error.ts';
+import { openSession, type XmppSession } from '../../agent/src/io/xmpp-session.ts';
+import { overlayIdOf } from '../../agent/src/wire/ids.ts';
+import { authorityAccountName } from '../../agent/src/wire/join-message.ts';
+import { rawPublicKey } from '../../agent/src/wire/keys.ts';
+import { AuthorityService } from '../../cli/src/authority/serve.ts';
+import { createToken } from '../../cli/src/authority/tokens.ts';
+import { authorityJid, NS_JOIN } from '../../cli/src/join/address.ts';
+import { join as joinOverlay } from '../../cli/src/join/join.ts';
+import { OverlayDirectory } from '../../cli/src/overlay/book.ts';
+import { createOverlay, parseSubnet } from '../../cli/src/overlay/create.ts';
+import { startEjabberd } from '../servers/ejabberd.ts';
+import { startProsody } from '../servers/prosody.ts';
+import { CONFERENCE, DOMAIN, type XmppServer } from '../servers/xmpp-server.ts';
+import { adminOf } from './room.ts';
+
+const SERVERS: readonly (readonly [string, () => Promise<XmppServer>])[] = [
+  ['Prosody', startProsody],
+  ['ejabberd', startEjabberd],
+];
+
+for (const [title, startXmpp] of SERVERS)
+  describe(`the authority of an overlay, with a real ${title}`, function () {
+    this.timeout(60_000);
+    let server: XmppServer;
+    let admin: XmppAdmin;
+    let dir: string;
+    let overlay: string;
+    let service: AuthorityService;
+    let log: string[] = [];
+    let strangers: XmppSession[] = [];
+
+    before(async () => {
+      server = await startXmpp();
+      admin = await adminOf(server);
+      dir = mkdtempSync(join(tmpdir(), 'evio-authority-'));
+      overlay = join(dir, 'lab');
+      const { domain, ca, admin: account } = server;
+      // STARTTLS, which a token has a flag for.
+      const file = { apiVersion: 'evio-admin/1', service: server.starttlsService, domain, ca, ...account };
+      writeFileSync(join(dir, 'admin.json'), JSON.stringify({ ...file, conference: CONFERENCE, stun: [] }), {
+        mode: 0o600,
+      });
+      await createOverlay({
+        name: 'lab',
+        dir: overlay,
+        server: join(dir, 'admin.json'),
+        subnet4: parseSubnet('--subnet4', '10.45.0.0/16', 4),
+        subnet6: undefined,
+        mtu: 1400,
+        topology: { successors: 2, longDistance: 'auto', onDemand: 8, fullMesh: 'auto' },
+      });
+      await admin.addUser('stranger', 'password of a stranger');
+    });
+    beforeEach(async () => {
+      log = [];
+      const say = (message: string): void => void log.push(message);
+      service = new AuthorityService(overlay, 3_600, { error: say, warn: say, info: say, debug: say });
+      service.start();
+      await said(/^answers for overlay/);
+    });
+    afterEach(async () => {
+      for (const stranger of strangers) stranger.close();
+      strangers = [];
+      await service.stop();
+    });
+    after(async () => {
+      admin?.close();
+      await server?.stop();
+      if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
+    });
+
+    async function said(words: RegExp, times = 1): Promise<void> {
+      const end = performance.now() + 25_000;
+      while (log.filter((line) => words.test(line)).length < times) {
+        if (performance.now() > end) throw new Error(`it did not say ${words}: ${log.join('\n')}`);
+        await sleep(20);
+      }
+    }
+    const overlayId = (): string => overlayIdOf(rawPublicKey(new OverlayDirectory(overlay).authority()));
+    const joins = async (name: string): Promise<string> => {
+      const { token } = await createToken(overlay, { uses: 1, lifeSeconds: 600 });
+      const config = join(dir, `${name}.json`);
+      const place = { runDir: undefined, stateDir: undefined, config, start: false, nodeIp: undefined };
+      await joinOverlay({ token, name, addresses: [], ...place });
+      return loadNodeConfig(config).identity.certificate.name;
+    };
+    const stranger = async (): Promise<XmppSession> => {
+      const account = { username: 'stranger', password: 'password of a stranger', ca: server.ca, domain: DOMAIN };
+      const session = await openSession(
+        { ...account, service: server.service, renewal: '', signal: AbortSignal.timeout(10_000) },
+        { stanza: () => undefined, received: () => undefined, closed: () => undefined },
+      );
+      strangers.push(session);
+      return session;
+    };
+    const asked = (session: XmppSession, child: ReturnType<typeof xml>): Promise<string> =>
+      session.iq('set', authorityJid(overlayId(), DOMAIN), child).then(
+        () => 'answered',
+        (error) => (error instanceof StanzaError ? error.condition : String(error)),
+      );
+
+    it('answers by STARTTLS as well', async () => {
+      expect(await joins('one')).to.equal('one');
+    });
+
+    it('has its account again when the server has lost it', async () => {
+      await admin.deleteUser(authorityAccountName(overlayId()));
+      await said(/^answers for overlay/, 2);
+      expect(await joins('two')).to.equal('two');
+    });
+
+    it('says no to rubbish, and to an account without a token that says it has its answer, and goes on', async () => {
+      const session = await stranger();
+      const evio = (text: string) => xml('evio', { xmlns: NS_JOIN }, text);
+      for (const text of ['', 'x', 'RVZKMQ==', Buffer.alloc(200, 1).toString('base64')])
+        expect(await asked(session, evio(text)), text).to.equal('bad-request');
+      expect(await asked(session, xml('query', { xmlns: 'jabber:iq:roster' }))).to.equal('service-unavailable');
+      expect(await asked(session, xml('done', { xmlns: NS_JOIN }))).to.equal('answered');
+      expect(await joins('three')).to.equal('three');
+    });
+
+    it('gives one account its share, and answers others meanwhile', async () => {
+      const session = await stranger();
+      const answers = await Promise.all(
+        Array.from({ length: 80 }, () => asked(session, xml('evio', { xmlns: NS_JOIN }, 'x'))),
+      );
+      expect(answers.filter((one) => one === 'bad-request').length).to.be.within(40, 75);
+      expect(answers.filter((one) => one === 'resource-constraint').length).to.be.above(4);
+      expect(await joins('four')).to.equal('four');
+    });
+  });
