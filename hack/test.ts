@@ -164,7 +164,17 @@ const LONG: readonly Step[] = [
 const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
   check: CHECK,
   unit: UNIT,
-  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, PACKAGE, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS, SHORT_CLUSTER],
+  all: [
+    ...CHECK,
+    ...UNIT,
+    fuzzing(60),
+    ...INTEGRATION,
+    PACKAGE,
+    SHORT_DEMO,
+    SHORT_DEMO_OTHERS,
+    SHORT_FAULTS,
+    SHORT_CLUSTER,
+  ],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
   cluster: [CLUSTER, CLUSTER_RELAYED],
 };

@@ -93,9 +93,13 @@ function dependsOf(programs: Datapath | Programs, native: Programs): string {
   for (const [name, path] of Object.entries(wanted)) {
     const [own, known] = [neededLibraries(path), neededLibraries(model[name] ?? '')];
     const unknown = own.find((library) => !known.includes(library));
-    if (unknown !== undefined) throw new Error(`${path} loads ${unknown}, which that of amd64 does not: name its package`);
+    if (unknown !== undefined)
+      throw new Error(`${path} loads ${unknown}, which that of amd64 does not: name its package`);
   }
-  return libraryPackages(Object.keys(wanted).map((name) => model[name] ?? ''), CACHE);
+  return libraryPackages(
+    Object.keys(wanted).map((name) => model[name] ?? ''),
+    CACHE,
+  );
 }
 
 function buildPackages(release: Release, architectures: readonly Architecture[], out: string): void {
@@ -140,7 +144,12 @@ function writeSums(out: string): void {
   const lines = readdirSync(out)
     .filter((name) => name !== 'SHA256SUMS')
     .sort()
-    .map((name) => `${createHash('sha256').update(readFileSync(join(out, name))).digest('hex')}  ${name}\n`);
+    .map(
+      (name) =>
+        `${createHash('sha256')
+          .update(readFileSync(join(out, name)))
+          .digest('hex')}  ${name}\n`,
+    );
   writeFileSync(join(out, 'SHA256SUMS'), lines.join(''));
 }
 

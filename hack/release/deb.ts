@@ -58,11 +58,7 @@ ${pkg.description.map(wrapped).join('\n .\n')}
 }
 
 const contents = (entry: Entry): Buffer | undefined =>
-  entry.kind === 'file'
-    ? readFileSync(entry.source)
-    : entry.kind === 'text'
-      ? Buffer.from(entry.text)
-      : undefined;
+  entry.kind === 'file' ? readFileSync(entry.source) : entry.kind === 'text' ? Buffer.from(entry.text) : undefined;
 
 /** What `dpkg -V` compares: a line for each file, by path without its first slash. */
 export function md5sums(tree: Tree): string {

@@ -32,7 +32,14 @@ export function stripped(path: string, architecture: Architecture, cache: string
   mkdirSync(cache, { recursive: true });
   const tool = architecture === native ? 'strip' : `${TRIPLET[architecture]}-strip`;
   // A library is found by its dynamic symbols, which stay.
-  execFileSync(tool, ['--strip-unneeded', '--remove-section=.comment', '--remove-section=.note', '-o', `${to}.new`, path]);
+  execFileSync(tool, [
+    '--strip-unneeded',
+    '--remove-section=.comment',
+    '--remove-section=.note',
+    '-o',
+    `${to}.new`,
+    path,
+  ]);
   renameSync(`${to}.new`, to);
   return to;
 }

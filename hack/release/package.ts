@@ -62,8 +62,7 @@ export function units(): Readonly<Record<string, string>> {
 }
 
 /** RFC 5322, as Debian's changelogs have it. */
-export const rfcDate = (epoch: number): string =>
-  new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
+export const rfcDate = (epoch: number): string => new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
 
 /** deb-changelog(5), of the section of CHANGELOG.md that is this version's. */
 export function debianChangelog(name: string, changelog: string, version: string, epoch: number): string {

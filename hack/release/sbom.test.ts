@@ -31,7 +31,13 @@ const crate = (name: string, source: string | null, license: string | null = 'MI
 const dep = (name: string, kind: string | null) => ({ pkg: `${name}#1`, dep_kinds: [{ kind }] });
 const REGISTRY = 'registry+https://github.com/rust-lang/crates.io-index';
 const CARGO: CargoMetadata = {
-  packages: [crate('tincan', null, 'MIT'), crate('ring', REGISTRY), crate('cc', REGISTRY), crate('proptest', REGISTRY), crate('hostile', null)],
+  packages: [
+    crate('tincan', null, 'MIT'),
+    crate('ring', REGISTRY),
+    crate('cc', REGISTRY),
+    crate('proptest', REGISTRY),
+    crate('hostile', null),
+  ],
   resolve: {
     nodes: [
       { id: 'tincan#1', deps: [dep('ring', null), dep('proptest', 'dev')] },
@@ -41,7 +47,15 @@ const CARGO: CargoMetadata = {
   },
 };
 const CARGO_LOCK = `[[package]]\nname = "ring"\nversion = "1.0.0"\nsource = "${REGISTRY}"\nchecksum = "00ff"\n`;
-const INPUT = { version: '0.1.0', epoch: 1_700_000_000, npm: LOCK, cargo: CARGO, cargoLock: CARGO_LOCK, shipped: ['tincan'], node: '26.0.0' };
+const INPUT = {
+  version: '0.1.0',
+  epoch: 1_700_000_000,
+  npm: LOCK,
+  cargo: CARGO,
+  cargoLock: CARGO_LOCK,
+  shipped: ['tincan'],
+  node: '26.0.0',
+};
 
 interface Bom {
   readonly serialNumber: string;

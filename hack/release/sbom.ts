@@ -198,13 +198,9 @@ function cargoParts({ cargo, cargoLock, shipped }: SbomInput): {
 /** A UUID (version 8 of RFC 9562: made our own way) of what it names. */
 function uuidOf(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    `8${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join('-');
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  );
 }
 
 const byRef = (a: Part, b: Part): number => (a.component['bom-ref'] < b.component['bom-ref'] ? -1 : 1);

@@ -41,6 +41,8 @@ if [ "$lower" = / ]; then
   mkdir -p etc/systemd/system lib/systemd/system/sysinit.target.wants
   ln -s ../systemd-journald.service lib/systemd/system/sysinit.target.wants/
   : >etc/fstab
+  # Manuals of a thousand packages are not indexed anew for ours.
+  rm -f var/lib/man-db/auto-update
 fi
 mount -t tmpfs tmpfs tmp
 mkdir -p mnt/packages

@@ -1,6 +1,16 @@
 /** Machines that the package is installed on: each has a root of its own, above a clean Debian or this machine's files. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { Machine } from '../e2e/systemd/machine.ts';
@@ -14,7 +24,10 @@ export type Root = 'debian' | 'here';
 
 export function lowerOf(root: Root): string {
   if (root === 'here') return '/';
-  return execFileSync(join(import.meta.dirname, 'debian-root.sh'), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  return execFileSync(join(import.meta.dirname, 'debian-root.sh'), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim();
 }
 
 export interface Setting {
@@ -43,7 +56,12 @@ export class PackageMachine {
     try {
       mkdirSync(join(work, 'packages'));
       for (const file of files) cpSync(file, join(work, 'packages', basename(file)));
-      const env = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C', 'DEBIAN_FRONTEND=noninteractive', 'container=evio-test'];
+      const env = [
+        'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
+        'LC_ALL=C',
+        'DEBIAN_FRONTEND=noninteractive',
+        'container=evio-test',
+      ];
       const machine = await Machine.boot(ns, {
         command: [
           ...['env', `WITHOUT_TUN=${withoutTun === true ? 'yes' : ''}`, SCRIPT, lower, work],
@@ -68,7 +86,13 @@ export class PackageMachine {
         const at = join(path, name);
         if (UNTOLD.test(at)) continue;
         const stat = lstatSync(join(above, name));
-        const kind = stat.isDirectory() ? 'd' : stat.isSymbolicLink() ? 'l' : stat.isCharacterDevice() ? 'removed' : '-';
+        const kind = stat.isDirectory()
+          ? 'd'
+          : stat.isSymbolicLink()
+            ? 'l'
+            : stat.isCharacterDevice()
+              ? 'removed'
+              : '-';
         const mode = (stat.mode & 0o7777).toString(8);
         const same = kind === 'd' && isDirectoryLike(join(below, name), mode);
         const target = kind === 'l' ? ` -> ${readlinkSync(join(above, name))}` : '';
@@ -100,12 +124,12 @@ export class PackageMachine {
     return parts.join('\n');
   }
 
-  /** Processes that run a file of the package, by that file. */
+  /** Names of the programs of the package that run, or ran when they were replaced. */
   async processes(): Promise<readonly string[]> {
     const listed = await this.machine.ok('sh', '-c', 'for exe in /proc/[0-9]*/exe; do readlink "$exe" || true; done');
     return listed
       .split('\n')
-      .filter((path) => /\/evio\b|tincan/.test(path))
+      .flatMap((path) => /^(?:\/usr\/lib\/evio|\/mnt\/packages)\/([\w-]+)/.exec(path)?.[1] ?? [])
       .sort();
   }
 

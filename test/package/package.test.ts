@@ -31,7 +31,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
     lower = lowerOf(ROOT);
     lan = await Lan.make();
     [a, b] = [lan.a, lan.b];
-    made = makePackages(join(lan.dir, 'packages'));
+    made = makePackages(join(lan.dir, 'packages'), ROOT === 'debian' ? 'inside' : 'beside');
     nodeFile = join(lan.dir, 'node.json');
     // Pods behind it: then it has a table of nftables, and routes, besides its interfaces.
     const value = nodeFileValue({
@@ -46,8 +46,10 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
   });
   after(() => lan?.remove());
 
-  const boot = async (more: { readonly bare?: boolean; readonly withoutTun?: boolean } = {}): Promise<PackageMachine> => {
-    host = await PackageMachine.boot(a.ns, { lower, files: [made.first, made.next, nodeFile], ...more });
+  const boot = async (
+    more: { readonly bare?: boolean; readonly withoutTun?: boolean } = {},
+  ): Promise<PackageMachine> => {
+    host = await PackageMachine.boot(a.ns, { lower, files: [made.first, made.next, nodeFile, ...made.more], ...more });
     return host;
   };
   const shutdown = async (): Promise<void> => {
@@ -120,7 +122,9 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
         expect(await on().machine.ok(name, '--version'), name).to.equal(`${VERSION}\n`);
       const checked = await on().machine.run('systemd-analyze', 'verify', UNIT, 'evio@lab.service');
       // It looks for the manual page, which small systems leave out.
-      expect(checked.stderr.split('\n').filter((line) => line !== '' && !/man evio|man:evio/.test(line))).to.deep.equal([]);
+      expect(checked.stderr.split('\n').filter((line) => line !== '' && !/man evio|man:evio/.test(line))).to.deep.equal(
+        [],
+      );
       // Started without a file it is left out, which is no failure.
       await on().machine.ok('systemctl', 'start', UNIT);
       expect(await on().machine.property(UNIT, 'ConditionResult')).to.equal('no');
@@ -132,7 +136,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
       await on().machine.ok('systemctl', 'enable', '--now', UNIT);
       const before = await running(on());
       expect(await on().machine.property(UNIT, 'MainPID')).to.equal(String(before.agent.pid));
-      expect(await on().processes()).to.deep.equal(['/usr/lib/evio/node', '/usr/lib/evio/tincan']);
+      expect(await on().processes()).to.deep.equal(['node', 'tincan']);
       expect(await on().machine.ok('nft', 'list', 'tables')).to.contain('table inet evio');
       await on().machine.ok('kill', '-KILL', String(before.agent.pid), String(before.tincan.pid));
       const after = await until('both are there again', 15_000, async () => {
@@ -177,7 +181,9 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
       expect(await on().processes()).to.deep.equal([]);
       expect(await on().network()).to.equal(network);
       expect(await on().machine.ok('ls', '/etc/evio')).to.equal('node.json\n');
-      expect(await on().machine.ok('sh', '-c', 'ls -d /run/evio /usr/lib/evio /usr/bin/*evio* 2>/dev/null || true')).to.equal('');
+      expect(
+        await on().machine.ok('sh', '-c', 'ls -d /run/evio /usr/lib/evio /usr/bin/*evio* 2>/dev/null || true'),
+      ).to.equal('');
     });
 
     it('installed again, runs the node it finds at once', async () => {
@@ -188,7 +194,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
 
     it('removed while its agent is away, ends the tincan that the agent has left', async () => {
       await on().machine.ok('systemctl', 'stop', UNIT);
-      expect(await on().processes()).to.deep.equal(['/usr/lib/evio/tincan']);
+      expect(await on().processes()).to.deep.equal(['tincan']);
       done(await remove(on(), 'remove'));
       expect(await on().processes()).to.deep.equal([]);
       expect(await on().network()).to.equal(network);
@@ -251,8 +257,12 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
   });
 
   it('is what its name says, of root, without a time of the machine it was made on', () => {
-    const listed = execFileSync('dpkg-deb', ['--contents', made.first], { encoding: 'utf8', env: { ...process.env, TZ: 'UTC' } });
-    for (const line of listed.trimEnd().split('\n')) expect(line).to.match(/^\S+ root\/root +\d+ 2023-11-14 22:13 \.\//);
+    const listed = execFileSync('dpkg-deb', ['--contents', made.first], {
+      encoding: 'utf8',
+      env: { ...process.env, TZ: 'UTC' },
+    });
+    for (const line of listed.trimEnd().split('\n'))
+      expect(line).to.match(/^\S+ root\/root +\d+ 2023-11-14 22:13 \.\//);
     expect(listed).to.match(/ \.\/usr\/bin\/evio -> \.\.\/lib\/evio\/evio$/m);
     expect(listed).not.to.match(/operator|evio-chart/);
   });

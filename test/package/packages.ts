@@ -1,9 +1,9 @@
 /** Packages of what dist/ has, made in a second: two versions, to upgrade from one to the other. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { buildDeb, libraryPackages } from '../../hack/release/deb.ts';
 import { stripped } from '../../hack/release/elf.ts';
-import { evioPackage, type Programs } from '../../hack/release/package.ts';
+import { evioPackage, HOME, type Programs } from '../../hack/release/package.ts';
 import { runtimeOf } from '../../hack/release/runtime.ts';
 import { type Architecture, versionOf } from '../../hack/release/version.ts';
 import { copyDist } from '../e2e/terminal/lan.ts';
@@ -33,11 +33,19 @@ export interface Made {
   /** Paths of the .deb files. */
   readonly first: string;
   readonly next: string;
+  /** What machines need beside them. */
+  readonly more: readonly string[];
 }
 
-/** Writes both into the folder. */
-export function makePackages(folder: string): Made {
+/**
+ * Writes both into the folder. With Node.js `beside`, the packages have a link to where machines have it, since 115 MB are half a minute
+ * of packing and unpacking in a test; all else is as it is shipped.
+ */
+export function makePackages(folder: string, where: 'inside' | 'beside'): Made {
   const built = programs();
+  mkdirSync(folder, { recursive: true });
+  const node = join(folder, 'node');
+  cpSync(built.node, node);
   const depends = libraryPackages([built.node, built.webrtc, built.tincan], CACHE);
   const make = (version: string): string => {
     const work = join(folder, `work-${version}`);
@@ -52,7 +60,9 @@ export function makePackages(folder: string): Made {
     };
     const licences = { 'THIRD-PARTY.txt': 'of a test\n' };
     const release = { root: ROOT, dist, version, epoch: EPOCH, licences };
-    return buildDeb(evioPackage(release, native, built, depends, kept), folder, EPOCH, 'quick');
+    const made = evioPackage(release, native, built, depends, kept);
+    if (where === 'beside') made.tree.set(`${HOME}/node`, { kind: 'link', target: '/mnt/packages/node' });
+    return buildDeb(made, folder, EPOCH, 'quick');
   };
-  return { first: make(VERSION), next: make(NEXT_VERSION) };
+  return { first: make(VERSION), next: make(NEXT_VERSION), more: where === 'beside' ? [node] : [] };
 }

@@ -31,7 +31,9 @@ describe('a release', function () {
       const [from, to] = [join(ROOT, '.cache/release'), join(checkout, '.cache/release')];
       mkdirSync(to, { recursive: true });
       // What was got from elsewhere is the same for both; what is made is not shared.
-      const got = existsSync(from) ? readdirSync(from).filter((one) => /^(rust|npm)-[^/]*$/.test(one) && !one.endsWith('.new')) : [];
+      const got = existsSync(from)
+        ? readdirSync(from).filter((one) => /^(rust|npm)-[^/]*$/.test(one) && !one.endsWith('.new'))
+        : [];
       for (const one of got) symlinkSync(join(from, one), join(to, one));
       return checkout;
     });

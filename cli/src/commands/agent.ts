@@ -1,6 +1,6 @@
 /** `evio agent run`, `stop` and `revocations`. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Status } from '../../../agent/src/api.ts';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
 import { Failure, UsageError } from '../failure.ts';
@@ -11,10 +11,19 @@ import { whereOptions } from './where.ts';
 
 const STOP_MS = 15_000;
 
+/** A zombie does not: the first process of some containers never looks after those that it has inherited. */
+function runs(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** Until the process is gone: then tincan and the bridge are gone too. */
 async function gone(pid: number): Promise<void> {
   const until = performance.now() + STOP_MS;
-  while (existsSync(`/proc/${pid}`)) {
+  while (runs(pid)) {
     if (performance.now() > until)
       throw new Failure(`the agent (pid ${pid}) did not end within ${STOP_MS / 1000} s; see its log`);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -43,7 +43,10 @@ export class Machine {
     const cgroup = join(CGROUPS, ns);
     mkdirSync(cgroup, { recursive: true });
     const enter = `echo $$ >"${cgroup}/cgroup.procs"; exec ip netns exec "${ns}" unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "$@"`;
-    const unshare = spawn('sh', ['-c', enter, 'sh', ...command], { stdio: ['ignore', 'ignore', 'pipe'], env: environment() });
+    const unshare = spawn('sh', ['-c', enter, 'sh', ...command], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: environment(),
+    });
     let words = '';
     unshare.stderr.on('data', (data: Buffer) => {
       words += data.toString();
