@@ -216,6 +216,6 @@ export function datapathPackage(
 function overrides(name: 'evio' | 'evio-datapath'): string {
   const all = debian('lintian-overrides');
   if (name === 'evio') return all;
-  const blocks = all.split(/\n(?=#)/).filter((block) => !/etc\/evio|embedded-library/.test(block));
+  const blocks = all.split(/\n(?=#)/).filter((block) => !/etc\/evio|embedded-library|lib\/evio\/node/.test(block));
   return `${blocks.join('\n').trimEnd()}\n`;
 }

@@ -12,15 +12,18 @@ series=1.85
 
 die() { echo "evio: $*" >&2; exit 1; }
 
-# The compiler of Debian, with an apt of its own: the machine's list of architectures stays as it is.
+# The compiler of Debian, with an apt of its own: the machine's list of architectures stays as it is. The suites of updates have nothing
+# of it, and are not asked.
 debian_rust() {
-  local to=$cache/rust-$version work=$cache/rust-$version.new sources=/etc/apt/sources.list
+  local to=$cache/rust-$version work=$cache/rust-$version.new mirror
   [ -e "$to/done" ] || {
-    [ ! -e /etc/apt/sources.list.d/debian.sources ] || sources=/etc/apt/sources.list.d/debian.sources
+    mirror=$(sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *(http[^ ]*\/debian\/?)( .*)?$/\3/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1 || true)
+    [ -n "$mirror" ] || die "this machine's apt names no Debian mirror to get rustc-web from; with rustup: rustup target add (docs/release.md)"
     echo "evio: getting rustc-web $version with the standard libraries for arm64 and armhf" >&2
     rm -rf "$work"
     mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/debs"
     : >"$work/state/status"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" >"$work/sources.list"
     cat >"$work/apt.conf" <<END
 APT::Architecture "amd64";
 APT::Architectures { "amd64"; "arm64"; "armhf"; };
@@ -30,7 +33,7 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Dir::State "$work/state";
 Dir::State::status "$work/state/status";
 Dir::Cache "$work/cache";
-Dir::Etc::SourceList "$sources";
+Dir::Etc::SourceList "$work/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 END
     (

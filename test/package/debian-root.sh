@@ -5,15 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 suite=bookworm
-# What a test needs to look (ip), and what the package recommends: the machines have no network to get it by.
-include=systemd,systemd-sysv,iproute2,nftables
+# What a test needs to look (ip), and what the package depends on or recommends: the machines have no network to get it by.
+include=systemd,systemd-sysv,iproute2,nftables,libatomic1
 key=$(cat "$0" | sha256sum | cut -c1-16)
 cache=$PWD/.cache/debian-root
 to=$cache/$key
 if [ ! -e "$to" ]; then
   hack/release/setup.sh >&2
   # The mirror that this machine has its own packages from.
-  mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
+  mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1 || true)
   rm -rf "$cache"
   mkdir -p "$cache"
   log=$cache/log

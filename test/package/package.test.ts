@@ -59,11 +59,11 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
     await lan.clear(b);
   };
 
-  /** As apt does it where nothing has to be downloaded, and fails where something would have to be. */
+  /** As apt does it: the machine has no network, so it fails where something would have to be downloaded. */
   const install = (on: PackageMachine, deb: string): Promise<Done> => {
     const path = `/mnt/packages/${basename(deb)}`;
     return ROOT === 'debian'
-      ? on.machine.run('apt-get', 'install', '--yes', '--quiet', '--reinstall', '--no-download', path)
+      ? on.machine.run('apt-get', 'install', '--yes', '--quiet', '--reinstall', path)
       : on.machine.run('dpkg', '--install', path);
   };
   const remove = (on: PackageMachine, how: 'remove' | 'purge'): Promise<Done> =>
@@ -75,7 +75,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
     return what;
   };
   const wordsOf = ({ stdout, stderr }: Done): readonly string[] =>
-    `${stdout}${stderr}`.split('\n').filter((line) => line.startsWith('evio:'));
+    `${stdout}${stderr}`.split(/\r?\n/).filter((line) => line.startsWith('evio:'));
   const place = (on: PackageMachine, name = 'node'): Promise<string> =>
     on.machine.ok('install', '-m', '600', '/mnt/packages/node.json', `/etc/evio/${name}.json`);
   const status = async (on: PackageMachine): Promise<Status> =>
@@ -138,7 +138,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
       expect(await on().machine.property(UNIT, 'MainPID')).to.equal(String(before.agent.pid));
       expect(await on().processes()).to.deep.equal(['node', 'tincan']);
       expect(await on().machine.ok('nft', 'list', 'tables')).to.contain('table inet evio');
-      await on().machine.ok('kill', '-KILL', String(before.agent.pid), String(before.tincan.pid));
+      await on().machine.ok('sh', '-c', `kill -KILL ${before.agent.pid} ${before.tincan.pid}`);
       const after = await until('both are there again', 15_000, async () => {
         const now = await status(on()).catch(() => undefined);
         return now?.tincan && now.agent.pid !== before.agent.pid ? now : undefined;
