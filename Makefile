@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leave
 images: build ## Make the container images, without Docker: .cache/images/evio.tar, for ctr -n k8s.io images import
 	@node hack/images/build.ts $(IMAGES)
 
+release: build ## Debian packages, images, chart, bill of materials, checksums, in release/ (docs/release.md; ARCH=amd64 for one machine)
+	@hack/release/setup.sh && node hack/release/build.ts $(if $(ARCH),--arch $(ARCH)) $(if $(REGISTRY),--registry $(REGISTRY))
+
 bench: build ## Evio beside other tunnels, interleaved: test/bench/RESULTS.md (ONLY=tcp,rtt, ROUNDS=5; docs/bench.md)
 	@hack/bench/build.sh && ONLY=$(ONLY) PEERS=$(PEERS) ROUNDS=$(ROUNDS) SECONDS_EACH=$(SECONDS_EACH) node test/bench/main.ts
 
@@ -57,4 +60,4 @@ cluster-down: ## Remove that cluster
 	@hack/cluster/down.sh
 
 clean: ## Remove what was built
-	rm -rf dist target results node_modules .cache
+	rm -rf dist target results release node_modules .cache

@@ -67,6 +67,8 @@ const INTEGRATION: readonly Stage[] = [
     against('what a user starts', 'test/e2e/**/*.test.ts'),
   ],
 ];
+/** The Debian package in its life; its machines are in namespaces of their own. */
+const PACKAGE = against('the Debian package', 'test/package/package.test.ts');
 const SHORT_DEMO: Step = { name: 'demo, short', command: ['node', 'test/demo/main.ts', '--short'], count: counted };
 /** The other kinds of what a node stands on. */
 const OTHERS = { SWITCH: 'ovs', XMPP: 'ejabberd' } as const;
@@ -136,6 +138,12 @@ const LONG: readonly Step[] = [
   CLUSTER,
   CLUSTER_RELAYED,
   CONFORMANCE,
+  { ...PACKAGE, name: 'the Debian package, on a clean Debian', env: { EVIO_PACKAGE_ROOT: 'debian' } },
+  {
+    name: 'a release, twice',
+    command: ['mocha', '--no-config', 'test/package/release.test.ts'],
+    count: mocha,
+  },
   {
     name: 'the cluster itself, without Evio',
     command: ['mocha', '--no-config', '--timeout', '300000', 'test/e2e/cluster.test.ts'],
@@ -167,7 +175,17 @@ const LONG: readonly Step[] = [
 const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
   check: CHECK,
   unit: UNIT,
-  all: [...CHECK, ...UNIT, fuzzing(60), ...INTEGRATION, SHORT_DEMO, SHORT_DEMO_OTHERS, SHORT_FAULTS, SHORT_CLUSTER],
+  all: [
+    ...CHECK,
+    ...UNIT,
+    fuzzing(60),
+    ...INTEGRATION,
+    PACKAGE,
+    SHORT_DEMO,
+    SHORT_DEMO_OTHERS,
+    SHORT_FAULTS,
+    SHORT_CLUSTER,
+  ],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
   cluster: [CLUSTER, CLUSTER_RELAYED],
 };

@@ -7,6 +7,8 @@ export interface Surroundings {
   readonly capabilities: bigint;
   /** The error code of opening /dev/net/tun, or undefined when it opens. */
   readonly tunError: string | undefined;
+  /** Of the kernel, as uname(2) has it: `6.1.0-35-amd64`. */
+  readonly release: string;
 }
 
 /** A node that cannot start: one line, and the command ends with 1. */
@@ -14,21 +16,32 @@ export class StartError extends Error {}
 
 /** Bit of CAP_NET_ADMIN in capabilities(7). */
 const NET_ADMIN = 1n << 12n;
+/** The oldest kernel that Node.js is made for; UDP_SEGMENT (udp(7)), by which tincan sends, came with it too. */
+const MIN_KERNEL = [4, 18] as const;
 const MODULE = 'load the kernel module (modprobe tun), or give the container the device (--device /dev/net/tun)';
 
 /** With a tincan that somebody else runs, the rights it takes are that one's to have. */
 export function obstacle(
-  { euid, capabilities, tunError }: Surroundings,
+  { euid, capabilities, tunError, release }: Surroundings,
   tincan: 'own' | 'external' = 'own',
 ): string | undefined {
   if (euid !== 0 && tincan === 'external')
     return "the agent must run as root to use its tincan's sockets: leave runAsUser away, or set it to 0";
+  if (isOld(release)) return `Linux ${release} is too old: ${MIN_KERNEL.join('.')} or later is needed`;
   if (tincan === 'external') return undefined;
   if (euid !== 0) return 'evio agent run makes network interfaces and sockets only root may use: run it as root (sudo)';
   if ((capabilities & NET_ADMIN) === 0n)
     return 'CAP_NET_ADMIN is missing, which it takes to make network interfaces: give it to the container (--cap-add NET_ADMIN)';
   if (tunError !== undefined) return tunProblem(tunError);
   return undefined;
+}
+
+/** A release that does not begin with two numbers is not judged. */
+function isOld(release: string): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  if (major === undefined || minor === undefined) return false;
+  const [least, leastMinor] = MIN_KERNEL;
+  return Number(major) < least || (Number(major) === least && Number(minor) < leastMinor);
 }
 
 function tunProblem(code: string): string {

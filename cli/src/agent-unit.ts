@@ -11,6 +11,19 @@ export interface Program {
   readonly execPath: string;
 }
 
+/** What is different from one unit of a node to the other. */
+export interface UnitWords {
+  /** The comment in its first line. */
+  readonly written: string;
+  readonly description: string;
+  /** Further lines of [Unit]. */
+  readonly unit?: readonly string[];
+  /** As ExecStart= takes it: quoted, with "%" doubled unless a specifier is meant. */
+  readonly command: string;
+  /** What the program needs in its environment: `NAME=value`. */
+  readonly environment?: string | undefined;
+}
+
 /** The node file is read: a unit for one that is wrong would help nobody. */
 export function agentUnit(config: string, program: Program): string {
   const file = resolve(config);
@@ -19,19 +32,28 @@ export function agentUnit(config: string, program: Program): string {
   // Shipped, the launcher beside the bundle finds Node.js; in the source tree there is none.
   const command = basename(script) === 'evio.mjs' ? [join(dirname(script), 'evio')] : [program.execPath, script];
   const node = dirname(program.execPath);
-  const path = PATH.includes(node) ? '' : `Environment=${quoted(`PATH=${[node, ...PATH].join(delimiter)}`)}\n`;
-  return `# Written by "evio agent unit".
+  return unitText({
+    written: 'Written by "evio agent unit".',
+    description: `Evio: node ${name.replaceAll('%', '%%')}`,
+    command: [...command, 'agent', 'run', '--config', file].map(quoted).join(' '),
+    environment: PATH.includes(node) ? undefined : `PATH=${[node, ...PATH].join(delimiter)}`,
+  });
+}
+
+/** The unit of every node, whoever installs it. */
+export function unitText({ written, description, unit = [], command, environment }: UnitWords): string {
+  return `# ${written}
 [Unit]
-Description=Evio: node ${name.replaceAll('%', '%%')}
+Description=${description}
 After=network-online.target
 Wants=network-online.target
 StartLimitIntervalSec=0
-
+${unit.map((line) => `${line}\n`).join('')}
 [Service]
 # Started means that the overlay's interface is there.
 Type=notify
-ExecStart=${[...command, 'agent', 'run', '--config', file].map(quoted).join(' ')}
-${path}# tincan stays when the agent is stopped or restarted, and carries traffic on; "evio agent stop" ends both for good.
+ExecStart=${command}
+${environment === undefined ? '' : `Environment=${quoted(environment)}\n`}# tincan stays when the agent is stopped or restarted, and carries traffic on; "evio agent stop" ends both for good.
 KillMode=process
 Restart=on-failure
 RestartSec=1

@@ -1,6 +1,6 @@
 /** Ending a node of this machine: its agent and tincan, or a tincan whose agent has ended. */
 
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Status } from '../../agent/src/api.ts';
 import { NoAgentError, type Where, withAgent } from './agent-client.ts';
 import { endTincan } from './end-tincan.ts';
@@ -30,10 +30,19 @@ export async function stopNode(where: Where): Promise<Stopped> {
   }
 }
 
+/** A zombie does not: the first process of some containers never looks after those that it has inherited. */
+function runs(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** Until the process is gone: then tincan and the bridge are gone too. */
 async function gone(pid: number): Promise<void> {
   const until = performance.now() + STOP_MS;
-  while (existsSync(`/proc/${pid}`)) {
+  while (runs(pid)) {
     if (performance.now() > until)
       throw new Failure(`the agent (pid ${pid}) did not end within ${STOP_MS / 1000} s; see its log`);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -90,20 +90,28 @@ function put(root: string, path: string, entry: Entry): void {
   }
 }
 
+/** Makes all of it in the folder, which is there. Modes are as in the tree, whatever the umask. */
+export function writeTree(tree: Tree, root: string): void {
+  const before = process.umask(0o022);
+  try {
+    chmodSync(root, 0o755);
+    for (const [at, entry] of sorted(tree)) put(root, at, entry);
+  } finally {
+    process.umask(before);
+  }
+}
+
 /** Writes the layer as `FOLDER/<digest of the tree>.tar` unless it is there, and gives back its path. */
 export function layerTar(tree: Tree, folder: string): string {
   const path = join(folder, `${treeDigest(tree)}.tar`);
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
   const root = mkdtempSync(join(folder, 'tree-'));
-  const before = process.umask(0o022);
   try {
-    chmodSync(root, 0o755);
-    for (const [at, entry] of sorted(tree)) put(root, at, entry);
+    writeTree(tree, root);
     tar(`${path}.new`, root, ['.']);
     renameSync(`${path}.new`, path);
   } finally {
-    process.umask(before);
     rmSync(root, { recursive: true, force: true });
   }
   return path;

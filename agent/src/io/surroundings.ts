@@ -1,5 +1,6 @@
 /** What of this machine and this process decides whether a node can run. */
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import type { Surroundings } from '../obstacle.ts';
 
 export function surroundings(): Surroundings {
@@ -8,6 +9,7 @@ export function surroundings(): Surroundings {
     euid: process.geteuid?.() ?? -1,
     capabilities: BigInt(`0x${capabilities}`),
     tunError: openError('/dev/net/tun'),
+    release: release(),
   };
 }
 

@@ -1,4 +1,4 @@
-/** A machine that systemd runs, in namespaces: the real one, as its process 1, with our units alone. */
+/** A machine that systemd runs, in namespaces: the real one, as its process 1, with our units alone. Other kinds: test/package. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,21 @@ import { alive } from '../../alive.ts';
 import { type Done, program } from '../evio.ts';
 import { environment, until } from '../terminal/lan.ts';
 
-const SCRIPT = join(import.meta.dirname, 'machine.sh');
+/** What becomes the first process of a machine. */
+export interface Kind {
+  /** A program and its arguments, which ends by becoming that process. */
+  readonly command: readonly string[];
+  /** How that process is called (proc_pid_comm(5)). */
+  readonly init: string;
+  /** The environment of its administrator's commands, beside PATH. */
+  readonly env: readonly string[];
+}
+
+const UNITS_ALONE: Kind = {
+  command: [join(import.meta.dirname, 'machine.sh')],
+  init: 'systemd',
+  env: [`PATH=${environment().PATH}`, 'SYSTEMD_UNIT_PATH=/etc/systemd/system', 'container=evio-test'],
+};
 
 /** Where a group of processes can be made that systemd may divide further: version 1 or 2 of cgroups. */
 const CGROUPS = existsSync('/sys/fs/cgroup/systemd/cgroup.procs') ? '/sys/fs/cgroup/systemd' : '/sys/fs/cgroup';
@@ -15,31 +29,37 @@ export class Machine {
   readonly #unshare: ChildProcess;
   readonly #cgroup: string;
   readonly #pid: number;
+  readonly #env: readonly string[];
 
-  private constructor(unshare: ChildProcess, cgroup: string, pid: number) {
+  private constructor(unshare: ChildProcess, cgroup: string, pid: number, env: readonly string[]) {
     this.#unshare = unshare;
     this.#cgroup = cgroup;
     this.#pid = pid;
+    this.#env = env;
   }
 
   /** In the network namespace `ns`. */
-  static async boot(ns: string): Promise<Machine> {
+  static async boot(ns: string, { command, init, env }: Kind = UNITS_ALONE): Promise<Machine> {
     const cgroup = join(CGROUPS, ns);
     mkdirSync(cgroup, { recursive: true });
-    const enter = `echo $$ >"${cgroup}/cgroup.procs"; exec ip netns exec "${ns}" unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "${SCRIPT}"`;
-    const unshare = spawn('sh', ['-c', enter], { stdio: ['ignore', 'ignore', 'pipe'], env: environment() });
+    const enter = `echo $$ >"${cgroup}/cgroup.procs"; exec ip netns exec "${ns}" unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "$@"`;
+    const unshare = spawn('sh', ['-c', enter, 'sh', ...command], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: environment(),
+    });
     let words = '';
     unshare.stderr.on('data', (data: Buffer) => {
       words += data.toString();
     });
-    const machine = await until('systemd is process 1', 10_000, () => {
-      if (unshare.exitCode !== null) throw new Error(`systemd did not start: ${words}`);
+    const machine = await until(`${init} is process 1`, 10_000, () => {
+      if (unshare.exitCode !== null) throw new Error(`${init} did not start: ${words}`);
       const pid = Number(
         readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8').trim().split(' ')[0],
       );
       const name = pid > 0 && alive(pid) ? readFileSync(`/proc/${pid}/comm`, 'utf8').trim() : '';
-      return name === 'systemd' ? new Machine(unshare, cgroup, pid) : undefined;
+      return name === init ? new Machine(unshare, cgroup, pid, env) : undefined;
     });
+    if (init !== 'systemd') return machine;
     await until(
       'systemd has booted',
       20_000,
@@ -50,8 +70,7 @@ export class Machine {
 
   /** A command of its administrator. */
   run(...command: readonly string[]): Promise<Done> {
-    const env = [`PATH=${environment().PATH}`, 'SYSTEMD_UNIT_PATH=/etc/systemd/system', 'container=evio-test'];
-    return program('nsenter', '-t', String(this.#pid), '-a', '--', 'env', ...env, ...command);
+    return program('nsenter', '-t', String(this.#pid), '-a', '--', 'env', ...this.#env, ...command);
   }
 
   async ok(...command: readonly string[]): Promise<string> {

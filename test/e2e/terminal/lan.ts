@@ -3,6 +3,7 @@
  * find each other by LAN discovery, so there is no server.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { KeyObject } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,6 +35,8 @@ export class Lan {
   readonly dist: string;
   readonly a: TermNode;
   readonly b: TermNode;
+  /** Admits further nodes, or these with other papers. */
+  readonly authority: KeyObject = generatePrivateKey('ed25519');
   readonly #remove: () => void;
 
   private constructor() {
@@ -41,7 +44,7 @@ export class Lan {
     this.dir = place.dir;
     this.#remove = place.remove;
     this.dist = join(this.dir, 'opt');
-    const shared = { authority: generatePrivateKey('ed25519'), notBefore: Math.floor(Date.now() / 1000) - 60 };
+    const shared = { authority: this.authority, notBefore: Math.floor(Date.now() / 1000) - 60 };
     const node = (name: string, number: number): TermNode => {
       const home = join(this.dir, name);
       mkdirSync(home, { mode: 0o700 });
