@@ -23,7 +23,7 @@ unit: build ## Unit, property and simulator tests of both languages
 test: images cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, short demos, faults and cluster
 	@node hack/test.ts all
 
-test-full: images cluster-build ## What takes longer too: the whole demo, every fault, ten million inputs for each fuzz target (EVIO_FUZZ_INPUTS, EVIO_FUZZ_SECONDS)
+test-full: images cluster-build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS, EVIO_FUZZ_INPUTS)
 	@node hack/test.ts full
 
 test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
