@@ -168,7 +168,10 @@ async function build(): Promise<void> {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const cargo = cargoMetadata(ROOT);
-  const release: Release = { root: ROOT, dist, version, epoch, licences: licencesOf(dist, cargo) };
+  // The package that npm has for this machine is without its licence once it is installed; that for the other has it.
+  const nodejs = readFileSync(join(dirname(dirname(runtimeOf(ROOT, 'arm64', CACHE).node)), 'LICENSE'), 'utf8');
+  const licences = { ...licencesOf(dist, cargo), 'THIRD-PARTY.nodejs.txt': nodejs };
+  const release: Release = { root: ROOT, dist, version, epoch, licences };
   buildPackages(release, architectures, out);
   if (values.images) await buildImages(release, out);
   told(packageChart(ROOT, out, version, epoch));

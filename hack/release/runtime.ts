@@ -57,7 +57,8 @@ function fetched(cache: string, cpu: string, wanted: readonly Wanted[], lock: Np
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   writeFileSync(join(work, 'package.json'), '{"private":true}\n');
-  const plain = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-progress', `--os=linux`, `--cpu=${cpu}`];
+  // Asked for by name, a package for another machine is refused without --force.
+  const plain = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-progress', '--force'];
   execFileSync('npm', ['install', ...plain, ...wanted.map(({ name, version }) => `${name}@${version}`)], {
     cwd: work,
     stdio: ['ignore', 'ignore', 'pipe'],
