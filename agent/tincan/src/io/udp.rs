@@ -23,6 +23,24 @@ const UDP_SEGMENT: libc::c_int = 103;
 const UDP_GRO: libc::c_int = 104;
 const IP_PMTUDISC_PROBE: libc::c_int = 3;
 
+/// See [`set_batches`].
+static BATCHES: AtomicBool = AtomicBool::new(true);
+
+/// Of sockets bound from now on: with false every datagram is sent and received by itself, as on Linux before 4.18, which has neither
+/// `UDP_SEGMENT` nor `UDP_GRO`.
+pub fn set_batches(wanted: bool) {
+    BATCHES.store(wanted, Ordering::Relaxed);
+}
+
+/// What the environment says of it (`EVIO_UDP_GSO`, docs/operations.md): nothing, `on` or `off`.
+pub fn batches_wanted(value: Option<&str>) -> Result<bool, String> {
+    match value {
+        None | Some("" | "on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(other) => Err(format!("EVIO_UDP_GSO={other} is not allowed; allowed: on, off")),
+    }
+}
+
 /// Room for one control message of a u16 or an int, in the alignment of `cmsghdr`.
 #[repr(C, align(8))]
 struct Control([u8; 64]);
@@ -60,13 +78,16 @@ pub struct Udp {
 impl Udp {
     /// Binds `port` on all addresses of both families; only of IPv4 where the machine has no IPv6.
     pub fn bind(port: u16) -> io::Result<Self> {
-        match Self::bind_family(libc::AF_INET6, port) {
-            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Self::bind_family(libc::AF_INET, port),
+        let batches = BATCHES.load(Ordering::Relaxed);
+        match Self::bind_family(libc::AF_INET6, port, batches) {
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+                Self::bind_family(libc::AF_INET, port, batches)
+            }
             bound => bound,
         }
     }
 
-    fn bind_family(family: libc::c_int, port: u16) -> io::Result<Self> {
+    fn bind_family(family: libc::c_int, port: u16, batches: bool) -> io::Result<Self> {
         // SAFETY: no pointers; the descriptor is owned at once.
         let fd = unsafe {
             let fd = libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0);
@@ -90,8 +111,10 @@ impl Udp {
             }
         }
         // Both may be missing (Linux before 5.0 and 4.18): then every datagram is one call.
-        let _ = set_option(&fd, libc::SOL_UDP, UDP_GRO, 1);
-        let segments = set_option(&fd, libc::SOL_UDP, UDP_SEGMENT, 0).is_ok();
+        if batches {
+            let _ = set_option(&fd, libc::SOL_UDP, UDP_GRO, 1);
+        }
+        let segments = batches && set_option(&fd, libc::SOL_UDP, UDP_SEGMENT, 0).is_ok();
         let (storage, length) = to_kernel(address, family);
         // SAFETY: the kernel reads `length` bytes of a live sockaddr_storage.
         if unsafe { libc::bind(fd.as_raw_fd(), std::ptr::from_ref(&storage).cast(), length) } < 0 {
