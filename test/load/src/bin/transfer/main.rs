@@ -26,7 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use load::net;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use datagram::{Counts, Row, Tally, LARGEST};
 use noise::{mixed_size, Dice, Noise};
@@ -46,7 +46,7 @@ const PER_DATAGRAM: u64 = 66;
 const AHEAD: Duration = Duration::from_micros(200);
 
 /// What a receiver says of a TCP transfer.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stream {
     bytes: u64,

@@ -58,7 +58,8 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
         "udp" => true,
         _ => return Err(format!("{verb:?}: there are serve, tcp and udp")),
     };
-    let (mut to, mut bytes, mut count, mut seed) = (None, None, None, 1);
+    let mut to: Option<SocketAddr> = None;
+    let (mut bytes, mut count, mut seed) = (None, None, 1);
     let (mut least, mut most) = (1, LARGEST);
     let mbps = udp.then_some(DATAGRAMS_MBPS);
     let mut common = Common { mbps, header: None, patience: Duration::from_secs(60) };
@@ -81,7 +82,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
             _ => return Err(format!("{key:?} is no key of {verb}")),
         }
     }
-    let to: SocketAddr = to.ok_or("to is missing")?;
+    let to = to.ok_or("to is missing")?;
     match (common.header, to.ip()) {
         (Some(Header::RecordRoute | Header::Timestamp), IpAddr::V6(_)) => {
             return Err(format!("header: {} has no options of IPv4", to.ip()))
@@ -157,10 +158,7 @@ mod tests {
             Ok(Command::Tcp { to, seed: 1, bytes: 5, common: common(None) })
         );
         let row = Row { seed: 1, count: 9, least: 1, most: LARGEST };
-        assert_eq!(
-            parsed("udp to=10.45.0.2:7001 count=9"),
-            Ok(Command::Udp { to, row, common: common(Some(200.0)) })
-        );
+        assert_eq!(parsed("udp to=10.45.0.2:7001 count=9"), Ok(Command::Udp { to, row, common: common(Some(200.0)) }));
         assert_eq!(parsed("serve 7001"), Ok(Command::Serve { port: 7001 }));
     }
 

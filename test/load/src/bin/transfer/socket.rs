@@ -59,8 +59,7 @@ fn connected(to: SocketAddr, kind: libc::c_int, header: Option<Header>, patience
     let limit = libc::timeval { tv_sec: patience.as_secs() as libc::time_t, tv_usec: 0 };
     for option in [libc::SO_SNDTIMEO, libc::SO_RCVTIMEO] {
         // SAFETY: a timeval is plain data.
-        let bytes =
-            unsafe { std::slice::from_raw_parts((&raw const limit).cast::<u8>(), size_of::<libc::timeval>()) };
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const limit).cast::<u8>(), size_of::<libc::timeval>()) };
         set(&fd, libc::SOL_SOCKET, option, bytes)?;
     }
     // SAFETY: all zeros are values of both; they outlive the call, which reads as many bytes as it is told.
