@@ -31,7 +31,7 @@ async function checksums(stage: Stage, { a, b, peer }: Pair): Promise<void> {
 
     const file = stage.file('pod.pcap');
     // Of what comes from the overlay, all of it.
-    const options = ['-i', 'eth0', '-Q', 'in', '-s', '0', '-B', '65536', '-Z', 'root', '-U', '-w', file];
+    const options = ['--immediate-mode', '-U', '-i', 'eth0', '-Q', 'in', '-s', '0', '-B', '65536', '-Z', 'root', '-w', file];
     const capture = collect(POD, 'tcpdump', ...options, 'ip or ip6');
     await sleep(700);
     for (const [family, address] of [

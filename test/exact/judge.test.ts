@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { judgeDatagrams, judgeStream, sizeFits } from './judge.ts';
+import { judgeDatagrams, judgeLost, judgeStream, sizeFits } from './judge.ts';
 import type { Datagrams, Stream } from './transfer.ts';
 
 const stream = (arrived: Partial<Stream['arrived']> = {}): Stream => ({
@@ -51,6 +51,25 @@ describe('judging a row of datagrams', () => {
     it(`finds ${what}`, () => {
       expect(judgeDatagrams(datagrams(arrived))).to.deep.equal({ ok: false, value: words });
     });
+});
+
+describe('judging what was lost', () => {
+  const row = (received: number) => datagrams({ received });
+
+  it('lets a full queue have dropped it, and nothing else', () => {
+    expect(judgeLost(row(1_000), new Map())).to.deep.equal({ ok: true, value: '0 of 1000' });
+    expect(judgeLost(row(999), new Map())).to.deep.equal({ ok: false, value: '1 of 1000' });
+    expect(judgeLost(row(990), new Map([['a evio0-tap tx_dropped', 9]])).ok).to.equal(false);
+    expect(judgeLost(row(990), new Map([['a evio0-tap tx_dropped', 12]]))).to.deep.equal({
+      ok: true,
+      value: '10 of 1000; queues that were full dropped 12 frames: a evio0-tap tx_dropped 12',
+    });
+  });
+
+  it('forgives a relay one in fifty', () => {
+    expect(judgeLost(row(980), new Map(), true).ok).to.equal(true);
+    expect(judgeLost(row(979), new Map(), true).ok).to.equal(false);
+  });
 });
 
 describe('judging the size that probing has found', () => {

@@ -1,4 +1,5 @@
 /** What a transfer shows: pure, so that the transfers can be any. */
+import { type Drops, total } from './drops.ts';
 import type { Datagrams, Stream } from './transfer.ts';
 
 export interface Judgement {
@@ -43,6 +44,17 @@ export function judgeDatagrams({ sent, bytes, seconds, arrived }: Datagrams): Ju
     ],
     `${received} of ${sent}, ${megabytes(bytes)} ${inTime(seconds)}`,
   );
+}
+
+/** A relay has queues of its own, which it does not count. */
+const RELAYED_SHARE = 1 / 50;
+
+/** Datagrams are lost only to queues that were full: one for each frame, or fragment of it, that such a queue dropped. */
+export function judgeLost({ sent, arrived }: Datagrams, drops: Drops, relayed = false): Judgement {
+  const lost = sent - arrived.received;
+  const where = [...drops].map(([name, count]) => `${name} ${count}`).join(', ');
+  const explained = where === '' || lost === 0 ? '' : `; queues that were full dropped ${total(drops)} frames: ${where}`;
+  return { ok: lost <= total(drops) + (relayed ? sent * RELAYED_SHARE : 0), value: `${lost} of ${sent}${explained}` };
 }
 
 /** The records that a path carries whose packets may have `mtu` bytes, with headers of IPv4 and UDP before them. */

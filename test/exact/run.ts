@@ -113,6 +113,7 @@ async function main(): Promise<void> {
     await tried(`site ${kind}`, async () => {
       say(`two nodes: ${kind}`);
       const pair = await openPair(place, kind);
+      stage.watched = [pair.a.ns, pair.b.ns, 'server'];
       for (const part of parts) if (!interrupted) await tried(part.name, () => part.run(stage, pair));
       await closePair(pair);
     });
@@ -121,6 +122,7 @@ async function main(): Promise<void> {
     await tried('site ring', async () => {
       say('a ring of four nodes');
       const row = await openRow(place);
+      stage.watched = [row.a.ns, row.ring.via.name, row.b.ns];
       for (const part of ofRing) if (!interrupted) await tried(part.name, () => part.run(stage, row));
     });
   }

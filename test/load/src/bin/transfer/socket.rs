@@ -26,8 +26,9 @@ fn header_bytes(header: Header) -> (libc::c_int, libc::c_int, Vec<u8>) {
         Header::RecordRoute => (libc::IPPROTO_IP, IP_OPTIONS, padded(&[7, 39, 4], 39)),
         // The same with timestamps alone: room for nine.
         Header::Timestamp => (libc::IPPROTO_IP, IP_OPTIONS, padded(&[68, 40, 5, 0], 40)),
-        // Next header (the kernel's to set), length in units of eight beyond the first, and PadN over the rest.
-        Header::DestinationOptions => (libc::IPPROTO_IPV6, IPV6_DSTOPTS, padded(&[0, 1, 1, 12], 16)),
+        // Next header (the kernel's to set), length in units of eight beyond the first, and one option: for experiments, to be skipped by
+        // who does not know it (RFC 4727 §3.1), or PadN, of which Linux takes no more than seven bytes.
+        Header::DestinationOptions => (libc::IPPROTO_IPV6, IPV6_DSTOPTS, padded(&[0, 1, 0x1e, 12], 16)),
         Header::HopByHop => (libc::IPPROTO_IPV6, IPV6_HOPOPTS, padded(&[0, 0, 1, 4], 8)),
     }
 }
