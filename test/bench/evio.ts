@@ -46,7 +46,10 @@ export async function stopSwitches(): Promise<void> {
   switches.clear();
 }
 
-export async function openEvio(place: Place, { name, ovs, routes, overlay = [], environment = [] }: Variant): Promise<EvioPeer> {
+export async function openEvio(
+  place: Place,
+  { name, ovs, routes, overlay = [], environment = [] }: Variant,
+): Promise<EvioPeer> {
   const ends = await addEnds(place, name);
   const home = await createOverlay(place.server, name, place.dir, overlay);
   const enrolled = new Map<Side, Joined>();

@@ -3,10 +3,7 @@ import { check, checkCapture, frames } from './capture.ts';
 
 const HEADER = '02460af40102' + '02450a2d0001';
 /** With checksums that were computed elsewhere. */
-const IPV4_UDP = Buffer.from(
-  `${HEADER}0800` + '45000020000140004011' + '2670' + '0a2d0001' + '0a2d0002' + '04d20035000c' + '48d5' + 'deadbeef',
-  'hex',
-);
+const IPV4_UDP = Buffer.from(`${HEADER}08004500002000014000401126700a2d00010a2d000204d20035000c48d5deadbeef`, 'hex');
 
 /** The one's complement of the sum, for frames made here: written another way than in what is tested. */
 function complement(hex: string): string {
@@ -25,10 +22,14 @@ function ipv6Tcp(payload: string, options = ''): Buffer {
   const length = tcp('0000').length / 2;
   const sum = complement(`${V6}${u16(length)}0006${tcp('0000')}`);
   const next = options === '' ? '06' : '3c';
-  return Buffer.from(`${HEADER}86dd60000000${u16(length + options.length / 2)}${next}40${V6}${options}${tcp(sum)}`, 'hex');
+  return Buffer.from(
+    `${HEADER}86dd60000000${u16(length + options.length / 2)}${next}40${V6}${options}${tcp(sum)}`,
+    'hex',
+  );
 }
 
-const kinds = (frame: Buffer): readonly string[] => check(frame).map(({ kind, ok }) => `${kind} ${ok ? 'good' : 'bad'}`);
+const kinds = (frame: Buffer): readonly string[] =>
+  check(frame).map(({ kind, ok }) => `${kind} ${ok ? 'good' : 'bad'}`);
 const withByte = (frame: Buffer, at: number): Buffer => {
   const changed = Buffer.from(frame);
   changed.writeUInt8(changed.readUInt8(at) ^ 0x01, at);
@@ -66,7 +67,8 @@ describe('checksums of captured frames', () => {
     // An address is in both.
     expect(kinds(withByte(IPV4_UDP, 29))).to.deep.equal(['IPv4 header bad', 'IPv4 UDP bad']);
     const six = ipv6Tcp('aabbcc');
-    for (const at of [30, 60, six.length - 1]) expect(kinds(withByte(six, at)), `byte ${at}`).to.deep.equal(['IPv6 TCP bad']);
+    for (const at of [30, 60, six.length - 1])
+      expect(kinds(withByte(six, at)), `byte ${at}`).to.deep.equal(['IPv6 TCP bad']);
   });
 
   it('are wrong when only the sum of the pseudo header stands there, as it does before an offload', () => {

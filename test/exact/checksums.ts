@@ -31,7 +31,22 @@ async function checksums(stage: Stage, { a, b, peer }: Pair): Promise<void> {
 
     const file = stage.file('pod.pcap');
     // Of what comes from the overlay, all of it.
-    const options = ['--immediate-mode', '-U', '-i', 'eth0', '-Q', 'in', '-s', '0', '-B', '65536', '-Z', 'root', '-w', file];
+    const options = [
+      '--immediate-mode',
+      '-U',
+      '-i',
+      'eth0',
+      '-Q',
+      'in',
+      '-s',
+      '0',
+      '-B',
+      '65536',
+      '-Z',
+      'root',
+      '-w',
+      file,
+    ];
     const capture = collect(POD, 'tcpdump', ...options, 'ip or ip6');
     await sleep(700);
     for (const [family, address] of [
@@ -50,7 +65,12 @@ async function checksums(stage: Stage, { a, b, peer }: Pair): Promise<void> {
     for (const kind of WANTED) {
       const { good, bad } = found.get(kind) ?? { good: 0, bad: 0 };
       const value = `${good} right, ${bad} wrong`;
-      stage.report.holds(`on a device without offloads: checksums, ${kind}`, bad === 0 && good >= ENOUGH, value, 'all right');
+      stage.report.holds(
+        `on a device without offloads: checksums, ${kind}`,
+        bad === 0 && good >= ENOUGH,
+        value,
+        'all right',
+      );
     }
   } finally {
     await run(a.ns, 'ip', 'address', 'del', `${ADDRESSES.a}/64`, 'dev', 'evio0').catch(() => undefined);

@@ -9,7 +9,7 @@ import { witnessed } from './witness.ts';
 const BATCHES = { batches: 'oifname "eth0" meta l4proto udp meta length > 1600 COUNT' };
 
 /** Streams and datagrams of both families, there and back; `share` of all is what each stream has. */
-export async function both(stage: Stage, pair: Pair, share: number, what = ''): Promise<void> {
+export async function both(stage: Stage, pair: Pair, share: number, what = '', count = 500): Promise<void> {
   for (const [from, to, way] of [
     [pair.a, pair.b, 'a to b'],
     [pair.b, pair.a, 'b to a'],
@@ -18,7 +18,7 @@ export async function both(stage: Stage, pair: Pair, share: number, what = ''): 
       const name = `${what}${family}, ${way}`;
       // Most of it one way: the other one has the same code.
       await stage.stream(`${name}, TCP`, from, address, { bytes: stage.bytes(way === 'a to b' ? share : share / 5) });
-      await stage.datagrams(`${name}, UDP of all sizes`, from, address, { count: stage.count(1_000) });
+      await stage.datagrams(`${name}, UDP of all sizes`, from, address, { count: stage.count(count) });
     }
 }
 
@@ -29,7 +29,9 @@ async function direct(stage: Stage, pair: Pair): Promise<void> {
 
 /** The kernel cuts and joins nothing: as where it cannot. */
 async function withoutBatches(stage: Stage, pair: Pair): Promise<void> {
-  const { batches } = await witnessed(pair.a.ns, { at: 'out' }, BATCHES, () => both(stage, pair, 0.02, 'without batches: '));
+  const { batches } = await witnessed(pair.a.ns, { at: 'out' }, BATCHES, () =>
+    both(stage, pair, 0.02, 'without batches: '),
+  );
   stage.report.holds('a without batches sends none', batches === 0, batches ?? 'unknown', '0');
 }
 

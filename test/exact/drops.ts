@@ -34,7 +34,8 @@ export function parseDrops(text: string): Drops {
     if (link !== null) add(`${link[1]} ${link[2]}`, Number(link[3]));
     else if (words[0] === 'Udp:' && words[1] === 'InDatagrams') names = words;
     // Of a full receive buffer, and of too little memory.
-    else if (words[0] === 'Udp:') for (const name of ['RcvbufErrors', 'MemErrors']) add(`Udp ${name}`, Number(words[names.indexOf(name)]));
+    else if (words[0] === 'Udp:')
+      for (const name of ['RcvbufErrors', 'MemErrors']) add(`Udp ${name}`, Number(words[names.indexOf(name)]));
     else if (words[0] === 'Udp6RcvbufErrors' || words[0] === 'Udp6MemErrors') add(words[0], Number(words[1]));
     // /proc/net/softnet_stat: hexadecimal, the second column is what a full backlog dropped.
     else if (words.length >= 10 && words.every((word) => /^[0-9a-f]{8}$/.test(word)))
@@ -45,6 +46,10 @@ export function parseDrops(text: string): Drops {
 
 /** Counters that have grown between two looks. */
 export const grown = (before: Drops, after: Drops): Drops =>
-  new Map([...after].map(([name, count]) => [name, count - (before.get(name) ?? 0)] as const).filter(([, count]) => count > 0));
+  new Map(
+    [...after]
+      .map(([name, count]) => [name, count - (before.get(name) ?? 0)] as const)
+      .filter(([, count]) => count > 0),
+  );
 
 export const total = (drops: Drops): number => [...drops.values()].reduce((sum, count) => sum + count, 0);

@@ -3,7 +3,7 @@ import { attempt, PREFIX, run, sleep } from '../demo/shell.ts';
 import { Ovs } from '../servers/ovs.ts';
 import type { PairPart } from './part.ts';
 import { answers, type Pair, untilDirect } from './sites.ts';
-import { families, type Host, type Stage } from './stage.ts';
+import { type DatagramsOn, families, type Host, type Stage } from './stage.ts';
 import { witnessed } from './witness.ts';
 
 const VLAN = '7';
@@ -21,25 +21,31 @@ async function address({ ns, ipv4, ipv6 }: Host, link: string): Promise<void> {
   await run(ns, 'ip', 'link', 'set', link, 'up');
 }
 
-/** Streams and datagrams of both families between the two ends. */
-async function transfers(stage: Stage, a: Host, b: Host, what: string, share: number): Promise<void> {
+/** Streams and datagrams of both families between the two ends; `of` is said of datagrams that may be cut. */
+async function transfers(stage: Stage, a: Host, b: Host, what: string, share: number, of?: DatagramsOf): Promise<void> {
   for (const [family, address] of families(b)) {
     await answers(a.ns, address);
+    const count = stage.count(200);
     await stage.stream(`${what}, ${family}: TCP`, a, address, { bytes: stage.bytes(share) });
-    await stage.datagrams(`${what}, ${family}: UDP of all sizes`, a, address, { count: stage.count(200) });
+    await stage.datagrams(`${what}, ${family}: UDP of one packet`, a, address, { count, most: 1_250 });
+    await stage.datagrams(`${what}, ${family}: UDP of all sizes`, a, address, { count, ...of });
   }
 }
+type DatagramsOf = Pick<DatagramsOn, 'anyOrder' | 'mbps'>;
+
+/** A port of Open vSwitch puts the tags in: see `openVSwitch` in offloads.ts. */
+const BY_OVS: DatagramsOf = { anyOrder: true, mbps: 10 };
 
 /**
  * An interface in a VLAN of evio0: the kernel's where it has 802.1Q, else a port of an Open vSwitch that puts the tags in and takes
  * them out. Gives what takes it away again.
  */
-async function joinVlan(stage: Stage, host: Host): Promise<() => Promise<void>> {
+async function joinVlan(stage: Stage, host: Host): Promise<{ readonly ovs: boolean; leave(): Promise<void> }> {
   const { ns } = host;
   const kernels = ['ip', 'link', 'add', 'link', 'evio0', 'name', 'vlan7', 'type', 'vlan', 'id', VLAN];
   if ((await attempt(ns, kernels)).code === 0) {
     await address(host, 'vlan7');
-    return async () => void (await run(ns, 'ip', 'link', 'del', 'vlan7'));
+    return { ovs: false, leave: async () => void (await run(ns, 'ip', 'link', 'del', 'vlan7')) };
   }
   const ovs = await Ovs.start({ netns: PREFIX + ns, within: stage.place.dir });
   const leave = async (): Promise<void> => {
@@ -62,24 +68,24 @@ async function joinVlan(stage: Stage, host: Host): Promise<() => Promise<void>> 
     await leave();
     throw error;
   }
-  return leave;
+  return { ovs: true, leave };
 }
 
 async function vlan(stage: Stage, pair: Pair): Promise<void> {
   const { a, b } = within(pair, 7);
-  const leaves: (() => Promise<void>)[] = [];
+  const joined: Awaited<ReturnType<typeof joinVlan>>[] = [];
   try {
-    for (const host of [a, b]) leaves.push(await joinVlan(stage, host));
+    for (const host of [a, b]) joined.push(await joinVlan(stage, host));
     const { tagged = 0 } = await witnessed(
       b.ns,
       { at: 'device', device: 'evio0-tap' },
       { tagged: `vlan id ${VLAN} COUNT` },
-      () => transfers(stage, a, b, 'in a VLAN', 0.03),
+      () => transfers(stage, a, b, 'in a VLAN', 0.03, joined.some(({ ovs }) => ovs) ? BY_OVS : {}),
     );
     stage.report.holds('in a VLAN: frames with its tag that arrived', tagged > 1_000, tagged, '> 1000');
     await stillDirect(stage, pair, 'in a VLAN');
   } finally {
-    for (const leave of leaves) await leave();
+    for (const { leave } of joined) await leave();
   }
 }
 

@@ -12,7 +12,15 @@ const datagrams = (arrived: Partial<Datagrams['arrived']> = {}): Datagrams => ({
   sent: 1_000,
   bytes: 4_500_000,
   seconds: 0.5,
-  arrived: { received: 1_000, bytes: 4_500_000, duplicated: 0, reordered: 0, damaged: 0, firstDamage: null, ...arrived },
+  arrived: {
+    received: 1_000,
+    bytes: 4_500_000,
+    duplicated: 0,
+    reordered: 0,
+    damaged: 0,
+    firstDamage: null,
+    ...arrived,
+  },
 });
 
 describe('judging a stream', () => {
@@ -35,7 +43,15 @@ describe('judging a stream', () => {
 
 describe('judging a row of datagrams', () => {
   it('finds nothing where all that arrived came once, in order and whole', () => {
-    expect(judgeDatagrams(datagrams({ received: 990 }))).to.deep.equal({ ok: true, value: '990 of 1000, 4.5 MB in 0.5 s' });
+    expect(judgeDatagrams(datagrams({ received: 990 }))).to.deep.equal({
+      ok: true,
+      value: '990 of 1000, 4.5 MB in 0.5 s',
+    });
+  });
+
+  it('lets them come in another order where that is said', () => {
+    expect(judgeDatagrams(datagrams({ reordered: 3 }), true).ok).to.equal(true);
+    expect(judgeDatagrams(datagrams({ reordered: 3, duplicated: 1 }), true).ok).to.equal(false);
   });
 
   for (const [what, arrived, words] of [

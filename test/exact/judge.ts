@@ -28,8 +28,11 @@ export function judgeStream({ sent, seconds, arrived }: Stream, pauseMs: number)
   );
 }
 
-/** What arrived of a row of datagrams came once, in order and as it was sent. Lost ones are counted by themselves. */
-export function judgeDatagrams({ sent, bytes, seconds, arrived }: Datagrams): Judgement {
+/**
+ * What arrived of a row of datagrams came once, in order and as it was sent; of some ways `anyOrder` is enough. Lost ones are judged
+ * by themselves.
+ */
+export function judgeDatagrams({ sent, bytes, seconds, arrived }: Datagrams, anyOrder = false): Judgement {
   const { duplicated, reordered, damaged, firstDamage, received } = arrived;
   const place =
     firstDamage === null
@@ -39,7 +42,7 @@ export function judgeDatagrams({ sent, bytes, seconds, arrived }: Datagrams): Ju
     [
       damaged > 0 && `${damaged} damaged${place}`,
       duplicated > 0 && `${duplicated} came twice`,
-      reordered > 0 && `${reordered} after a later one`,
+      reordered > 0 && !anyOrder && `${reordered} after a later one`,
       received === 0 && `none of ${sent} arrived`,
     ],
     `${received} of ${sent}, ${megabytes(bytes)} ${inTime(seconds)}`,
@@ -53,7 +56,8 @@ const RELAYED_SHARE = 1 / 50;
 export function judgeLost({ sent, arrived }: Datagrams, drops: Drops, relayed = false): Judgement {
   const lost = sent - arrived.received;
   const where = [...drops].map(([name, count]) => `${name} ${count}`).join(', ');
-  const explained = where === '' || lost === 0 ? '' : `; queues that were full dropped ${total(drops)} frames: ${where}`;
+  const explained =
+    where === '' || lost === 0 ? '' : `; queues that were full dropped ${total(drops)} frames: ${where}`;
   return { ok: lost <= total(drops) + (relayed ? sent * RELAYED_SHARE : 0), value: `${lost} of ${sent}${explained}` };
 }
 
@@ -63,5 +67,4 @@ const HEADERS = 28;
 const NEAR = 0.95;
 
 /** The size that probing has found is one that passes, and near what could pass. */
-export const sizeFits = (size: number, mtu: number): boolean =>
-  size <= mtu - HEADERS && size >= (mtu - HEADERS) * NEAR;
+export const sizeFits = (size: number, mtu: number): boolean => size <= mtu - HEADERS && size >= (mtu - HEADERS) * NEAR;

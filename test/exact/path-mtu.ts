@@ -54,7 +54,12 @@ async function recordSize(node: Joined, neighbour: Joined): Promise<number> {
 }
 
 /** A check: the size to the neighbour is what such a path carries, within the limit. */
-async function found(stage: Stage, name: string, [node, neighbour]: readonly [Joined, Joined], mtu: number): Promise<void> {
+async function found(
+  stage: Stage,
+  name: string,
+  [node, neighbour]: readonly [Joined, Joined],
+  mtu: number,
+): Promise<void> {
   const began = performance.now();
   let size = 0;
   await until(name, FOUND_S * 3_000, async () => {
@@ -73,12 +78,21 @@ async function pass(stage: Stage, name: string, { a, b }: { readonly a: Host; re
   ] as const)
     for (const [family, address] of families(to)) {
       await stage.stream(`${name}, ${family}, ${way}: TCP`, from, address, { bytes: stage.bytes(0.002) });
-      await stage.datagrams(`${name}, ${family}, ${way}: UDP of all sizes`, from, address, { count: stage.count(60), mbps: 50 });
+      await stage.datagrams(`${name}, ${family}, ${way}: UDP of all sizes`, from, address, {
+        count: stage.count(60),
+        mbps: 50,
+      });
     }
 }
 
 /** A transfer of some eight seconds during which `change` is made. */
-async function during(stage: Stage, name: string, from: Host, address: string, change: () => Promise<unknown>): Promise<void> {
+async function during(
+  stage: Stage,
+  name: string,
+  from: Host,
+  address: string,
+  change: () => Promise<unknown>,
+): Promise<void> {
   const transfer = stage.stream(name, from, address, { bytes: 20e6, mbps: 20, pauseMs: STALL_MS, patience: 60 });
   await sleep(2_000);
   await change();

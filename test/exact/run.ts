@@ -47,7 +47,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 if (process.getuid?.() !== 0) {
-  process.stderr.write('evio: these tests make network namespaces and have to run as root; try: sudo make test-exact\n');
+  process.stderr.write(
+    'evio: these tests make network namespaces and have to run as root; try: sudo make test-exact\n',
+  );
   process.exit(1);
 }
 const isChosen = ({ name, short: inShort }: Part): boolean =>
@@ -127,7 +129,12 @@ async function main(): Promise<void> {
     });
   }
   if (only === undefined && !interrupted)
-    report.holds('all that arrived', stage.carried >= stage.bytes(1), `${(stage.carried / 1e9).toFixed(2)} GB`, `>= ${short ? 1 : 10} GB`);
+    report.holds(
+      'all that arrived',
+      stage.carried >= stage.bytes(1),
+      `${(stage.carried / 1e9).toFixed(2)} GB`,
+      `>= ${short ? 1 : 10} GB`,
+    );
 }
 
 // What a run that was cut off has left.

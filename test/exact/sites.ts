@@ -103,4 +103,3 @@ export async function openRow(place: Place): Promise<Row> {
   for (const { ns } of [row.a, row.b]) await takeTransfers(ns, join(place.dir, `${ns}-transfers.log`));
   return row;
 }
-

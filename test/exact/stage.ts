@@ -1,8 +1,8 @@
 /** What parts work with: transfers that are judged, and how large they are. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Report } from '../demo/report.ts';
 import type { Place } from '../bench/place.ts';
+import type { Report } from '../demo/report.ts';
 import { dropsIn, grown } from './drops.ts';
 import { judgeDatagrams, judgeLost, judgeStream } from './judge.ts';
 import { type DatagramOptions, type StreamOptions, sendDatagrams, sendStream } from './transfer.ts';
@@ -30,6 +30,8 @@ export interface StreamOn extends StreamOptions {
 
 export interface DatagramsOn extends DatagramOptions {
   readonly line?: Line;
+  /** Datagrams and fragments of datagrams may overtake each other. */
+  readonly anyOrder?: boolean;
 }
 
 export class Stage {
@@ -78,15 +80,15 @@ export class Stage {
    * that no full queue explains.
    */
   async datagrams(name: string, from: Host, address: string, options: DatagramsOn): Promise<void> {
-    const { line = 'any', ...rest } = options;
-    await this.#judged(name, 'in order, once and whole', async () => {
+    const { line = 'any', anyOrder = false, ...rest } = options;
+    await this.#judged(name, anyOrder ? 'once and whole' : 'in order, once and whole', async () => {
       const before = await dropsIn(this.watched);
       const found = await sendDatagrams(from.ns, address, { mbps: DATAGRAMS_MBPS, ...rest });
       const drops = grown(before, await dropsIn(this.watched));
       this.carried += found.arrived.bytes;
       const lost = judgeLost(found, drops, line === 'relayed');
       this.report.holds(`${name}: lost`, lost.ok, lost.value, 'none but to full queues');
-      return judgeDatagrams(found);
+      return judgeDatagrams(found, anyOrder);
     });
   }
 

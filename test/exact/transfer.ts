@@ -73,7 +73,9 @@ let seed = 0;
 
 async function transfer(ns: string, kind: 'tcp' | 'udp', address: string, options: object): Promise<unknown> {
   const host = address.includes(':') ? `[${address}]` : address;
-  const words = Object.entries({ to: `${host}:${PORT}`, seed: ++seed, ...options }).map(([key, value]) => `${key}=${value}`);
+  const words = Object.entries({ to: `${host}:${PORT}`, seed: ++seed, ...options }).map(
+    ([key, value]) => `${key}=${value}`,
+  );
   const done = await attempt(ns, [TRANSFER, kind, ...words], LONGEST_MS);
   if (done.code !== 0) throw new Error(done.stderr.trim() || `${TRANSFER}: exit code ${done.code}`);
   return JSON.parse(done.stdout);

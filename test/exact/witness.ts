@@ -48,7 +48,9 @@ export function counts(text: string): Readonly<Record<string, number>> {
   const { nftables } = JSON.parse(text) as {
     readonly nftables: readonly { readonly counter?: { readonly name: string; readonly packets: number } }[];
   };
-  return Object.fromEntries(nftables.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]])));
+  return Object.fromEntries(
+    nftables.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]])),
+  );
 }
 
 /** Counts packets in a namespace while `during` runs; COUNT in a rule is where the counter goes. */
