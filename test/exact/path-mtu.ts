@@ -20,8 +20,14 @@ const FALLS = [1_500, 1_400, 1_280] as const;
 
 /** The first sizes are asked for at once, each twice, 400 ms for an answer. */
 const FOUND_S = 10;
-/** A size in use is confirmed every ten seconds while it is used; three that are lost make a black hole, and TCP waits in between. */
-const STALL_MS = 20_000;
+/** Two seconds until the smaller size is known; TCP, which doubles its patience meanwhile, sends again after three, or after six. */
+const STALL_MS = 8_000;
+
+/**
+ * On the second leg the node between finds the smaller size and tells the source with the next record that is too large, one of those
+ * that TCP sends again after ever longer times.
+ */
+const LEG_STALL_MS = 45_000;
 
 /** Messages of ICMP and ICMPv6 that would tell an end. */
 const SILENT = `table inet evio_silent {
@@ -89,11 +95,11 @@ async function pass(stage: Stage, name: string, { a, b }: { readonly a: Host; re
 async function during(
   stage: Stage,
   name: string,
-  from: Host,
-  address: string,
+  { a, b }: { readonly a: Host; readonly b: Host },
+  pauseMs: number,
   change: () => Promise<unknown>,
 ): Promise<void> {
-  const transfer = stage.stream(name, from, address, { bytes: 20e6, mbps: 20, pauseMs: STALL_MS, patience: 60 });
+  const transfer = stage.stream(name, a, b.ipv4, { bytes: 20e6, mbps: 20, pauseMs, patience: 60 });
   await sleep(2_000);
   await change();
   await transfer;
@@ -123,7 +129,7 @@ async function onThePath(stage: Stage, pair: Pair): Promise<void> {
   }
   for (const mtu of stage.short ? [1_280] : FALLS) {
     const name = `path MTU falls to ${mtu} under a transfer`;
-    await during(stage, name, pair.a, pair.b.ipv4, () => narrow(mtu));
+    await during(stage, name, pair, STALL_MS, () => narrow(mtu));
     for (const way of ways) await found(stage, `${name}, ${way[0].name}`, way, mtu);
     await pass(stage, `path MTU fell to ${mtu}`, pair);
   }
@@ -145,7 +151,7 @@ async function onTheSecondLeg(stage: Stage, row: Row): Promise<void> {
   try {
     for (const mtu of stage.short ? [1_280] : [1_400, 1_280]) {
       const name = `path MTU of the second leg falls to ${mtu} under a transfer`;
-      await during(stage, name, row.a, row.b.ipv4, () => setMtu('lan', port, String(mtu)));
+      await during(stage, name, row, LEG_STALL_MS, () => setMtu('lan', port, String(mtu)));
       await found(stage, name, [ring.via, ring.c], mtu);
       await pass(stage, `second leg of MTU ${mtu}`, row);
     }
