@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-cluster conformance demo images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-exact test-cluster conformance demo images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -20,14 +20,17 @@ check: setup ## Format, lint, types, clippy, generated files
 unit: build ## Unit, property and simulator tests of both languages
 	@node hack/test.ts unit
 
-test: images cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, short demos, faults and cluster
+test: images cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, short demos, faults, transfers and cluster
 	@node hack/test.ts all
 
-test-full: images cluster-build ## What takes longer too: the whole demo, every fault, fuzzing for hours (EVIO_FUZZ_SECONDS, EVIO_FUZZ_INPUTS)
+test-full: images cluster-build ## What takes longer too: the whole demo, every fault, all transfers, fuzzing for hours (EVIO_FUZZ_SECONDS, EVIO_FUZZ_INPUTS)
 	@node hack/test.ts full
 
 test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
 	@node test/faults/main.ts
+
+test-exact: build ## What goes through arrives exactly: 10 GB, headers, offloads, path MTUs (results/exact.json; docs/exact.md)
+	@node test/exact/main.ts
 
 demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leaves it up)
 	@node test/demo/main.ts

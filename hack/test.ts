@@ -78,6 +78,8 @@ const SHORT_FAULTS: Step = {
   command: ['node', 'test/faults/main.ts', '--short'],
   count: counted,
 };
+const EXACT: Step = { name: 'exact transfers', command: ['node', 'test/exact/main.ts'], count: counted };
+const SHORT_EXACT: Step = { ...EXACT, name: 'exact transfers, short', command: [...EXACT.command, '--short'] };
 const CLUSTER: Step = { name: 'cluster', command: ['node', 'test/cluster/main.ts'], count: counted };
 const SHORT_CLUSTER: Step = { ...CLUSTER, name: 'cluster, short', command: [...CLUSTER.command, '--short'] };
 /** What depends on how the nodes reach each other, once more where two of them need a relay. */
@@ -134,6 +136,7 @@ const LONG: readonly Step[] = [
     env: { EVIO_HELD_MS: '300000' },
     count: counted,
   },
+  EXACT,
   CLUSTER,
   CLUSTER_RELAYED,
   CONFORMANCE,
@@ -182,6 +185,7 @@ const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
     SHORT_DEMO,
     SHORT_DEMO_OTHERS,
     SHORT_FAULTS,
+    SHORT_EXACT,
     SHORT_CLUSTER,
   ],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
@@ -210,7 +214,7 @@ function failureLines(step: Step, output: string): readonly string[] {
 }
 
 /** Steps that tell a story as they go. */
-const LIVE = /^(demo|faults|cluster)/;
+const LIVE = /^(demo|faults|exact|cluster)/;
 
 /** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
 async function run(step: Step): Promise<Counts> {

@@ -14,6 +14,10 @@ export interface Variant {
   readonly ovs?: boolean;
   /** Pods behind each end. */
   readonly routes?: Readonly<Record<Side, string>>;
+  /** Of `evio overlay create`. */
+  readonly overlay?: readonly string[];
+  /** `NAME=VALUE` for agent and tincan. */
+  readonly environment?: readonly string[];
 }
 
 export interface EvioPeer extends Peer {
@@ -42,9 +46,12 @@ export async function stopSwitches(): Promise<void> {
   switches.clear();
 }
 
-export async function openEvio(place: Place, { name, ovs, routes }: Variant): Promise<EvioPeer> {
+export async function openEvio(
+  place: Place,
+  { name, ovs, routes, overlay = [], environment = [] }: Variant,
+): Promise<EvioPeer> {
   const ends = await addEnds(place, name);
-  const home = await createOverlay(place.server, name, place.dir, []);
+  const home = await createOverlay(place.server, name, place.dir, overlay);
   const enrolled = new Map<Side, Joined>();
   for (const side of SIDES) {
     const { ns } = ends[side];
@@ -70,7 +77,8 @@ export async function openEvio(place: Place, { name, ovs, routes }: Variant): Pr
     nodes,
     async start(side) {
       const { name: ns, config } = nodes[side];
-      daemonIn(place.dir, ns, groupOf(name, side), EVIO, 'agent', 'run', '--config', config);
+      const command = ['env', ...environment, EVIO, 'agent', 'run', '--config', config];
+      daemonIn(place.dir, ns, groupOf(name, side), ...command);
     },
     async stop(side) {
       const done = await attempt(nodes[side].name, [EVIO, 'agent', 'stop', '--run-dir', nodes[side].runDir], 15_000);

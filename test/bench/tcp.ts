@@ -75,8 +75,14 @@ async function allPeers(stage: Stage): Promise<void> {
   );
 }
 
-/** A veth has them all by default, and no GRO. */
-const OFFLOADS = ['tso', 'gso', 'tx-udp-segmentation', 'tx-udp_tnl-segmentation', 'tx-udp_tnl-csum-segmentation'];
+/** Segmentation: a veth has it all by default, and no GRO. */
+export const OFFLOADS = [
+  'tso',
+  'gso',
+  'tx-udp-segmentation',
+  'tx-udp_tnl-segmentation',
+  'tx-udp_tnl-csum-segmentation',
+];
 
 /** Segmentation on the underlay's interfaces of both ends. */
 async function offloads({ ends }: Peer, state: 'on' | 'off'): Promise<void> {

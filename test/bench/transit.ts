@@ -7,7 +7,6 @@ import { daemonIn } from './peers.ts';
 import { lanNode, type Place } from './place.ts';
 import { tcp } from './traffic.ts';
 
-const NODES = 4;
 const RING = ['--full-mesh', 'off', '--successors', '1', '--long-distance', '0', '--on-demand', '0'];
 
 /** Enrols and starts nodes 1 to `count` of a lan; `keys` are added to the node file of each. */
@@ -42,25 +41,45 @@ async function adjacent(node: Joined): Promise<ReadonlySet<string>> {
   return new Set(known.filter(({ kinds, path }) => kinds.length > 0 && path === 'direct').map(({ name }) => name));
 }
 
-async function run(stage: Stage): Promise<void> {
-  const place = await stage.place('lan', NODES);
-  const nodes = await startNodes(place, 'ring', NODES, RING);
+/** Three nodes of a bare ring of four. */
+export interface Ring {
+  readonly a: Joined;
+  /** Neighbour of both others, and so it passes on what they say to each other. */
+  readonly via: Joined;
+  readonly c: Joined;
+  /** Throws if the ends have made a tunnel of their own meanwhile. */
+  check(): Promise<void>;
+}
+
+export const RING_NODES = 4;
+
+/** On a lan of at least four nodes. */
+export async function openRing(place: Place): Promise<Ring> {
+  const nodes = await startNodes(place, 'ring', RING_NODES, RING);
   // Places on the ring follow from keys: which node is across is seen only now.
   const a = nodes[0] as Joined;
   const near = await until('the first node has its two neighbours in the ring', 60_000, async () => {
     const all = await Promise.all(nodes.map(adjacent));
     return all.every((one) => one.size === 2) && all[0];
   });
-  const b = nodes.find((one) => near.has(one.name)) as Joined;
+  const via = nodes.find((one) => near.has(one.name)) as Joined;
   const c = nodes.find((one) => one !== a && !near.has(one.name)) as Joined;
-  for (const to of [b, c]) await untilReached(a, to);
+  for (const to of [via, c]) await untilReached(a, to);
+  const check = async (): Promise<void> => {
+    if ((await adjacent(a)).has(c.name))
+      throw new Error('the two ends made a tunnel of their own: nothing crossed a node');
+  };
+  return { a, via, c, check };
+}
+
+async function run(stage: Stage): Promise<void> {
+  const { a, via, c, check } = await openRing(await stage.place('lan', RING_NODES));
   const host = ({ name }: Joined) => ({ ns: name, group: `traffic-${name}` });
   const flow = async (to: Joined): Promise<number> =>
     (await tcp(host(a), host(to), to.ipv4, { seconds: stage.seconds, flows: 1 })).mbps;
   const measure = async () => {
-    const found = { 'tcp1-adjacent': await flow(b), 'tcp1-transit': await flow(c) };
-    if ((await adjacent(a)).has(c.name))
-      throw new Error('the two ends made a tunnel of their own: nothing crossed a node');
+    const found = { 'tcp1-adjacent': await flow(via), 'tcp1-transit': await flow(c) };
+    await check();
     return found;
   };
   await stage.record.rounds(stage.rounds, [{ name: 'evio', measure }]);

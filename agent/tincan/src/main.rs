@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tincan::daemon::{check_privileges, close_inherited, die_on_panic, raise_priority, Daemon, Lock, Signals};
+use tincan::io::udp::{batches_wanted, set_batches};
 use tincan::log;
 
 const USAGE: &str = "usage: tincan --run-dir DIR [--log-level error|warn|info|debug] [--keep-bridge]";
@@ -38,6 +39,12 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Option<Arguments
 
 fn run(arguments: &Arguments) -> Result<(), String> {
     log::set_level(arguments.level);
+    let batches = std::env::var("EVIO_UDP_GSO").ok();
+    let batches = batches_wanted(batches.as_deref())?;
+    set_batches(batches);
+    if !batches {
+        log!(Info, "every datagram is sent and received by itself", because = "EVIO_UDP_GSO=off");
+    }
     check_privileges()?;
     raise_priority();
     let signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;

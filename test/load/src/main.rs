@@ -13,7 +13,6 @@
 //! one machine compare.
 
 mod http;
-mod net;
 mod order;
 mod pulse;
 
@@ -23,6 +22,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 
+use load::net;
 use tincan::io::poll::{Poll, Ready};
 use tincan::time::{monotonic, Micros};
 

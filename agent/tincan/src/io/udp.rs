@@ -23,9 +23,28 @@ const UDP_SEGMENT: libc::c_int = 103;
 const UDP_GRO: libc::c_int = 104;
 const IP_PMTUDISC_PROBE: libc::c_int = 3;
 
-/// Room for one control message of a u16 or an int, in the alignment of `cmsghdr`.
+/// See [`set_batches`].
+static BATCHES: AtomicBool = AtomicBool::new(true);
+
+/// Of sockets bound from now on: with false every datagram is sent and received by itself, as on Linux before 4.18, which has neither
+/// `UDP_SEGMENT` nor `UDP_GRO`.
+pub fn set_batches(wanted: bool) {
+    BATCHES.store(wanted, Ordering::Relaxed);
+}
+
+/// What the environment says of it (`EVIO_UDP_GSO`, docs/operations.md): nothing, `on` or `off`.
+pub fn batches_wanted(value: Option<&str>) -> Result<bool, String> {
+    match value {
+        None | Some("" | "on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(other) => Err(format!("EVIO_UDP_GSO={other} is not allowed; allowed: on, off")),
+    }
+}
+
+const CONTROL_BYTES: usize = 128;
+/// Room for control messages of an int and of an `in6_pktinfo`, in the alignment of `cmsghdr`.
 #[repr(C, align(8))]
-struct Control([u8; 64]);
+struct Control([u8; CONTROL_BYTES]);
 
 /// What one receive gave: `bytes` of `buffer`, as datagrams of `segment` bytes each, the last may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +53,8 @@ pub struct Received {
     pub bytes: usize,
     /// Never 0.
     pub segment: usize,
+    /// Number of the interface it came by; 0 where the kernel does not tell.
+    pub interface: u32,
 }
 
 #[derive(Debug)]
@@ -60,13 +81,16 @@ pub struct Udp {
 impl Udp {
     /// Binds `port` on all addresses of both families; only of IPv4 where the machine has no IPv6.
     pub fn bind(port: u16) -> io::Result<Self> {
-        match Self::bind_family(libc::AF_INET6, port) {
-            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Self::bind_family(libc::AF_INET, port),
+        let batches = BATCHES.load(Ordering::Relaxed);
+        match Self::bind_family(libc::AF_INET6, port, batches) {
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+                Self::bind_family(libc::AF_INET, port, batches)
+            }
             bound => bound,
         }
     }
 
-    fn bind_family(family: libc::c_int, port: u16) -> io::Result<Self> {
+    fn bind_family(family: libc::c_int, port: u16, batches: bool) -> io::Result<Self> {
         // SAFETY: no pointers; the descriptor is owned at once.
         let fd = unsafe {
             let fd = libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0);
@@ -78,8 +102,11 @@ impl Udp {
         let address = if family == libc::AF_INET6 {
             set_option(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
             set_option(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, IP_PMTUDISC_PROBE)?;
+            // By which interface a datagram came, of either family.
+            set_option(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
         } else {
+            set_option(&fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
             SocketAddr::from(([0, 0, 0, 0], port))
         };
         // Also on the IPv6 socket: it is what IPv4 datagrams of it go by.
@@ -90,8 +117,10 @@ impl Udp {
             }
         }
         // Both may be missing (Linux before 5.0 and 4.18): then every datagram is one call.
-        let _ = set_option(&fd, libc::SOL_UDP, UDP_GRO, 1);
-        let segments = set_option(&fd, libc::SOL_UDP, UDP_SEGMENT, 0).is_ok();
+        if batches {
+            let _ = set_option(&fd, libc::SOL_UDP, UDP_GRO, 1);
+        }
+        let segments = batches && set_option(&fd, libc::SOL_UDP, UDP_SEGMENT, 0).is_ok();
         let (storage, length) = to_kernel(address, family);
         // SAFETY: the kernel reads `length` bytes of a live sockaddr_storage.
         if unsafe { libc::bind(fd.as_raw_fd(), std::ptr::from_ref(&storage).cast(), length) } < 0 {
@@ -120,7 +149,7 @@ impl Udp {
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         let mut storage = empty_storage();
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        let mut control = Control([0; 64]);
+        let mut control = Control([0; CONTROL_BYTES]);
         // SAFETY: msghdr is plain data (musl has padding fields); every pointer set below outlives the calls.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_name = std::ptr::from_mut(&mut storage).cast();
@@ -142,8 +171,9 @@ impl Udp {
             };
             // A batch cut by a short buffer has a last datagram that fails to open, as any other broken one.
             let Some(from) = from_kernel(&storage) else { continue };
-            let segment = merged_segment(&message).unwrap_or(bytes).max(1);
-            return Ok(Some(Received { from, bytes, segment }));
+            let told = told(&message);
+            let segment = told.segment.unwrap_or(bytes).max(1);
+            return Ok(Some(Received { from, bytes, segment, interface: told.interface }));
         }
     }
 
@@ -188,7 +218,7 @@ impl Udp {
     fn send_bytes(&self, bytes: &[u8], to: SocketAddr, segment: Option<usize>) -> io::Result<()> {
         let (mut storage, length) = to_kernel(to, self.family);
         let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-        let mut control = Control([0; 64]);
+        let mut control = Control([0; CONTROL_BYTES]);
         // SAFETY: msghdr is plain data; every pointer set below outlives the calls, and sendmsg only reads through them.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_name = std::ptr::from_mut(&mut storage).cast();
@@ -248,20 +278,38 @@ fn classify(error: io::Error) -> SendError {
     }
 }
 
-/// The datagram size of a merged batch (`UDP_GRO`), if the kernel merged any.
-fn merged_segment(message: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel has filled the control buffer and its length; the macros stay inside of it.
+/// What the kernel says beside a datagram.
+#[derive(Default)]
+struct Told {
+    /// The size of each datagram of a merged batch (`UDP_GRO`), if it merged any.
+    segment: Option<usize>,
+    interface: u32,
+}
+
+fn told(message: &libc::msghdr) -> Told {
+    let mut told = Told::default();
+    // SAFETY: the kernel has filled the control buffer and its length; the macros stay inside of it, and each message holds what its
+    // level and type say.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
-            if (*header).cmsg_level == libc::SOL_UDP && (*header).cmsg_type == UDP_GRO {
-                let value = libc::CMSG_DATA(header).cast::<libc::c_int>().read_unaligned();
-                return usize::try_from(value).ok();
+            let data = libc::CMSG_DATA(header);
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::SOL_UDP, UDP_GRO) => {
+                    told.segment = usize::try_from(data.cast::<libc::c_int>().read_unaligned()).ok();
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    told.interface = data.cast::<libc::in6_pktinfo>().read_unaligned().ipi6_ifindex as u32;
+                }
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    told.interface = data.cast::<libc::in_pktinfo>().read_unaligned().ipi_ifindex as u32;
+                }
+                _ => {}
             }
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-    None
+    told
 }
 
 fn set_option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {

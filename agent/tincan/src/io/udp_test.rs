@@ -81,6 +81,83 @@ fn a_destination_that_takes_no_batches_gets_its_records_one_by_one() {
 }
 
 #[test]
+fn a_kernel_that_refuses_batches_is_given_the_records_one_by_one_from_then_on() {
+    // UDP without checksums has no segmentation: the kernel answers EINVAL (udp_send_skb, udp_v6_send_skb).
+    const UDP_NO_CHECK6_TX: libc::c_int = 101;
+    const UDP_NO_CHECK6_RX: libc::c_int = 102;
+    for v6 in [false, true] {
+        in_namespace(move || {
+            let (a, b) = (Udp::bind(0).unwrap(), Udp::bind(0).unwrap());
+            set_option(&a.fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
+            set_option(&a.fd, libc::SOL_UDP, UDP_NO_CHECK6_TX, 1).unwrap();
+            set_option(&b.fd, libc::SOL_UDP, UDP_NO_CHECK6_RX, 1).unwrap();
+            let to = loopback(v6, b.port().unwrap());
+            for known in [false, true] {
+                assert_eq!(a.is_unsegmented(to), known);
+                let mut batch = Batch::new();
+                fill(&mut batch, to, &[1400, 1400, 1400, 300]);
+                a.send(&mut batch).unwrap();
+                assert!(batch.is_empty());
+            }
+            let got = receive_all(&b, 8);
+            let sizes: Vec<usize> = got.iter().map(|(_, record)| record.len()).collect();
+            assert_eq!(sizes, [1400, 1400, 1400, 300, 1400, 1400, 1400, 300]);
+            for (n, (_, record)) in got.iter().enumerate() {
+                assert!(record.iter().all(|byte| usize::from(*byte) == n % 4 + 1));
+            }
+        });
+    }
+}
+
+#[test]
+fn with_batches_off_every_datagram_is_sent_and_received_by_itself() {
+    in_namespace(|| {
+        let bound = || Udp::bind_family(libc::AF_INET6, 0, false).unwrap();
+        let (a, b, batching) = (bound(), bound(), Udp::bind(0).unwrap());
+        // One that would take a batch as a whole hears that none was sent, and one that sends batches that none is received.
+        for (from, to, sizes) in [(&a, &batching, [700, 700, 700]), (&batching, &b, [700, 700, 700])] {
+            let mut batch = Batch::new();
+            fill(&mut batch, loopback(false, to.port().unwrap()), &sizes);
+            from.send(&mut batch).unwrap();
+            let mut buffer = vec![0; RECEIVE_BYTES];
+            for bytes in sizes {
+                assert!(readable(to, 1000));
+                let received = to.receive(&mut buffer).unwrap().unwrap();
+                assert_eq!((received.bytes, received.segment), (bytes, bytes));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_environment_may_have_batches_on_or_off_and_nothing_else() {
+    for (value, wanted) in [(None, true), (Some(""), true), (Some("on"), true), (Some("off"), false)] {
+        assert_eq!(batches_wanted(value), Ok(wanted));
+    }
+    assert_eq!(batches_wanted(Some("no")).unwrap_err(), "EVIO_UDP_GSO=no is not allowed; allowed: on, off");
+}
+
+#[test]
+fn the_interface_that_a_batch_came_by_is_told_for_both_families() {
+    in_namespace(|| {
+        let (a, b) = (Udp::bind(0).unwrap(), Udp::bind(0).unwrap());
+        let only_v4 = Udp::bind_family(libc::AF_INET, 0, true).unwrap();
+        let name = c"lo";
+        // SAFETY: a constant C string.
+        let lo = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        for (to, v6) in [(&b, false), (&b, true), (&only_v4, false)] {
+            let mut batch = Batch::new();
+            fill(&mut batch, loopback(v6, to.port().unwrap()), &[1400, 1400, 300]);
+            a.send(&mut batch).unwrap();
+            let mut buffer = vec![0; RECEIVE_BYTES];
+            assert!(readable(to, 1000));
+            let received = to.receive(&mut buffer).unwrap().unwrap();
+            assert_eq!((received.bytes, received.segment, received.interface), (3100, 1400, lo));
+        }
+    });
+}
+
+#[test]
 fn records_above_the_mtu_are_reported_and_not_fragmented() {
     in_namespace(|| {
         ip("link set lo mtu 1500");
@@ -130,7 +207,7 @@ fn an_empty_datagram_is_one_record_of_no_bytes() {
 #[test]
 fn ipv4_only_machines_are_served() {
     in_namespace(|| {
-        let (a, b) = (Udp::bind_family(libc::AF_INET, 0).unwrap(), Udp::bind(0).unwrap());
+        let (a, b) = (Udp::bind_family(libc::AF_INET, 0, true).unwrap(), Udp::bind(0).unwrap());
         let mut batch = Batch::new();
         fill(&mut batch, loopback(false, b.port().unwrap()), &[700, 700]);
         a.send(&mut batch).unwrap();

@@ -63,6 +63,7 @@ impl Node {
         match self.netlink.local_addresses(&own, &excluded) {
             Ok(found) => {
                 self.excluded.found(&found);
+                self.inside.clone_from(&found.inside);
                 let addresses = found.offered.iter().map(|found| found.address.to_canonical()).collect();
                 let before = std::mem::replace(&mut self.addresses, addresses);
                 if before != self.addresses && !before.is_empty() {

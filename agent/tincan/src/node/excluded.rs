@@ -164,6 +164,7 @@ mod tests {
             offered: vec![],
             withheld: vec![ip("10.42.0.0"), ip("fd42::1")],
             excluded: vec![VXLAN],
+            ..LocalAddresses::default()
         });
         excluded
     }

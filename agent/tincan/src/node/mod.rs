@@ -98,6 +98,8 @@ pub struct Node {
     local: BTreeSet<candidates::LocalCandidate>,
     /// Those of all interfaces that may be used.
     addresses: BTreeSet<IpAddr>,
+    /// Links upon the overlay, ascending.
+    inside: Vec<u32>,
     /// Largest record towards a label that is not adjacent, learned by notice, and until when that holds.
     route_sizes: LabelMap<(u16, Micros)>,
     /// Which first hops lead to nodes that are not adjacent.
@@ -199,6 +201,7 @@ impl Node {
             excluded: Excluded::new(&exclude),
             local: BTreeSet::new(),
             addresses: BTreeSet::new(),
+            inside: Vec::new(),
             route_sizes: LabelMap::default(),
             reach: Reach::new(random),
             forwards_at: None,
@@ -252,6 +255,8 @@ impl Node {
         let mut buffer = std::mem::take(&mut self.udp_buffer);
         for _ in 0..TURN {
             match self.outlet.udp.receive(&mut buffer) {
+                // It has crossed the overlay already: a path by which it came would run within itself.
+                Ok(Some(got)) if self.inside.binary_search(&got.interface).is_ok() => self.counters.add("pathInside"),
                 Ok(Some(got)) => {
                     let bytes = buffer.get_mut(..got.bytes).unwrap_or(&mut []);
                     self.datagrams(bytes, got.segment, got.from, now);

@@ -212,6 +212,11 @@ impl Leg {
         starts
     }
 
+    /// Traffic has gone unanswered for so long that the leg is probed.
+    pub fn suspected(&self, now: Micros) -> bool {
+        self.unanswered_since.is_some_and(|since| now >= since + self.grace())
+    }
+
     /// Counts requests that will not be answered any more.
     pub fn expire(&mut self, now: Micros) {
         self.mtu.expire(now);

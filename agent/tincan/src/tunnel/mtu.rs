@@ -21,6 +21,8 @@ const RAISE: Micros = 600 * SECOND;
 const CONFIRM: Micros = 10 * SECOND;
 /// And this often where nothing is carried that could be lost: such a probe is as large as what it stands for.
 const CONFIRM_IDLE: Micros = 120 * SECOND;
+/// And at once, but not more often than this, where the path lives and what it carried went unanswered.
+const DOUBT: Micros = 5 * SECOND;
 /// Confirmations lost in a row, with small probes answered, that make a black hole (RFC 8899 §4.3).
 const BLACK_HOLE: u8 = 3;
 /// The same of the base itself: many, because a path that is given up for this is given up for a while, and lines that lose every
@@ -41,6 +43,8 @@ pub(super) struct MtuSearch {
     tries: u8,
     next_at: Micros,
     unconfirmed: u8,
+    /// When what goes unanswered may next have the size confirmed ahead of its time.
+    doubt_at: Micros,
     /// When sizes known not to pass are forgotten.
     raise_at: Micros,
     /// The base, or more, got through.
@@ -62,6 +66,7 @@ impl MtuSearch {
             tries: 0,
             next_at: now,
             unconfirmed: 0,
+            doubt_at: 0,
             raise_at: now + RAISE,
             base_seen: false,
             narrow_until: None,
@@ -212,6 +217,15 @@ impl MtuSearch {
         true
     }
 
+    /// A small probe was answered, and what the path carried was not: it may have been too large.
+    pub fn doubt(&mut self, now: Micros) {
+        let resting = self.asked.is_none() && self.unconfirmed == 0 && self.confirmed > 0 && self.settled();
+        if resting && now >= self.doubt_at {
+            self.doubt_at = now + DOUBT;
+            self.next_at = now;
+        }
+    }
+
     /// The kernel refused a datagram of this size (EMSGSIZE): the local link is smaller. True when the size in use fell.
     pub fn too_big(&mut self, size: u16, now: Micros) -> bool {
         let Some(index) = LADDER.iter().position(|&s| s >= size) else { return false };
@@ -295,6 +309,36 @@ mod tests {
         let mut search = MtuSearch::new(MAX_RECORD, 0);
         assert_eq!(run(&mut search, 1472, 0, 8), 1472);
         assert_eq!(run(&mut search, 1400, 8 * SECOND, 30), 1400);
+    }
+
+    #[test]
+    fn a_path_that_shrinks_under_traffic_that_goes_unanswered_falls_back_within_two_seconds() {
+        let mut search = MtuSearch::new(MAX_RECORD, 0);
+        assert_eq!(run(&mut search, 1472, 0, 8), 1472);
+        assert_eq!(search.poll(true, 9 * SECOND), None, "confirmed a moment ago");
+        let mut now = 9 * SECOND;
+        while search.size() == 1472 && now < 20 * SECOND {
+            search.doubt(now);
+            search.poll(true, now);
+            search.small_answered(now);
+            now += 50 * MILLISECOND;
+        }
+        assert!(now < 11 * SECOND, "{now}");
+    }
+
+    #[test]
+    fn doubts_that_are_unfounded_cost_a_probe_in_five_seconds() {
+        let mut search = MtuSearch::new(MAX_RECORD, 0);
+        assert_eq!(run(&mut search, 1472, 0, 8), 1472);
+        let mut asked = 0;
+        for now in (80..580).map(|tenth| tenth * SECOND / 10) {
+            search.doubt(now);
+            if let Some(size) = search.poll(true, now) {
+                search.answered(size, now);
+                asked += 1;
+            }
+        }
+        assert_eq!((search.size(), asked), (1472, 10));
     }
 
     #[test]

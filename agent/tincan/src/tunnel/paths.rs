@@ -270,11 +270,15 @@ impl Paths {
         out: &mut Vec<Action>,
     ) -> bool {
         let Some(leg) = self.leg_mut(via) else { return false };
+        let suspected = leg.suspected(now);
         let Some(proof) = leg.answered(challenge, peer_proven, now) else { return false };
         if proof.padded {
             leg.mtu.answered(size, now);
         } else {
             leg.mtu.small_answered(now);
+            if suspected {
+                leg.mtu.doubt(now);
+            }
         }
         if !proof.was_proven {
             // The peer must learn at once that this address is proven, or it would wait for the next round.

@@ -3,6 +3,7 @@
 //! [`Netlink::ensure`] compares what should be with what is and changes the difference; first start, restart, renewal and
 //! repair are one code path. What to change is decided in [`plan`], which is pure.
 
+mod inside;
 mod monitor;
 mod plan;
 mod request;
@@ -177,8 +178,8 @@ impl Netlink {
     }
 
     /// The machine's own addresses, for candidates: of links that are up, without loopback, link-local and unfinished
-    /// addresses. Left out are those on our `own` links, and on `excluded` ones, which are named beside; in both a bridge
-    /// stands for its ports too.
+    /// addresses. Left out are those on our `own` links and all that lie upon them, and on `excluded` ones; both are named beside, and a
+    /// bridge stands for its ports too.
     pub fn local_addresses(&mut self, own: &[&str], excluded: &[&str]) -> Result<LocalAddresses, NetlinkError> {
         self.socket.local_addresses(own, excluded)
     }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, InfoGre, InfoGre6, InfoIpTunnel,
+    InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
@@ -13,6 +13,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::wire::Mac;
 
+use super::inside::inside;
 use super::plan::{Desired, Neighbour};
 use super::request::Socket;
 use super::routes::KernelRoute;
@@ -34,6 +35,10 @@ pub struct Link {
     pub controller: Option<u32>,
     /// Present when it is a bridge.
     pub bridge: Option<Bridge>,
+    /// The link that its frames leave by, where that is fixed: of VLANs and the like, and of tunnels that were given one.
+    pub below: Option<u32>,
+    /// Of a tunnel: the address its packets leave with.
+    pub end: Option<IpAddr>,
     /// Whether the kernel makes link-local addresses by itself; None without IPv6.
     pub generates_addresses: Option<bool>,
 }
@@ -80,6 +85,8 @@ pub struct LocalAddresses {
     pub withheld: Vec<IpAddr>,
     /// Indices of the excluded links and of the ports of excluded bridges.
     pub excluded: Vec<u32>,
+    /// Indices of our own links and of those upon them, ascending: what comes by one has crossed the overlay already.
+    pub inside: Vec<u32>,
 }
 
 /// An address of this machine that peers may try.
@@ -213,7 +220,7 @@ fn sort_out(links: &[Link], addresses: Vec<Address>, own: &[&str], excluded: &[&
         let of = |link: &&Link| bridges.contains(&link.index) || link.controller.is_some_and(|b| bridges.contains(&b));
         links.iter().filter(of).map(|link| link.index).collect()
     };
-    let (own, excluded) = (with_ports(named(own)), with_ports(named(excluded)));
+    let (own, excluded) = (inside(links, &addresses, own), with_ports(named(excluded)));
     let usable = |link: &&Link| link.up && link.running && !link.loopback && !own.contains(&link.index);
     let mut sorted = LocalAddresses::default();
     for entry in addresses {
@@ -229,6 +236,7 @@ fn sort_out(links: &[Link], addresses: Vec<Address>, own: &[&str], excluded: &[&
     }
     sorted.offered.sort();
     sorted.excluded = excluded;
+    sorted.inside = own;
     sorted
 }
 
@@ -241,19 +249,73 @@ fn link(message: LinkMessage) -> Link {
         loopback: flags.contains(LinkFlags::Loopback),
         ..Link::default()
     };
+    let (mut lower, mut stacked) = (None, false);
     for attribute in message.attributes {
         match attribute {
+            LinkAttribute::Link(index) => lower = Some(index),
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(bytes) => link.mac = mac(&bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
             LinkAttribute::GsoMaxSegs(segments) => link.gso_segments = Some(segments),
             LinkAttribute::Controller(index) => link.controller = Some(index),
-            LinkAttribute::LinkInfo(infos) => link.bridge = bridge(&infos),
+            LinkAttribute::LinkInfo(infos) => {
+                link.bridge = bridge(&infos);
+                stacked = infos.iter().any(is_stacked);
+                (link.below, link.end) = tunnel(&infos);
+            }
             LinkAttribute::AfSpecUnspec(families) => link.generates_addresses = generates_addresses(&families),
             _ => {}
         }
     }
+    // Of a veth the number is that of its peer, which may be another namespace's.
+    if stacked {
+        link.below = lower;
+    }
     link
+}
+
+fn is_stacked(info: &LinkInfo) -> bool {
+    use InfoKind::{IpVlan, IpVtap, MacVlan, MacVtap, Vlan};
+    matches!(info, LinkInfo::Kind(Vlan | MacVlan | MacVtap | IpVlan | IpVtap))
+}
+
+/// The link a tunnel was given, and its own end.
+fn tunnel(infos: &[LinkInfo]) -> (Option<u32>, Option<IpAddr>) {
+    let (mut below, mut end) = (None, None);
+    for info in infos {
+        match info {
+            LinkInfo::Data(InfoData::Vxlan(attributes)) => {
+                for attribute in attributes {
+                    match attribute {
+                        InfoVxlan::Link(index) => below = Some(*index),
+                        InfoVxlan::Local(ip) => end = Some(IpAddr::V4(*ip)),
+                        InfoVxlan::Local6(ip) => end = Some(IpAddr::V6(*ip)),
+                        _ => {}
+                    }
+                }
+            }
+            LinkInfo::Data(InfoData::IpTunnel(attributes)) => {
+                end = attributes.iter().find_map(|attribute| match attribute {
+                    InfoIpTunnel::Local(ip) => Some(*ip),
+                    _ => None,
+                });
+            }
+            LinkInfo::Data(InfoData::GreTap(attributes) | InfoData::GreTun(attributes)) => {
+                end = attributes.iter().find_map(|attribute| match attribute {
+                    InfoGre::Local(ip) => Some(IpAddr::V4(*ip)),
+                    _ => None,
+                });
+            }
+            LinkInfo::Data(InfoData::GreTap6(attributes) | InfoData::GreTun6(attributes)) => {
+                end = attributes.iter().find_map(|attribute| match attribute {
+                    InfoGre6::Local(ip) => Some(IpAddr::V6(*ip)),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    (below.filter(|&index| index != 0), end.filter(|ip| !ip.is_unspecified()))
 }
 
 fn bridge(infos: &[LinkInfo]) -> Option<Bridge> {

@@ -304,6 +304,38 @@ fn the_kernel_tells_by_which_link_and_from_which_address_it_would_send() {
 }
 
 #[test]
+fn links_upon_the_overlay_are_known_and_their_addresses_are_no_candidates() {
+    in_namespace(|| {
+        let _tap = Tap::open("evio0-up").unwrap();
+        let mut netlink = Netlink::open().unwrap();
+        netlink.ensure(&desired()).unwrap();
+        ip("link add lan0 type veth peer name lan1");
+        ip("addr add 192.168.1.5/24 dev lan0");
+        ip("link add vx4 type vxlan id 1 local 10.9.0.1 remote 10.9.0.2 dstport 4789");
+        ip("link add vxdev type vxlan id 2 group 239.1.1.1 dev evio0 dstport 4790");
+        ip("link add vxlan0 type vxlan id 3 local 192.168.1.5 remote 192.168.1.6 dstport 4791");
+        ip("link add macv0 link evio0 type macvlan");
+        for (number, link) in ["lan0", "lan1", "vx4", "vxdev", "vxlan0", "macv0"].into_iter().enumerate() {
+            ip(&format!("link set {link} up"));
+            ip(&format!("addr add 192.168.{}.5/24 dev {link}", number + 20));
+        }
+        let found = netlink.local_addresses(&["evio0", "evio0-up"], &[]).unwrap();
+        let numbers = found.inside.iter().map(ToString::to_string);
+        let shown = ip_output("-o link show");
+        let name = |number: String| {
+            let line = shown.lines().find(|line| line.starts_with(&format!("{number}: "))).unwrap();
+            line.split([' ', ':', '@']).nth(2).unwrap().to_owned()
+        };
+        let mut names: Vec<String> = numbers.map(name).collect();
+        names.sort();
+        assert_eq!(names, ["evio0", "evio0-up", "macv0", "vx4", "vxdev"]);
+        let mut outside: Vec<&str> = found.offered.iter().map(|one| one.interface.as_str()).collect();
+        outside.dedup();
+        assert_eq!(outside, ["lan0", "lan1", "vxlan0"]);
+    });
+}
+
+#[test]
 fn a_thousand_members_are_set_within_a_second() {
     in_namespace(|| {
         let _tap = Tap::open("evio0-up").unwrap();
