@@ -184,6 +184,8 @@ impl Node {
         // Data is taken only from a proven path: for a bare record, one of its own sender.
         let proven = match arrival.routed {
             Some(_) => arrival.port.is_some(),
+            // A probe tells its path by itself what it proves: an answer must find the suspicion that asked for it.
+            None if opened.record_type == PROBE => false,
             None if self.heard == Some(source) => true,
             None => match self.tunnels.of_mut(source) {
                 Some(tunnel) if arrival.port == Some(tunnel.port) => {

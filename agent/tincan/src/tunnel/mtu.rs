@@ -17,12 +17,13 @@ const TRIES: u8 = 2;
 const ANSWER_WAIT: Micros = 400 * MILLISECOND;
 /// A larger size is looked for again this often (PMTU_RAISE_TIMER, RFC 8899 §5.1.1).
 const RAISE: Micros = 600 * SECOND;
-/// The size in use is confirmed this often, since a route may change to a smaller one without a word.
-const CONFIRM: Micros = 10 * SECOND;
+/// The size in use is confirmed this often, since a route may change to a smaller one without a word. Small records still get through then and
+/// are answered, so nothing else tells.
+const CONFIRM: Micros = 3 * SECOND;
 /// And this often where nothing is carried that could be lost: such a probe is as large as what it stands for.
 const CONFIRM_IDLE: Micros = 120 * SECOND;
 /// And at once, but not more often than this, where the path lives and what it carried went unanswered.
-const DOUBT: Micros = 5 * SECOND;
+const DOUBT: Micros = 2 * SECOND;
 /// Confirmations lost in a row, with small probes answered, that make a black hole (RFC 8899 §4.3).
 const BLACK_HOLE: u8 = 3;
 /// The same of the base itself: many, because a path that is given up for this is given up for a while, and lines that lose every
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn doubts_that_are_unfounded_cost_a_probe_in_five_seconds() {
+    fn doubts_that_are_unfounded_cost_a_probe_in_two_seconds() {
         let mut search = MtuSearch::new(MAX_RECORD, 0);
         assert_eq!(run(&mut search, 1472, 0, 8), 1472);
         let mut asked = 0;
@@ -338,7 +339,7 @@ mod tests {
                 asked += 1;
             }
         }
-        assert_eq!((search.size(), asked), (1472, 10));
+        assert_eq!((search.size(), asked), (1472, 25));
     }
 
     #[test]
@@ -356,7 +357,7 @@ mod tests {
             count
         };
         assert_eq!(asked(&mut search, false), 0);
-        assert!((5..=7).contains(&asked(&mut search, true)));
+        assert!((19..=21).contains(&asked(&mut search, true)));
     }
 
     #[test]
