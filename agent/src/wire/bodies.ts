@@ -2,21 +2,12 @@
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
 import { parseEndpoint } from './address.ts';
-import { DecodeError, fromBase64 } from './reader.ts';
+import { DecodeError, fromBase64, passes } from './reader.ts';
 import { BODY_MAX_BYTES } from './sealed.ts';
 
 /** Of one peer, so that probing what it lists stays bounded (docs/wire.md §6.4). */
 export const CANDIDATES_MAX = 16;
 export const GOSSIP_MAX = 20;
-
-const passes = (parse: (text: string) => unknown) => (text: string) => {
-  try {
-    parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 const tunnel = z.string().regex(/^[0-9a-f]{16}$/);
 const sdp = z.string().min(1).max(12_000);

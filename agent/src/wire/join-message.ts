@@ -28,7 +28,7 @@ import {
   signWith,
   verifySignature,
 } from './keys.ts';
-import { DecodeError, fromBase64, Reader } from './reader.ts';
+import { DecodeError, fromBase64, passes, Reader } from './reader.ts';
 
 const REQUEST = Buffer.from('EVJ1', 'latin1');
 const ANSWER = Buffer.from('EVJ2', 'latin1');
@@ -44,14 +44,6 @@ export const ANSWER_MAX_BYTES = 40 * 1024;
 
 // ---- bodies ----------------------------------------------------------------------------------------------------------
 
-const passes = (parse: (text: string) => unknown) => (text: string) => {
-  try {
-    parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-};
 const key32 = z.string().refine(passes((text) => exactly32(fromBase64(text))));
 const address = z
   .string()

@@ -91,3 +91,13 @@ export function fromHex(text: string, length: number): Buffer {
     throw new DecodeError(`not ${2 * length} lower-case hex characters`);
   return Buffer.from(text, 'hex');
 }
+
+/** A parser that throws, as the check of a schema. */
+export const passes = (parse: (text: string) => unknown) => (text: string) => {
+  try {
+    parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
