@@ -298,6 +298,7 @@ impl Node {
         for output in outputs.iter() {
             match *output {
                 Output::Tap { .. } => {
+                    self.moved += delivery.frame_bytes();
                     if let Some(counter) = self.taps.write(in_port, delivery, own) {
                         self.counters.add(counter);
                     }
@@ -360,6 +361,7 @@ impl Node {
                 self.outlet.send(way, record, probe, now.us);
                 self.account_hop(port, record.len(), header.destination, now);
                 self.transit_records += 1;
+                self.moved += record.len();
             }
             Transit::Unknown => {
                 self.counters.add("unknownLabel");
