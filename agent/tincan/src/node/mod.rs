@@ -32,6 +32,7 @@ use crate::flood::Flood;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
 use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Udp, RECEIVE_BYTES};
+use crate::large::Large;
 use crate::log;
 use crate::reach::Reach;
 use crate::session::{keys, Local, Now, Sessions, SystemRandom};
@@ -107,6 +108,8 @@ pub struct Node {
     /// When neighbours that records are sent through are looked at next.
     forwards_at: Option<Micros>,
     demand: LabelMap<(u64, u64)>,
+    /// Whom to tell when a tunnel takes less.
+    large: Large,
     notices: PerSecond<(u8, u64, u64)>,
     limits: Limits,
     counters: Counters,
@@ -206,6 +209,7 @@ impl Node {
             reach: Reach::new(random),
             forwards_at: None,
             demand: LabelMap::default(),
+            large: Large::default(),
             notices: PerSecond::new(10),
             limits: Limits::default(),
             counters: Counters::default(),
