@@ -108,7 +108,7 @@ pub struct Node {
     /// When neighbours that records are sent through are looked at next.
     forwards_at: Option<Micros>,
     demand: LabelMap<(u64, u64)>,
-    /// Whom to tell when a tunnel takes less.
+    /// Whom to tell when a tunnel takes another size.
     large: Large,
     notices: PerSecond<(u8, u64, u64)>,
     limits: Limits,

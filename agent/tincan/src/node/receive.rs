@@ -391,7 +391,7 @@ impl Node {
         self.another_hop(destination, came_by).or(turned).map_or((port, detour), |other| (other, true))
     }
 
-    /// The tunnel takes records of another size than before: sources that this concerns hear of it now, not with their next one.
+    /// The tunnel takes records of another size than before: sources that this concerns hear of it now, not with their next record.
     pub(super) fn resized(&mut self, port: u32, size: u16, now: Now) {
         for Told { source, destination, quote } in self.large.resized(Exit { port, size }, now.us) {
             self.complain_to(source, Complaint::TooBig { label: destination, size }, quote, now);

@@ -225,7 +225,7 @@ impl Leg {
         self.passed = now;
     }
 
-    /// Traffic has gone unanswered for so long, be it our own or what is carried for others, that what it was may not have got through.
+    /// Traffic has gone unanswered, our own and what is carried for others: it may have been too large.
     pub fn doubtful(&self, now: Micros) -> bool {
         self.suspected(now) && now.saturating_sub(self.passed) >= self.grace()
     }
