@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tincan::daemon::{busy_poll_wanted, check_privileges, close_inherited, die_on_panic, raise_priority, Daemon, Lock, Signals};
+use tincan::daemon::{
+    busy_poll_wanted, check_privileges, close_inherited, die_on_panic, raise_priority, Daemon, Lock, Signals,
+};
 use tincan::io::udp::{batches_wanted, set_batches};
 use tincan::log;
 

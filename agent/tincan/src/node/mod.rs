@@ -32,6 +32,7 @@ use crate::flood::Flood;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
 use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Udp, RECEIVE_BYTES};
+use crate::large::Large;
 use crate::log;
 use crate::reach::Reach;
 use crate::session::{keys, Local, Now, Sessions, SystemRandom};
@@ -109,6 +110,8 @@ pub struct Node {
     demand: LabelMap<(u64, u64)>,
     /// Bytes of frames that came from taps, went to them or crossed this node in the present round of the loop.
     moved: usize,
+    /// Whom to tell when a tunnel takes another size.
+    large: Large,
     notices: PerSecond<(u8, u64, u64)>,
     limits: Limits,
     counters: Counters,
@@ -209,6 +212,7 @@ impl Node {
             forwards_at: None,
             demand: LabelMap::default(),
             moved: 0,
+            large: Large::default(),
             notices: PerSecond::new(10),
             limits: Limits::default(),
             counters: Counters::default(),
