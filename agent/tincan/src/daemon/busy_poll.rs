@@ -10,10 +10,10 @@ const LOOK: Micros = 80;
 const SHARE: u64 = 32;
 /// saved up to so many.
 const SAVED: Micros = 2 * MILLISECOND;
-/// More than this moved in one round is bulk,
+/// More than this moved within so long is bulk: waiting gathers what is sent and received in one go, and whoever has to get through
+/// needs the processor.
 const LITTLE: usize = 16 << 10;
-/// which is not over before so long: the rounds between are acknowledgements, and whoever has to get through waits for the processor.
-const BULK: Micros = 5 * MILLISECOND;
+const WHILE: Micros = 5 * MILLISECOND;
 /// After so many looks in vain in a row the next rounds go without, so many first and twice as many each time.
 const VAIN: u32 = 8;
 const PAUSE: u32 = 8;
@@ -34,7 +34,9 @@ pub struct BusyPoll {
     /// What looks in vain have taken, times `SHARE`; time pays it back.
     owed: Micros,
     at: Micros,
-    bulk_until: Micros,
+    /// When the present while ends, and what was moved in it. One of bulk goes on for as long as there is no lull as long as itself.
+    until: Micros,
+    moved: usize,
     /// Looks in vain in a row.
     vain: u32,
     /// Rounds to go without.
@@ -51,17 +53,21 @@ impl Default for BusyPoll {
 
 impl BusyPoll {
     pub fn new(wanted: bool) -> Self {
-        Self { wanted, owed: 0, at: 0, bulk_until: 0, vain: 0, pause: 0, next_pause: PAUSE }
+        Self { wanted, owed: 0, at: 0, until: 0, moved: 0, vain: 0, pause: 0, next_pause: PAUSE }
     }
 
     /// How long to look for more after a round that moved so many bytes of frames, before sleeping; 0: not at all.
     pub fn after(&mut self, moved: usize, now: Micros) -> Micros {
         self.owed = self.owed.saturating_sub(now.saturating_sub(self.at));
         self.at = now;
-        if moved > LITTLE {
-            self.bulk_until = now + BULK;
+        if now >= self.until {
+            (self.until, self.moved) = (now + WHILE, 0);
         }
-        if !self.wanted || moved == 0 || now < self.bulk_until {
+        self.moved += moved;
+        if self.moved > LITTLE {
+            self.until = now + WHILE;
+        }
+        if !self.wanted || moved == 0 || self.moved > LITTLE {
             return 0;
         }
         if self.pause > 0 {
@@ -118,12 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn it_looks_neither_after_bulk_nor_after_nothing_nor_when_told_not_to() {
+    fn it_looks_neither_in_bulk_nor_after_nothing_nor_when_told_not_to() {
         let mut poll = BusyPoll::new(true);
-        assert_eq!(poll.after(LITTLE + 1, START), 0);
-        assert_eq!(poll.after(66, START + BULK - 1), 0);
-        assert_eq!(poll.after(0, START + BULK), 0);
-        assert_eq!(poll.after(LITTLE, START + BULK), LOOK);
+        assert_eq!(poll.after(0, START), 0);
+        assert_eq!(poll.after(LITTLE, START), LOOK);
+        // Many small ones are bulk as well as a large one, until there is a lull.
+        assert_eq!(poll.after(66, START + 1), 0);
+        assert_eq!(poll.after(66, START + WHILE), 0);
+        assert_eq!(poll.after(66, START + 2 * WHILE), LOOK);
+        assert_eq!(poll.after(LITTLE + 1, START + 4 * WHILE), 0);
         assert_eq!(BusyPoll::new(false).after(98, START), 0);
     }
 
