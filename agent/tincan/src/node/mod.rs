@@ -68,8 +68,10 @@ const KNOCK: Micros = 2 * SECOND;
 const LOOK: Micros = 5 * SECOND;
 /// Notifications of the kernel come in bursts.
 const SETTLE: Micros = 100 * MILLISECOND;
-/// Frames read from the tap, or batches from the socket, before the others get their turn.
+/// Frames read from the tap, or batches from the socket, before the others get their turn,
 const TURN: usize = 64;
+/// and bytes: what a bulk flow has waiting would keep everything else waiting for milliseconds.
+const TURN_BYTES: usize = 64 << 10;
 
 /// What to tell the control clients.
 #[derive(Debug, Clone, PartialEq)]
@@ -260,13 +262,18 @@ impl Node {
     /// The socket can be read.
     pub fn udp_ready(&mut self, now: Now) {
         let mut buffer = std::mem::take(&mut self.udp_buffer);
+        let mut bytes = 0;
         for _ in 0..TURN {
+            if bytes >= TURN_BYTES {
+                break;
+            }
             match self.outlet.udp.receive(&mut buffer) {
                 // It has crossed the overlay already: a path by which it came would run within itself.
                 Ok(Some(got)) if self.inside.binary_search(&got.interface).is_ok() => self.counters.add("pathInside"),
                 Ok(Some(got)) => {
-                    let bytes = buffer.get_mut(..got.bytes).unwrap_or(&mut []);
-                    self.datagrams(bytes, got.segment, got.from, now);
+                    bytes += got.bytes;
+                    let datagrams = buffer.get_mut(..got.bytes).unwrap_or(&mut []);
+                    self.datagrams(datagrams, got.segment, got.from, now);
                 }
                 Ok(None) => break,
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! Frames on their way out: from the tap, and from controllers.
 
-use super::{Node, TAP_PORT, TURN};
+use super::{Node, TAP_PORT, TURN, TURN_BYTES};
 use crate::frame::{parse_tap, segment};
 use crate::session::Now;
 use crate::switch::{Output, PacketOut};
@@ -9,10 +9,17 @@ impl Node {
     /// The tap with this number can be read.
     pub fn tap_ready(&mut self, id: u32, now: Now) {
         let mut buffer = std::mem::take(&mut self.tap_buffer);
+        let mut bytes = 0;
         for _ in 0..TURN {
+            if bytes >= TURN_BYTES {
+                break;
+            }
             let Some(tap) = self.taps.get(id) else { break };
             match tap.read(&mut buffer) {
-                Ok(Some(length)) => self.outgoing(buffer.get(..length).unwrap_or(&[]), id, now),
+                Ok(Some(length)) => {
+                    bytes += length;
+                    self.outgoing(buffer.get(..length).unwrap_or(&[]), id, now);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.tap_failed(id, &error);
