@@ -26,6 +26,7 @@ describe('the Dockerfile and the archives', () => {
       expect(target.entrypoint).to.deep.equal(image.entrypoint);
       expect(target.cmd).to.deep.equal(image.cmd);
       expect(target.user).to.equal(image.user);
+      expect(target.stopSignal).to.equal(image.stopSignal);
       expect(target.env).to.deep.equal(image.env);
     });
   }
