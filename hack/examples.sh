@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 die() { echo "evio: $*" >&2; exit 1; }
 . hack/apt.sh
-[ "$(id -u)" = 0 ] || die "run this as root (it installs Debian packages); try: sudo make example"
+[ "$(id -u)" = 0 ] || die "run this as root (it installs Debian packages); try: sudo make edge-video"
 install_missing "ffmpeg:ffmpeg" ""
 mkdir -p .cache/examples
 node examples/edge-video/bundle.ts

@@ -1,4 +1,4 @@
-/** Makes the example one file, dist/edge-video.mjs, which needs Node.js and ffmpeg and nothing else. */
+/** Makes the example one file, edge-video.mjs beside this file, which needs Node.js and ffmpeg and nothing else. */
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, '../..');
 await build({
   absWorkingDir: ROOT,
   entryPoints: { 'edge-video': 'examples/edge-video/src/main.ts' },
-  outdir: 'dist/examples',
+  outdir: 'examples/edge-video',
   outExtension: { '.js': '.mjs' },
   bundle: true,
   format: 'esm',

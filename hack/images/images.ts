@@ -149,7 +149,7 @@ export const EXAMPLES: readonly Image[] = [
     packages: ['ca-certificates', 'ffmpeg'],
     dependencies: [],
     node: true,
-    copies: [{ from: 'dist/examples/edge-video.mjs', to: '/opt/edge-video/edge-video.mjs', ...MODULE }],
+    copies: [{ from: 'examples/edge-video/edge-video.mjs', to: '/opt/edge-video/edge-video.mjs', ...MODULE }],
     links: [],
     entrypoint: [NODE, '/opt/edge-video/edge-video.mjs'],
     cmd: [],

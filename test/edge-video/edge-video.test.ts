@@ -92,6 +92,15 @@ describe('video from the edge, analysed in the cloud', function () {
     expect(difference(site.seen('lte1'), await reference(FEW))).to.equal('');
   });
 
+  it('has no two cameras of one name: the later one says so and ends', async () => {
+    const second = site.startCamera(site.cloud, 'home1');
+    await until('it says so', 30_000, async () =>
+      second.said().includes('another camera is called home1: set CAMERA_NAME'),
+    );
+    await second.stop();
+    expect((await site.found('home1')).url).to.equal(`http://${site.home.ipv4}:8080/video.ts`);
+  });
+
   it('gives the container of the node NET_ADMIN and no other capability, and the others none', async () => {
     const { name } = site.cloud;
     expect(await capabilitiesOf(name, /\/evio\.mjs\0agent\0run/)).to.deep.equal([NET_ADMIN]);

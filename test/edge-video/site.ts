@@ -12,7 +12,7 @@ import { Containerd } from '../servers/containerd.ts';
 import { Service } from './service.ts';
 
 const ARCHIVE = '.cache/examples/edge-video.tar';
-const EXAMPLE = resolve('dist/examples/edge-video.mjs');
+const EXAMPLE = resolve('examples/edge-video/edge-video.mjs');
 const FRAMES_FILE = '/tmp/frames';
 /** In its container a node has the places that its file need not name. */
 const USUAL_PLACES = { runDir: undefined, stateDir: undefined };
@@ -98,7 +98,7 @@ export class Site {
 
   startMobile(): void {
     this.#service(this.mobile, 'evio');
-    this.#service(this.mobile, 'camera', { CAMERA_NAME: this.mobile.name });
+    this.startCamera(this.mobile, this.mobile.name);
   }
 
   startCloud(): void {
@@ -107,6 +107,10 @@ export class Site {
 
   startAnalysis(): void {
     this.#analysis = this.#service(this.cloud, 'analysis', { ANALYSIS_FRAMES: FRAMES_FILE });
+  }
+
+  startCamera(node: Joined, name: string): Service {
+    return this.#service(node, 'camera', { CAMERA_NAME: name });
   }
 
   get cloudNode(): Service {
