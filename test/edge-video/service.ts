@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path';
 import { EXAMPLES, IMAGES, type Image } from '../../hack/images/images.ts';
 import type { Joined } from '../demo/overlay.ts';
-import { PREFIX, sleep } from '../demo/shell.ts';
+import { attempt, PREFIX, sleep } from '../demo/shell.ts';
 import type { Containerd } from '../servers/containerd.ts';
 import { runOf } from './compose.ts';
 
@@ -12,6 +12,7 @@ const COMPOSE = resolve('examples/edge-video/compose.yaml');
 /** Docker waits as long before it kills. */
 const STOP_MS = 10_000;
 const AGAIN_MS = 200;
+const EXEC_TRIES = 5;
 
 function imageOf(reference: string): Image {
   const name = basename(reference).replace(/:.*/, '');
@@ -64,26 +65,31 @@ export class Service {
   /** As `docker stop` does: the image's signal, and SIGKILL to what has not ended by then. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#kill(this.#signal);
-    const late = setTimeout(() => this.#kill('SIGKILL'), STOP_MS);
+    const signal = this.#killed(this.#signal);
+    const late = setTimeout(() => void this.#killed('SIGKILL'), STOP_MS);
     await this.#ended;
+    await signal;
     clearTimeout(late);
   }
 
   /** As if the kernel had killed all of it. */
-  crash(): Promise<void> {
+  async crash(): Promise<void> {
     const child = this.#child;
-    const gone = new Promise<void>((done) => child?.once('close', () => done()));
-    this.#kill('SIGKILL');
-    return gone;
+    const gone = new Promise((done) => child?.once('close', done));
+    await this.#killed('SIGKILL');
+    await gone;
   }
 
-  #kill(signal: string): void {
-    if (this.#child?.exitCode !== null) return;
-    try {
-      this.#containerd.ctr('task', 'kill', '--signal', signal, this.#id);
-    } catch {
-      // It has ended in between.
+  /** A container that is only just starting has no process yet. */
+  async #killed(signal: string): Promise<void> {
+    const child = this.#child;
+    while (child?.exitCode === null) {
+      const done = await attempt(undefined, [
+        'ctr',
+        ...this.#containerd.arguments('task', 'kill', '--signal', signal, this.#id),
+      ]);
+      if (done.code === 0) return;
+      await sleep(AGAIN_MS);
     }
   }
 
@@ -91,9 +97,16 @@ export class Service {
     return readFileSync(this.log, 'utf8');
   }
 
-  /** Runs a command in the container to its end, and gives what it printed. */
+  /**
+   * Runs a command in the container to its end, and gives what it printed, which is something: `ctr` may end before it has copied
+   * any of it, and is asked again then.
+   */
   exec(...command: readonly string[]): string {
-    this.#execs += 1;
-    return this.#containerd.ctr('task', 'exec', '--exec-id', `exec-${this.#execs}`, this.#id, ...command);
+    for (let tries = 1; tries <= EXEC_TRIES; tries++) {
+      this.#execs += 1;
+      const said = this.#containerd.ctr('task', 'exec', '--exec-id', `exec-${this.#execs}`, this.#id, ...command);
+      if (said !== '') return said;
+    }
+    throw new Error(`${command.join(' ')} printed nothing in ${this.#id}`);
   }
 }

@@ -31,6 +31,7 @@ export class Site {
   readonly cloud: Joined;
   #cloudNode: Service | undefined;
   #analysis: Service | undefined;
+  #from = 0;
 
   private constructor(dir: string, containerd: Containerd, server: Server, nodes: readonly [Joined, Joined, Joined]) {
     this.#dir = dir;
@@ -136,9 +137,19 @@ export class Site {
     return said.peers.find(({ id }) => id === node.id);
   }
 
+  /** What the analysis has said since `fromNow`. */
+  #said(): string {
+    return this.analysis.said().slice(this.#from);
+  }
+
+  /** What the analysis has said up to now is not looked at any more. */
+  fromNow(): void {
+    this.#from = this.analysis.said().length;
+  }
+
   /** Waits for a line of the analysis. */
   analysisSays(what: string, pattern: RegExp): Promise<RegExpMatchArray> {
-    return until(`the analysis says ${what}`, 60_000, async () => pattern.exec(this.analysis.said()) ?? undefined);
+    return until(`the analysis says ${what}`, 60_000, async () => pattern.exec(this.#said()) ?? undefined);
   }
 
   async found(camera: string): Promise<{ readonly url: string; readonly seconds: number }> {
@@ -150,7 +161,7 @@ export class Site {
   /** The figures of a camera that the analysis gave last. */
   report(camera: string): Readonly<Record<string, number>> | undefined {
     const start = `camera="${camera}" frames=`;
-    const lines = this.analysis.said().split('\n');
+    const lines = this.#said().split('\n').slice(0, -1);
     const line = lines.findLast((one) => one.startsWith(start));
     if (line === undefined) return undefined;
     return Object.fromEntries([...line.matchAll(/ (\w+)=([\d.]+)/g)].map(([, key, value]) => [key, Number(value)]));

@@ -18,16 +18,18 @@ export async function analysis(settings: Settings, { say, fail, ffmpeg }: Proces
   watchPlace(settings.link, place, () => fail(`${settings.link} is gone or another one: starting again is up to you`));
   const started = performance.now();
   const cameras = new Map<string, Camera>();
+  /** A camera that has said goodbye is watched until its stream ends: it may be back by then. */
+  const watched = new Set<string>();
   const changed = (found: readonly Camera[]): void => {
-    for (const name of cameras.keys()) if (!found.some((camera) => camera.name === name)) cameras.delete(name);
+    cameras.clear();
     for (const camera of found) {
-      const known = cameras.get(camera.name);
       cameras.set(camera.name, camera);
-      if (known === undefined) void watch(camera.name);
+      if (!watched.has(camera.name)) void watch(camera.name);
     }
   };
   /** Its streams, one after the other, for as long as it is announced. */
   const watch = async (name: string): Promise<void> => {
+    watched.add(name);
     const tally = new Tally();
     const after = ((performance.now() - started) / 1_000).toFixed(1);
     say(`found camera=${JSON.stringify(name)} url=${cameras.get(name)?.url} seconds=${after}`);
@@ -43,6 +45,7 @@ export async function analysis(settings: Settings, { say, fail, ffmpeg }: Proces
       await sleep(AGAIN_MS);
     }
     clearInterval(reports);
+    watched.delete(name);
     say(`gone camera=${JSON.stringify(name)}`);
   };
   const decode = async (camera: Camera, tally: Tally): Promise<void> => {

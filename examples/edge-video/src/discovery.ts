@@ -22,9 +22,11 @@ export function announce(
   const txt = { path: PATH, media: MEDIA_TYPE };
   const service = bonjour.publish({ name, type: TYPE, port, txt, host: `${name.replaceAll(' ', '-')}.local` });
   // The library has an address record for every interface of the machine. Those of its own network are nobody's business here, and no
-  // member of the overlay could reach them.
+  // member of the overlay could reach them. And it says goodbye also to a name that it found to be another one's.
   const all = service.records.bind(service);
-  service.records = () => all().filter(({ type, data }) => (type !== 'A' && type !== 'AAAA') || data === place.address);
+  const ours = (): ReturnType<typeof all> =>
+    all().filter(({ type, data }) => (type !== 'A' && type !== 'AAAA') || data === place.address);
+  service.records = () => (service.activated || service.published ? ours() : []);
   service.once('up', () => clearTimeout(late));
   const late = setTimeout(() => failed(new Error(`another camera is called ${name}: set CAMERA_NAME`)), 5_000);
   return () =>
