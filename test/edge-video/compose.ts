@@ -1,17 +1,19 @@
 /**
- * A service of a compose file as arguments of `ctr run`, so that the file people give to Docker is what is run here. What a key means
- * stands in the Compose specification; a key that is not known here is refused, not left out.
+ * A service of a compose file as arguments of `ctr run`, so that the file people give to Docker is what is run here. It is read by
+ * compose-go, which is what Docker Compose reads it by: variables are filled in, paths are absolute, everything has its long form.
+ * What a key means stands in the Compose specification; one that is not known here is refused, not left out.
  */
-import { parse } from 'yaml';
+
+/** What compose-go makes of the file. */
+export interface Model {
+  readonly services: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
 
 export interface Where {
   /** A network namespace that is the host's for `network_mode: host`. */
   readonly netns: string;
-  /** The compose file's folder. */
-  readonly folder: string;
   /** Where named volumes are. */
   readonly volumes: string;
-  readonly env: Readonly<Record<string, string>>;
   /** An image's own, which a service's command follows. */
   entrypoint(image: string): readonly string[];
 }
@@ -31,29 +33,41 @@ const CAPABILITIES = [
   ...['NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE'],
 ];
 
-type Value = unknown;
-type Key = (value: Value, where: Where) => Partial<Run>;
+interface Volume {
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  readonly read_only?: boolean;
+}
+interface Device {
+  readonly source: string;
+  readonly target: string;
+  readonly permissions: string;
+}
 
-const strings = (value: Value): readonly string[] => (value as readonly unknown[]).map(String);
+type Key = (value: unknown, where: Where) => Partial<Run>;
+
+const strings = (value: unknown): readonly string[] => (value as readonly unknown[]).map(String);
 const options = (words: readonly string[]): Partial<Run> => ({ options: words });
 const nothing = (): Partial<Run> => ({});
 
-function expected(key: string, value: Value, allowed: string): void {
+function expected(key: string, value: unknown, allowed: string): void {
   if (JSON.stringify(value) !== allowed) throw new Error(`${key} is ${JSON.stringify(value)}; known here: ${allowed}`);
 }
 
-function volume(text: string, where: Where): Partial<Run> {
-  const [from = '', to = '', mode = 'rw'] = text.split(':');
-  const named = !/^[./]/.test(from);
-  const source = named ? `${where.volumes}/${from}` : from.replace(/^\./, where.folder);
-  const mount = ['--mount', `type=bind,src=${source},dst=${to},options=rbind:${mode}`];
-  return { options: mount, folders: named ? [source] : [] };
+/** `ctr` has no other devices than at their own place, with all rights. */
+function device({ source, target, permissions }: Device): readonly string[] {
+  expected('devices', { target, permissions }, JSON.stringify({ target: source, permissions: 'rwm' }));
+  return ['--device', source];
 }
 
-const joined = (parts: readonly Partial<Run>[]): Partial<Run> => ({
-  options: parts.flatMap((part) => part.options ?? []),
-  folders: parts.flatMap((part) => part.folders ?? []),
-});
+const sourceOf = (volume: Volume, where: Where): string =>
+  volume.type === 'volume' ? `${where.volumes}/${volume.source}` : volume.source;
+
+function mount(volume: Volume, where: Where): readonly string[] {
+  const mode = volume.read_only === true ? 'ro' : 'rw';
+  return ['--mount', `type=bind,src=${sourceOf(volume, where)},dst=${volume.target},options=rbind:${mode}`];
+}
 
 const KEYS: Readonly<Record<string, Key>> = {
   image: (value) => ({ image: String(value) }),
@@ -67,16 +81,23 @@ const KEYS: Readonly<Record<string, Key>> = {
     return options(CAPABILITIES.flatMap((name) => ['--cap-drop', `CAP_${name}`]));
   },
   cap_add: (value) => options(strings(value).flatMap((name) => ['--cap-add', `CAP_${name}`])),
-  devices: (value) => options(strings(value).flatMap((path) => ['--device', path])),
+  devices: (value) => options((value as readonly Device[]).flatMap(device)),
   // Without a word about it `ctr` has it so.
   security_opt: (value) => {
     expected('security_opt', value, '["no-new-privileges:true"]');
     return {};
   },
-  read_only: (value) => (value === true ? options(['--read-only']) : {}),
+  read_only: (value) => options(value === true ? ['--read-only'] : []),
   tmpfs: (value) =>
     options(strings(value).flatMap((path) => ['--mount', `type=tmpfs,dst=${path},options=nosuid:nodev`])),
-  volumes: (value, where) => joined(strings(value).map((text) => volume(text, where))),
+  volumes: (value, where) => {
+    const volumes = value as readonly Volume[];
+    const named = volumes.filter(({ type }) => type === 'volume');
+    return {
+      options: volumes.flatMap((volume) => mount(volume, where)),
+      folders: named.map((volume) => sourceOf(volume, where)),
+    };
+  },
   environment: (value) =>
     options(Object.entries(value as object).flatMap(([name, text]) => ['--env', `${name}=${text ?? ''}`])),
   // Who starts containers here starts them again.
@@ -87,29 +108,25 @@ const KEYS: Readonly<Record<string, Key>> = {
   profiles: nothing,
 };
 
-/** `${NAME:-default}`, as Compose has it. */
-const filledIn = (text: string, env: Where['env']): string =>
-  text.replace(/\$\{(\w+):-([^}]*)\}/g, (_, name: string, otherwise: string) => env[name] || otherwise);
-
 /** Docker's own profile of system calls is containerd's too. */
 const ALWAYS = ['--rm', '--seccomp'];
 
-export function runOf(text: string, service: string, where: Where): Run {
-  const file = parse(filledIn(text, where.env)) as { services: Record<string, Record<string, Value>> };
-  const found = file.services[service];
+export function runOf(model: Model, service: string, where: Where): Run {
+  const found = model.services[service];
   if (found === undefined) throw new Error(`the compose file has no service ${service}`);
-  const parts = Object.entries(found).map(([key, value]) => {
-    const known = KEYS[key];
-    if (known === undefined) throw new Error(`${service}: ${key} is not known here`);
-    return known(value, where);
-  });
+  const parts = Object.entries(found)
+    .filter(([, value]) => value !== null)
+    .map(([key, value]) => {
+      const known = KEYS[key];
+      if (known === undefined) throw new Error(`${service}: ${key} is not known here`);
+      return known(value, where);
+    });
   const image = parts.find((part) => part.image !== undefined)?.image ?? '';
   const command = parts.find((part) => part.command !== undefined)?.command ?? [];
-  const { options: words = [], folders = [] } = joined(parts);
   return {
     image,
-    options: [...ALWAYS, ...words],
+    options: [...ALWAYS, ...parts.flatMap((part) => part.options ?? [])],
     command: command.length === 0 ? [] : [...where.entrypoint(image), ...command],
-    folders,
+    folders: parts.flatMap((part) => part.folders ?? []),
   };
 }

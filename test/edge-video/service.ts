@@ -1,14 +1,16 @@
 /** A service of the example's compose file on a host of the demo's internet, in containerd where people have Docker. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EXAMPLES, IMAGES, type Image } from '../../hack/images/images.ts';
 import type { Joined } from '../demo/overlay.ts';
 import { attempt, PREFIX, sleep } from '../demo/shell.ts';
 import type { Containerd } from '../servers/containerd.ts';
-import { runOf } from './compose.ts';
+import { type Model, runOf } from './compose.ts';
 
 const COMPOSE = resolve('examples/edge-video/compose.yaml');
+/** compose-go's own command. */
+const READER = resolve('.cache/examples/compose-spec');
 /** Docker waits as long before it kills. */
 const STOP_MS = 10_000;
 const AGAIN_MS = 200;
@@ -19,6 +21,13 @@ function imageOf(reference: string): Image {
   const found = [...IMAGES, ...EXAMPLES].find((image) => image.name === name);
   if (found === undefined) throw new Error(`${reference} is no image of ours`);
   return found;
+}
+
+/** The file lies beside the host's node.json, as its user has them. */
+function modelIn(folder: string, env: Readonly<Record<string, string>>): Model {
+  copyFileSync(COMPOSE, join(folder, 'compose.yaml'));
+  const said = execFileSync(READER, ['-format', 'json', 'compose.yaml'], { cwd: folder, env, encoding: 'utf8' });
+  return JSON.parse(said) as Model;
 }
 
 /** When it ends by itself it is started again, as `restart: unless-stopped` says. */
@@ -39,11 +48,9 @@ export class Service {
     this.#id = `${node.name}-${name}`;
     this.log = join(folder, `${name}.log`);
     writeFileSync(this.log, '', { flag: 'a' });
-    const { image, options, command, folders } = runOf(readFileSync(COMPOSE, 'utf8'), name, {
+    const { image, options, command, folders } = runOf(modelIn(folder, env), name, {
       netns: PREFIX + node.name,
-      folder,
       volumes: join(folder, 'volumes'),
-      env,
       entrypoint: (reference) => imageOf(reference).entrypoint,
     });
     for (const path of folders) mkdirSync(path, { recursive: true });

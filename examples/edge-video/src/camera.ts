@@ -7,6 +7,8 @@ import type { Settings } from './settings.ts';
 
 /** Each has an encoder of its own. */
 const VIEWERS_MAX = 4;
+/** A viewer that takes nothing for so long has gone without a word. */
+const SILENT_MS = 30_000;
 
 /** A picture a second that stands for itself, so that who lost something sees again within that; none that waits for a later one. */
 export const encoderArguments = (input: readonly string[]): readonly string[] => [
@@ -34,6 +36,7 @@ export async function camera(settings: Settings, { say, fail, onEnd, ffmpeg }: P
     viewers += 1;
     say(`${viewer} watches`);
     const encoder = ffmpeg(encoderArguments(settings.input), ['ignore', 'pipe', 'inherit']);
+    request.socket.setTimeout(SILENT_MS, () => request.socket.destroy());
     response.writeHead(200, { 'content-type': MEDIA_TYPE });
     encoder.stdout?.pipe(response);
     response.on('close', () => {
