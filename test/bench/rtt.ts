@@ -1,7 +1,10 @@
 /** Round trips, of an idle tunnel and beside a bulk flow. */
+import { join, resolve } from 'node:path';
 import { type Latency, latency } from '../demo/measure.ts';
+import { run } from '../demo/shell.ts';
 import type { Bench, Stage } from './bench.ts';
 import type { Peer } from './peers.ts';
+import { shown } from './results.ts';
 import { ALL_PEERS, hosts } from './tcp.ts';
 import { tcp } from './traffic.ts';
 
@@ -15,8 +18,18 @@ async function answered(peer: Peer, count: number): Promise<Latency> {
   return found;
 }
 
-async function run(stage: Stage): Promise<void> {
+const WAKE = join(process.env.CARGO_TARGET_DIR ?? resolve('target'), 'release/wake');
+
+/** What a round trip consists of, mostly. */
+async function wakes(): Promise<string> {
+  const { sameUs, otherUs } = JSON.parse(await run(undefined, WAKE)) as { sameUs: number; otherUs: number | null };
+  const other = otherUs === null ? '' : `, and ${shown(otherUs)} µs on another processor`;
+  return `waking a process after a pause takes this machine ${shown(sameUs)} µs on the same processor${other} (\`target/release/wake\`)`;
+}
+
+async function measure(stage: Stage): Promise<void> {
   await stage.place('pair');
+  stage.record.notes.add(await wakes());
   const peers = await stage.peers(ALL_PEERS);
   await stage.record.rounds(
     stage.rounds,
@@ -43,5 +56,5 @@ export const RTT: Bench = {
   name: 'rtt',
   title: 'Round trips',
   text: `ICMP echo from A to B every 10 ms: ${PINGS} over the idle tunnel, then as many as go into a bulk TCP flow of the same direction.`,
-  run,
+  run: measure,
 };

@@ -1,4 +1,4 @@
-/** What `ping -n -D` and `fping -l -D` print, and what it says about an outage. */
+/** Echo requests by fping: what it prints, and what that says about an outage. */
 
 export const PING_EVERY_MS = 10;
 /** So long the answer to a request may be under way: a machine that is busy, or a slow line. */
@@ -17,37 +17,14 @@ export interface PingRun {
   readonly duplicates: number;
 }
 
-/** Lines `[1700000000.123456] 64 bytes from 10.45.0.3: icmp_seq=1 ttl=64 time=0.123 ms`, and the summary. */
-export function parsePing(text: string): PingRun {
-  const replies: Reply[] = [];
-  const seen = new Set<number>();
-  let epoch = 0;
-  let last = 0;
-  let duplicates = 0;
-  for (const match of text.matchAll(/^\[(\d+\.\d+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms/gm)) {
-    const low = Number(match[2]);
-    // icmp_seq is 16 bits wide; a long run wraps.
-    if (low < last - 32_768) epoch += 65_536;
-    last = low;
-    const seq = epoch + low;
-    if (seen.has(seq)) {
-      duplicates++;
-      continue;
-    }
-    seen.add(seq);
-    replies.push({ seq, atMs: Number(match[1]) * 1000, rttMs: Number(match[3]) });
-  }
-  const sent = Number(/^(\d+) packets transmitted/m.exec(text)?.[1] ?? replies.at(-1)?.seq ?? 0);
-  return { sent, replies, duplicates };
-}
-
 /**
- * The command that asks many addresses at once, every `everyMs` each, until it is interrupted. Not ping: that spins in the last 10 ms
+ * The command that asks many addresses at once, every `everyMs` each, `count` times or until it is interrupted. Not ping: that spins in the last 10 ms
  * before each request, and 42 of it take the processors away from what is to be watched.
  */
-export const fping = (targets: readonly string[], everyMs: number): readonly [string, ...string[]] => [
+export const fping = (targets: readonly string[], everyMs: number, count?: number): readonly [string, ...string[]] => [
   'fping',
-  ...['-l', '-D', '-p', String(everyMs), '-i', '1', '-t', String(ANSWER_MS)],
+  ...(count === undefined ? ['-l'] : ['-c', String(count)]),
+  ...['-D', '-p', String(everyMs), '-i', '1', '-t', String(ANSWER_MS)],
   ...targets,
 ];
 

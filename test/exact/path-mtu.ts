@@ -20,14 +20,11 @@ const FALLS = [1_500, 1_400, 1_280] as const;
 
 /** The first sizes are asked for at once, each twice, 400 ms for an answer. */
 const FOUND_S = 10;
-/** Two seconds until the smaller size is known; TCP, which doubles its patience meanwhile, sends again after three, or after six. */
-const STALL_MS = 8_000;
-
 /**
- * On the second leg the node between finds the smaller size and tells the source with the next record that is too large, one of those
- * that TCP sends again after ever longer times.
+ * Two seconds until the smaller size is known, on a second leg to the source as well; TCP, which doubles its patience meanwhile, sends
+ * again after three, or after six.
  */
-const LEG_STALL_MS = 45_000;
+const STALL_MS = 8_000;
 
 /** Messages of ICMP and ICMPv6 that would tell an end. */
 const SILENT = `table inet evio_silent {
@@ -151,7 +148,7 @@ async function onTheSecondLeg(stage: Stage, row: Row): Promise<void> {
   try {
     for (const mtu of stage.short ? [1_280] : [1_400, 1_280]) {
       const name = `path MTU of the second leg falls to ${mtu} under a transfer`;
-      await during(stage, name, row, LEG_STALL_MS, () => setMtu('lan', port, String(mtu)));
+      await during(stage, name, row, STALL_MS, () => setMtu('lan', port, String(mtu)));
       await found(stage, name, [ring.via, ring.c], mtu);
       await pass(stage, `second leg of MTU ${mtu}`, row);
     }

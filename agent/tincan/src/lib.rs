@@ -14,6 +14,7 @@ pub mod forwards;
 pub mod frame;
 #[allow(unsafe_code)]
 pub mod io;
+pub mod large;
 pub mod log;
 pub mod node;
 pub mod prefix;

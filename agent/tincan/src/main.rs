@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tincan::daemon::{check_privileges, close_inherited, die_on_panic, raise_priority, Daemon, Lock, Signals};
+use tincan::daemon::{
+    busy_poll_wanted, check_privileges, close_inherited, die_on_panic, raise_priority, Daemon, Lock, Signals,
+};
 use tincan::io::udp::{batches_wanted, set_batches};
 use tincan::log;
 
@@ -45,12 +47,15 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if !batches {
         log!(Info, "every datagram is sent and received by itself", because = "EVIO_UDP_GSO=off");
     }
+    let busy_poll = std::env::var("EVIO_BUSY_POLL").ok();
+    let busy_poll = busy_poll_wanted(busy_poll.as_deref())?;
     check_privileges()?;
     raise_priority();
     let signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let lock = Lock::take(&arguments.run_dir)?;
     let mut daemon = Daemon::new(&arguments.run_dir, arguments.keep_bridge, signals, lock)
         .map_err(|error| format!("cannot open the sockets in {}: {error}", arguments.run_dir.display()))?;
+    daemon.set_busy_poll(busy_poll);
     daemon.run().map_err(|error| format!("the main loop failed: {error}"))
 }
 

@@ -1,5 +1,6 @@
 //! The process: one thread, one poll, the sockets of the run directory, and the node behind them.
 
+mod busy_poll;
 mod clients;
 mod controllers;
 mod doors;
@@ -25,6 +26,8 @@ use crate::session::{Local, Now, Random, SystemRandom};
 use crate::time::{monotonic, wall_seconds, Micros};
 use crate::wire::BootId;
 
+pub use busy_poll::busy_poll_wanted;
+use busy_poll::BusyPoll;
 use clients::Clients;
 use controllers::Controllers;
 use doors::Doors;
@@ -61,6 +64,9 @@ pub struct Daemon {
     boot_id: BootId,
     started: Micros,
     poll: Poll,
+    busy_poll: BusyPoll,
+    /// How long to look for more before sleeping, after what the last round did.
+    look: Micros,
     signals: Signals,
     lock: Lock,
     /// When to see whether the run directory still is as we left it.
@@ -87,6 +93,8 @@ impl Daemon {
             boot_id: BootId(boot_id),
             started: monotonic(),
             poll: Poll::new()?,
+            busy_poll: BusyPoll::default(),
+            look: 0,
             signals,
             lock,
             look_at: monotonic() + run_dir::LOOK,
@@ -118,16 +126,43 @@ impl Daemon {
         let deadline = deadlines.into_iter().flatten().fold(self.look_at, Micros::min);
         let wait = at_most.into_iter().fold(deadline.saturating_sub(monotonic()), Micros::min);
         let mut ready = std::mem::take(&mut self.ready);
-        self.poll.wait(Some(wait), &mut ready)?;
+        if !self.look(deadline, &mut ready)? {
+            self.poll.wait(Some(wait), &mut ready)?;
+        }
         let now = Now { us: monotonic(), unix: wall_seconds() };
         for ready in ready.drain(..) {
             self.ready(ready, now);
         }
         self.ready = ready;
         self.turn(now);
+        let moved = self.node.as_mut().map_or(0, Node::take_moved);
+        self.look = self.busy_poll.after(moved, now.us);
         self.end_rest(now.us);
         self.look_at_run_dir(now.us);
         Ok(self.exit.is_none())
+    }
+
+    /// Whether something came within the moment that is worth looking for it.
+    fn look(&mut self, deadline: Micros, ready: &mut Vec<Ready>) -> io::Result<bool> {
+        if self.look == 0 {
+            return Ok(false);
+        }
+        let from = monotonic();
+        loop {
+            self.poll.wait(Some(0), ready)?;
+            let (now, found) = (monotonic(), !ready.is_empty());
+            if found || now >= deadline || now - from >= self.look {
+                self.busy_poll.looked(now - from, found);
+                return Ok(found);
+            }
+            // Whoever is to answer may wait for this very processor.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Off: it sleeps as soon as there is nothing to do.
+    pub fn set_busy_poll(&mut self, wanted: bool) {
+        self.busy_poll = BusyPoll::new(wanted);
     }
 
     /// The node behind the sockets, once configured; for whoever drives the rounds himself (test/hostile).
@@ -194,9 +229,11 @@ impl Daemon {
         }
     }
 
-    /// What follows after everything that was ready: timers, sending, telling.
+    /// What follows after everything that was ready: sending, timers, telling.
     fn turn(&mut self, now: Now) {
         let Some(node) = &mut self.node else { return };
+        // Frames do not wait for the timers.
+        node.flush(now);
         node.tick(now);
         node.flush(now);
         if let Err(error) = watch_taps(&self.poll, node) {

@@ -32,6 +32,7 @@ use crate::flood::Flood;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
 use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Udp, RECEIVE_BYTES};
+use crate::large::Large;
 use crate::log;
 use crate::reach::Reach;
 use crate::session::{keys, Local, Now, Sessions, SystemRandom};
@@ -107,6 +108,10 @@ pub struct Node {
     /// When neighbours that records are sent through are looked at next.
     forwards_at: Option<Micros>,
     demand: LabelMap<(u64, u64)>,
+    /// Bytes of frames that came from taps, went to them or crossed this node in the present round of the loop.
+    moved: usize,
+    /// Whom to tell when a tunnel takes another size.
+    large: Large,
     notices: PerSecond<(u8, u64, u64)>,
     limits: Limits,
     counters: Counters,
@@ -206,6 +211,8 @@ impl Node {
             reach: Reach::new(random),
             forwards_at: None,
             demand: LabelMap::default(),
+            moved: 0,
+            large: Large::default(),
             notices: PerSecond::new(10),
             limits: Limits::default(),
             counters: Counters::default(),
@@ -272,7 +279,12 @@ impl Node {
         self.udp_buffer = buffer;
     }
 
-    /// Sends what is gathered and carries out what the kernel said about it. Called once each turn of the loop.
+    /// Bytes of frames since it was asked last.
+    pub fn take_moved(&mut self) -> usize {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Sends what is gathered and carries out what the kernel said about it. Called in each round of the loop.
     pub fn flush(&mut self, now: Now) {
         self.outlet.flush();
         for refused in self.outlet.take_refused() {

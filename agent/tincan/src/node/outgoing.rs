@@ -24,6 +24,7 @@ impl Node {
     }
 
     fn outgoing(&mut self, bytes: &[u8], tap: u32, now: Now) {
+        self.moved += bytes.len();
         let frame = match parse_tap(bytes) {
             Ok(frame) => frame,
             Err(error) => return self.counters.add(error.counter()),

@@ -90,6 +90,9 @@ impl Node {
             _ => "-".to_string(),
         };
         log!(Info, "path", peer = label, path = kind.name(), remote = remote, recordSize = size);
+        if up {
+            self.resized(port, size, now);
+        }
         if up != was_up {
             self.set_port(port, label, up);
             self.taps.set_up(port, up);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::outlet::Way;
 use super::Node;
 use crate::frame::{parse_tap, sender_addresses, Delivery, Merger};
+use crate::large::{Exit, Pair, Told};
 use crate::session::{Now, Opened, Origin, Refusal, Verdict};
 use crate::switch::{DropReason, Output, Transit};
 use crate::tunnel::{Via, MAX_RECORD};
@@ -132,6 +133,7 @@ impl Node {
                 };
                 if header.source != tunnel.label {
                     tunnel.forwards.shown(now.us);
+                    tunnel.paths.passed(arrival.via, now.us);
                 }
                 if header.destination != self.label {
                     self.transit(record, header, arrival, now);
@@ -298,6 +300,7 @@ impl Node {
         for output in outputs.iter() {
             match *output {
                 Output::Tap { .. } => {
+                    self.moved += delivery.frame_bytes();
                     if let Some(counter) = self.taps.write(in_port, delivery, own) {
                         self.counters.add(counter);
                     }
@@ -334,7 +337,6 @@ impl Node {
             return;
         };
         let quote = record.get(ROUTING_HEADER..).and_then(|inner| inner.first_chunk::<16>()).copied();
-        let back = Arrival { routed: Some((header.source, 0)), ..arrival };
         let flags = u8::from(header.detour) * crate::switch::FLAG_DETOUR;
         match self.switch.transit(arrival.port, header.destination, flags, record.len(), now.us) {
             Transit::Forward { port, detour } => {
@@ -345,10 +347,15 @@ impl Node {
                     self.counters.add("noRoute");
                     return;
                 };
+                let RoutingHeader { source, destination, .. } = header;
+                if let Some(quote) = quote {
+                    let pair = Pair { source, destination, came_by: arrival.port };
+                    self.large.seen(pair, Exit { port, size }, record.len(), quote, now.us);
+                }
                 if record.len() > usize::from(size) {
                     self.counters.add("transitTooBig");
                     if let Some(quote) = quote {
-                        self.complain(Complaint::TooBig { label: header.destination, size }, quote, back, now);
+                        self.complain_to(source, Complaint::TooBig { label: destination, size }, quote, now);
                     }
                     return;
                 }
@@ -358,13 +365,14 @@ impl Node {
                 }
                 let probe = record.get(ROUTING_HEADER) == Some(&PROBE);
                 self.outlet.send(way, record, probe, now.us);
-                self.account_hop(port, record.len(), header.destination, now);
+                self.account_hop(port, record.len(), destination, now);
                 self.transit_records += 1;
+                self.moved += record.len();
             }
             Transit::Unknown => {
                 self.counters.add("unknownLabel");
                 if let Some(quote) = quote {
-                    self.complain(Complaint::UnknownLabel(header.destination), quote, back, now);
+                    self.complain_to(header.source, Complaint::UnknownLabel(header.destination), quote, now);
                 }
             }
             Transit::Drop(reason) => self.dropped(reason),
@@ -385,12 +393,21 @@ impl Node {
         self.another_hop(destination, came_by).or(turned).map_or((port, detour), |other| (other, true))
     }
 
-    /// Sends a notice back, at most ten a second to one peer (§7).
+    /// The tunnel takes records of another size than before: sources that this concerns hear of it now, not with their next record.
+    pub(super) fn resized(&mut self, port: u32, size: u16, now: Now) {
+        for Told { source, destination, quote } in self.large.resized(Exit { port, size }, now.us) {
+            self.complain_to(source, Complaint::TooBig { label: destination, size }, quote, now);
+        }
+    }
+
+    /// Sends a notice back the way a record came, at most ten a second to one peer (§7).
     fn complain(&mut self, complaint: Complaint, quote: [u8; 16], arrival: Arrival, now: Now) {
-        let key = match (arrival.routed, arrival.way()) {
-            (Some((label, _)), _) => (0, label.0, 0),
-            (None, Way::Relay(port)) => (1, u64::from(port), 0),
-            (None, Way::Direct(address)) => match address.ip() {
+        if let Some((source, _)) = arrival.routed {
+            return self.complain_to(source, complaint, quote, now);
+        }
+        let key = match arrival.way() {
+            Way::Relay(port) => (1, u64::from(port), 0),
+            Way::Direct(address) => match address.ip() {
                 std::net::IpAddr::V4(ip) => (2, u64::from(u32::from(ip)), u64::from(address.port())),
                 std::net::IpAddr::V6(ip) => (3, (u128::from(ip) >> 64) as u64, u128::from(ip) as u64),
             },
@@ -398,15 +415,19 @@ impl Node {
         if !self.notices.allow(key, now.us) {
             return;
         }
-        if let (None, Way::Direct(address)) = (arrival.routed, arrival.way()) {
+        if let Way::Direct(address) = arrival.way() {
             if !self.may_answer(address) {
                 return;
             }
         }
-        let record = Notice { complaint, quote }.encode();
-        match arrival.routed {
-            Some((source, _)) => self.send_record(crate::session::To::Origin(Origin::Routed(source)), &record, now),
-            None => self.outlet.send(arrival.way(), &record, true, now.us),
+        self.outlet.send(arrival.way(), &Notice { complaint, quote }.encode(), true, now.us);
+    }
+
+    /// The same to the source of a routed record.
+    fn complain_to(&mut self, source: Label, complaint: Complaint, quote: [u8; 16], now: Now) {
+        if self.notices.allow((0, source.0, 0), now.us) {
+            let record = Notice { complaint, quote }.encode();
+            self.send_record(crate::session::To::Origin(Origin::Routed(source)), &record, now);
         }
     }
 

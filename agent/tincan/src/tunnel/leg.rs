@@ -85,6 +85,8 @@ pub(super) struct Leg {
     unanswered_since: Option<Micros>,
     unanswered_requests: u8,
     pub last_traffic: Micros,
+    /// When a record of somebody else last came by this leg. Nobody vouches that it came from there, so it proves nothing.
+    passed: Micros,
     outstanding: Vec<Sent>,
     recent: [Micros; PER_SECOND],
 }
@@ -123,6 +125,7 @@ impl Leg {
             unanswered_since: None,
             unanswered_requests: 0,
             last_traffic: 0,
+            passed: 0,
             outstanding: Vec::new(),
             recent: [0; PER_SECOND],
         }
@@ -215,6 +218,16 @@ impl Leg {
     /// Traffic has gone unanswered for so long that the leg is probed.
     pub fn suspected(&self, now: Micros) -> bool {
         self.unanswered_since.is_some_and(|since| now >= since + self.grace())
+    }
+
+    /// A record of somebody else came by this leg.
+    pub fn passed(&mut self, now: Micros) {
+        self.passed = now;
+    }
+
+    /// Traffic has gone unanswered, our own and what is carried for others: it may have been too large.
+    pub fn doubtful(&self, now: Micros) -> bool {
+        self.suspected(now) && now.saturating_sub(self.passed) >= self.grace()
     }
 
     /// Counts requests that will not be answered any more.

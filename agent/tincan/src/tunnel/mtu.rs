@@ -44,6 +44,8 @@ pub(super) struct MtuSearch {
     tries: u8,
     next_at: Micros,
     unconfirmed: u8,
+    /// Only a small probe can tell now whether they speak of size.
+    question: bool,
     /// When what goes unanswered may next have the size confirmed ahead of its time.
     doubt_at: Micros,
     /// When sizes known not to pass are forgotten.
@@ -67,6 +69,7 @@ impl MtuSearch {
             tries: 0,
             next_at: now,
             unconfirmed: 0,
+            question: false,
             doubt_at: 0,
             raise_at: now + RAISE,
             base_seen: false,
@@ -192,6 +195,7 @@ impl MtuSearch {
         self.next_at = now;
         if index <= self.confirmed {
             self.unconfirmed += 1;
+            self.question |= self.unconfirmed == self.patience();
             return;
         }
         self.tries += 1;
@@ -204,10 +208,24 @@ impl MtuSearch {
         }
     }
 
+    /// Confirmations lost in a row that are too many.
+    fn patience(&self) -> u8 {
+        if self.confirmed == 0 {
+            TOO_NARROW
+        } else {
+            BLACK_HOLE
+        }
+    }
+
+    /// Whether a small probe should be sent at once. Its answer makes the size fall.
+    pub fn take_question(&mut self) -> bool {
+        std::mem::take(&mut self.question)
+    }
+
     /// Called when a small probe was answered: only then do lost confirmations speak of size and not of a dead path.
     /// True when the size fell back to the base, or the path is given up.
     pub fn small_answered(&mut self, now: Micros) -> bool {
-        if self.unconfirmed < if self.confirmed == 0 { TOO_NARROW } else { BLACK_HOLE } {
+        if self.unconfirmed < self.patience() {
             return false;
         }
         if self.confirmed == 0 {

@@ -270,13 +270,13 @@ impl Paths {
         out: &mut Vec<Action>,
     ) -> bool {
         let Some(leg) = self.leg_mut(via) else { return false };
-        let suspected = leg.suspected(now);
+        let doubtful = leg.doubtful(now);
         let Some(proof) = leg.answered(challenge, peer_proven, now) else { return false };
         if proof.padded {
             leg.mtu.answered(size, now);
         } else {
             leg.mtu.small_answered(now);
-            if suspected {
+            if doubtful {
                 leg.mtu.doubt(now);
             }
         }
@@ -292,6 +292,13 @@ impl Paths {
     pub fn heard(&mut self, via: Via) {
         if let Some(leg) = self.leg_mut(via) {
             leg.heard();
+        }
+    }
+
+    /// A record of somebody else came by `via`, which says that what is carried for others is answered.
+    pub fn passed(&mut self, via: Via, now: Micros) {
+        if let Some(leg) = self.leg_mut(via) {
+            leg.passed(now);
         }
     }
 
@@ -431,6 +438,7 @@ impl Paths {
                 bucket -= 1;
                 request(leg, draw(), size, now, out);
             }
+            leg.urgent |= leg.mtu.take_question();
         }
         self.bucket = bucket;
     }

@@ -37,12 +37,22 @@ struct World {
     now: Micros,
     requests: HashMap<Via, usize>,
     changes: usize,
+    padded: usize,
 }
 
 impl World {
     fn new(wires: &[Wire]) -> Self {
         let (a, b) = (Paths::new(draw), Paths::new(draw));
-        Self { a, b, wires: wires.to_vec(), flying: vec![], now: SECOND, requests: HashMap::new(), changes: 0 }
+        Self {
+            a,
+            b,
+            wires: wires.to_vec(),
+            flying: vec![],
+            now: SECOND,
+            requests: HashMap::new(),
+            changes: 0,
+            padded: 0,
+        }
     }
 
     /// Both learn each other's addresses and get a session.
@@ -73,6 +83,7 @@ impl World {
             };
             if from_a {
                 *self.requests.entry(via).or_default() += 1;
+                self.padded += usize::from(size > 0);
             }
             self.send(from_a, via, size, Packet::Request { challenge, proven, size });
         }
@@ -383,4 +394,39 @@ fn a_relay_that_never_worked_does_not_linger() {
     paths.set_webrtc(Some(1200), SECOND, &mut out);
     paths.set_webrtc(None, 2 * SECOND, &mut out);
     assert!(!paths.proven(Via::Webrtc));
+}
+
+/// Records of others by a path that carries 1,472 bytes: `seconds` of them, one in 10 ms, each answered.
+fn carry(world: &mut World, seconds: u64) {
+    for _ in 0..seconds * 100 {
+        world.a.used(world.now);
+        world.run(10 * MILLISECOND);
+        world.a.passed(Via::Direct(address(B)), world.now);
+    }
+}
+
+#[test]
+fn a_path_that_shrinks_under_what_it_carries_for_others_is_found_out_before_tcp_sends_again_after_three_seconds() {
+    for seconds in [4, 5, 6, 7] {
+        let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
+        world.meet();
+        carry(&mut world, seconds);
+        assert_eq!(world.a.record_size(), 1472);
+        world.wires[0].carries = 1300;
+        for wait in [200, 400, 800, 1600] {
+            world.a.used(world.now);
+            world.run(wait * MILLISECOND);
+        }
+        assert_eq!(world.a.record_size(), BASE_RECORD);
+    }
+}
+
+#[test]
+fn what_is_carried_for_others_and_answered_is_no_reason_to_ask_for_the_size_more_often() {
+    let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
+    world.meet();
+    carry(&mut world, 4);
+    let before = world.padded;
+    carry(&mut world, 30);
+    assert!((9..=11).contains(&(world.padded - before)), "{}", world.padded - before);
 }
