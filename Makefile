@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-exact test-cluster conformance demo images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-exact test-cluster conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-exact: build ## What goes through arrives exactly: 10 GB, headers, offloads
 demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leaves it up)
 	@node test/demo/main.ts
 
+edge-video: build ## Video from the edge, analysed in the cloud, without Kubernetes: containers, NATs, multicast DNS (docs/edge-video.md)
+	@hack/examples.sh && mocha --no-config test/edge-video/edge-video.test.ts
+
 images: build ## Make the container images, without Docker: .cache/images/evio.tar, for ctr -n k8s.io images import
 	@node hack/images/build.ts $(IMAGES)
 
@@ -63,4 +66,4 @@ cluster-down: ## Remove that cluster
 	@hack/cluster/down.sh
 
 clean: ## Remove what was built
-	rm -rf dist target results release node_modules .cache
+	rm -rf dist target results release node_modules .cache examples/*/*.mjs

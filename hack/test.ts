@@ -112,6 +112,12 @@ const TEN_MILLION: Step = {
   command: ['node', 'hack/fuzz.ts', '--inputs', process.env.EVIO_FUZZ_INPUTS ?? '10000000', ...PARSERS],
   count: counted,
 };
+/** The example without Kubernetes; ffmpeg comes with it. */
+const EDGE_VIDEO: Step = {
+  name: 'video from the edge, without Kubernetes',
+  command: ['sh', '-c', 'hack/examples.sh && mocha --no-config test/edge-video/edge-video.test.ts'],
+  count: mocha,
+};
 const DEMO: Step = { name: 'demo', command: ['node', 'test/demo/main.ts'], count: counted };
 const LONG: readonly Step[] = [
   {
@@ -137,6 +143,7 @@ const LONG: readonly Step[] = [
     count: counted,
   },
   EXACT,
+  EDGE_VIDEO,
   CLUSTER,
   CLUSTER_RELAYED,
   CONFORMANCE,

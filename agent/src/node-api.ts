@@ -7,7 +7,7 @@ import { ControlError } from './io/control.ts';
 import type { Relay } from './io/relay.ts';
 import type { CandidatePair } from './io/rtc.ts';
 import type { XmppRoom } from './io/xmpp.ts';
-import { fields, number, type TincanHello, text } from './tincan.ts';
+import { fields, number, readTunnels, type TincanHello, type TincanTunnel, text } from './tincan.ts';
 import { VERSION } from './version.ts';
 import { findMember, natOf, peers } from './view.ts';
 import { labelHex, type NodeId } from './wire/ids.ts';
@@ -52,7 +52,7 @@ export class NodeApi {
       case 'status':
         return this.#status();
       case 'peers':
-        return { peers: peers({ agent, selected }) };
+        return { peers: peers({ agent, selected, counted: await this.#counted() }) };
       case 'ping':
         return this.#ping(params);
       case 'revocations':
@@ -81,6 +81,12 @@ export class NodeApi {
       if (error instanceof DecodeError) throw new ApiError('bad-request', `the list is not taken: ${error.message}`);
       throw error;
     }
+  }
+
+  /** Without an answer there is what tincan told last. */
+  async #counted(): Promise<ReadonlyMap<NodeId, TincanTunnel>> {
+    const tunnels = await this.#parts.request('tunnels', {}, STATS_TIMEOUT_MS).catch(() => ({}));
+    return new Map(readTunnels(tunnels).map((tunnel) => [tunnel.peer, tunnel]));
   }
 
   async #status(): Promise<Status> {

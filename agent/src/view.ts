@@ -12,18 +12,20 @@ export interface PeerSources {
   readonly agent: Agent;
   /** What ICE chose for the peer's connection. */
   selected(peer: NodeId): CandidatePair | null;
+  /** Tunnels as tincan has them now: it tells of one only when its path changes, but counts and measures all the time. */
+  readonly counted?: ReadonlyMap<NodeId, TincanTunnel>;
 }
 
 /** Every member but this node, by name. */
-export function peers({ agent, selected }: PeerSources): readonly Peer[] {
-  return agent.members
-    .map((member) => peer(member, agent, selected))
+export function peers(sources: PeerSources): readonly Peer[] {
+  return sources.agent.members
+    .map((member) => peer(member, sources))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1));
 }
 
-function peer(member: Certificate, agent: Agent, selected: PeerSources['selected']): Peer {
+function peer(member: Certificate, { agent, selected, counted }: PeerSources): Peer {
   const { nodeId } = member;
-  const status = agent.status(nodeId);
+  const status = counted?.get(nodeId) ?? agent.status(nodeId);
   const path: PathName =
     status === undefined || status.path === 'none' ? (agent.routed(member) ? 'via' : 'none') : status.path;
   return {
@@ -117,7 +119,7 @@ export function facts(
       .flatMap(({ peer: id }) => agent.member(id) ?? [])
       .sort((a, b) => (clockwise(certificate, a) < clockwise(certificate, b) ? -1 : 1))
       .map((member) => {
-        const { name, kinds, path, rttMs, sinceMs, local, remote } = peer(member, agent, selected);
+        const { name, kinds, path, rttMs, sinceMs, local, remote } = peer(member, { agent, selected });
         const servers = local === null || local.type === 'relay' || remote?.type === 'relay';
         const relayed = path === 'webrtc' && servers;
         return { name, kinds, path, relayed, rttMs: rttMs ?? undefined, sinceMs: sinceMs ?? undefined };

@@ -11,7 +11,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { IMAGES } from './images.ts';
+import { EXAMPLES, IMAGES } from './images.ts';
 import { baseLayer, missingOf, nodeLayer, ownLayer, packageLayer } from './layers.ts';
 import { ARCHITECTURE, type BuiltImage, writeArchive } from './oci.ts';
 import { layerTar } from './tree.ts';
@@ -34,15 +34,15 @@ const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 async function build(): Promise<void> {
   if (ARCHITECTURE === undefined) throw new Error(`no images for ${process.arch}; x64 and arm64 are known`);
-  const unknown = positionals.find((name) => !IMAGES.some((image) => image.name === name));
+  const all = [...IMAGES, ...EXAMPLES];
+  const unknown = positionals.find((name) => !all.some((image) => image.name === name));
   if (unknown !== undefined)
-    throw new Error(`there is no image ${unknown}; there are: ${IMAGES.map((i) => i.name).join(', ')}`);
+    throw new Error(`there is no image ${unknown}; there are: ${all.map((i) => i.name).join(', ')}`);
   const base = baseLayer();
   const node = nodeLayer(ROOT, CACHE, base);
   const images: BuiltImage[] = [];
   const used = new Set<string>();
-  for (const image of IMAGES) {
-    if (positionals.length > 0 && !positionals.includes(image.name)) continue;
+  for (const image of positionals.length === 0 ? IMAGES : all.filter(({ name }) => positionals.includes(name))) {
     const missing = missingOf(image, ROOT);
     if (missing.length > 0) {
       const what = `evio/${image.name}: there is no ${missing.join(', ')}`;

@@ -8,7 +8,7 @@ group "default" { targets = ["image"] }
 
 target "image" {
   name       = image
-  matrix     = { image = ["agent", "dataplane", "operator", "server"] }
+  matrix     = { image = ["agent", "dataplane", "host", "operator", "server"] }
   dockerfile = "hack/images/evio.Dockerfile"
   target     = image
   platforms  = ["linux/amd64", "linux/arm64"]

@@ -10,6 +10,7 @@ export interface Target {
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   readonly user: string;
+  readonly stopSignal: string | undefined;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -65,6 +66,7 @@ export function targetOf(text: string, name: string): Target {
     entrypoint: list('ENTRYPOINT'),
     cmd: list('CMD'),
     user: last('USER') ?? '',
+    stopSignal: last('STOPSIGNAL'),
     env: Object.fromEntries(matches(/^ENV (\w+)=(\S+)$/g).map(([, key, value]) => [key, value])),
   };
 }

@@ -74,6 +74,17 @@ USER 0:0
 ENTRYPOINT ["/usr/local/bin/tincan"]
 CMD ["--run-dir", "/run/evio/default", "--keep-bridge"]
 
+FROM node AS host
+RUN apt-get update && apt-get install -y --no-install-recommends iproute2 nftables && rm -rf /var/lib/apt/lists/*
+COPY --from=bundle /src/dist/*.mjs /src/dist/THIRD-PARTY.txt /src/dist/node_datachannel.node /opt/evio/
+COPY --from=bundle /src/dist/evio /opt/evio/evio
+COPY --from=rust /out/tincan /opt/evio/tincan
+RUN ln -s /opt/evio/evio /usr/local/bin/evio
+USER 0:0
+STOPSIGNAL SIGINT
+ENTRYPOINT ["/opt/evio/evio"]
+CMD ["agent", "run", "--config", "/etc/evio/node.json"]
+
 FROM node AS operator
 COPY --from=bundle /src/dist/*.mjs /src/dist/THIRD-PARTY.txt /opt/evio/
 COPY --from=bundle /src/dist/evio-operator /opt/evio/evio-operator

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { targetOf } from './dockerfile.ts';
-import { IMAGES, NODE, USERS } from './images.ts';
+import { EXAMPLES, IMAGES, NODE, USERS } from './images.ts';
 import { chunksOf } from './layers.ts';
 import { type BuiltImage, writeArchive } from './oci.ts';
 import { layerTar, type Tree, treeDigest, without } from './tree.ts';
@@ -26,7 +26,20 @@ describe('the Dockerfile and the archives', () => {
       expect(target.entrypoint).to.deep.equal(image.entrypoint);
       expect(target.cmd).to.deep.equal(image.cmd);
       expect(target.user).to.equal(image.user);
+      expect(target.stopSignal).to.equal(image.stopSignal);
       expect(target.env).to.deep.equal(image.env);
+    });
+  }
+
+  for (const image of EXAMPLES) {
+    it(`${image.name}, an example, has the same packages, files, user and command in both`, () => {
+      const path = new URL(`../../examples/${image.name}/Dockerfile`, import.meta.url);
+      const target = targetOf(readFileSync(path, 'utf8'), image.name);
+      expect([...target.packages].sort()).to.deep.equal([...image.packages].sort());
+      expect(target.paths).to.deep.equal(image.copies.map(({ to }) => to));
+      expect(target.entrypoint).to.deep.equal(image.entrypoint);
+      expect(target.cmd).to.deep.equal(image.cmd);
+      expect(target.user).to.equal(image.user);
     });
   }
 

@@ -5,7 +5,7 @@
 
 /** A Debian package that an image has whole: its files, without manuals, and every library they load. */
 export interface Image {
-  readonly name: ImageName;
+  readonly name: string;
   readonly title: string;
   /** What `apt-get install --no-install-recommends` is given in the Dockerfile. */
   readonly packages: readonly string[];
@@ -20,10 +20,10 @@ export interface Image {
   readonly cmd: readonly string[];
   /** uid:gid. Who needs root gets its capabilities from the pod's securityContext. */
   readonly user: string;
+  /** What `docker stop` sends; SIGTERM when it is not said. */
+  readonly stopSignal?: string;
   readonly env: Readonly<Record<string, string>>;
 }
-
-export type ImageName = 'agent' | 'dataplane' | 'operator' | 'server';
 
 /** One file of dist/, or one bundle: its entry with the chunks that it imports. */
 export interface Copy {
@@ -48,6 +48,7 @@ const evio = (): readonly Copy[] => [
   { from: 'dist/evio.mjs', to: `${HOME}/evio.mjs`, ...MODULE },
   { from: 'dist/THIRD-PARTY.txt', to: `${HOME}/THIRD-PARTY.txt`, ...MODULE },
 ];
+const NATIVE: Copy = { from: 'dist/node_datachannel.node', to: `${HOME}/node_datachannel.node`, ...MODULE };
 const EVIO_LINK: Link = { path: '/usr/local/bin/evio', target: `${HOME}/evio` };
 
 /**
@@ -68,11 +69,7 @@ export const IMAGES: readonly Image[] = [
     packages: ['ca-certificates', 'iproute2', 'nftables'],
     dependencies: [],
     node: true,
-    copies: [
-      ...evio(),
-      { from: 'dist/node_datachannel.node', to: `${HOME}/node_datachannel.node`, ...MODULE },
-      { from: 'dist/evio-cni', to: `${HOME}/evio-cni`, ...PROGRAM },
-    ],
+    copies: [...evio(), NATIVE, { from: 'dist/evio-cni', to: `${HOME}/evio-cni`, ...PROGRAM }],
     links: [EVIO_LINK],
     entrypoint: [`${HOME}/evio`],
     cmd: ['agent', 'run', '--kubernetes'],
@@ -91,6 +88,22 @@ export const IMAGES: readonly Image[] = [
     entrypoint: ['/usr/local/bin/tincan'],
     cmd: ['--run-dir', '/run/evio/default', '--keep-bridge'],
     user: '0:0',
+    env: {},
+  },
+  {
+    name: 'host',
+    title: 'Evio node: agent and datapath in one, for hosts without Kubernetes',
+    packages: ['ca-certificates', 'iproute2', 'nftables'],
+    dependencies: [],
+    node: true,
+    copies: [...evio(), NATIVE, { from: 'dist/tincan', to: `${HOME}/tincan`, ...PROGRAM }],
+    links: [EVIO_LINK],
+    entrypoint: [`${HOME}/evio`],
+    cmd: ['agent', 'run', '--config', '/etc/evio/node.json'],
+    // Its one capability, NET_ADMIN, it gets from who runs it.
+    user: '0:0',
+    // tincan ends with its container: told so, the agent ends it in good order and takes its interfaces away.
+    stopSignal: 'SIGINT',
     env: {},
   },
   {
@@ -124,6 +137,23 @@ export const IMAGES: readonly Image[] = [
     cmd: ['server', 'run'],
     // Both servers run as their own users; a process of root's starts them.
     user: '0:0',
+    env: {},
+  },
+];
+
+/** What is no part of Evio: made when it is named, and needs packages that `make setup` does not install. */
+export const EXAMPLES: readonly Image[] = [
+  {
+    name: 'edge-video',
+    title: 'Evio example: a camera, and the analysis of its pictures',
+    packages: ['ca-certificates', 'ffmpeg'],
+    dependencies: [],
+    node: true,
+    copies: [{ from: 'examples/edge-video/edge-video.mjs', to: '/opt/edge-video/edge-video.mjs', ...MODULE }],
+    links: [],
+    entrypoint: [NODE, '/opt/edge-video/edge-video.mjs'],
+    cmd: [],
+    user: '65532:65532',
     env: {},
   },
 ];

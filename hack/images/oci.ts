@@ -50,6 +50,7 @@ export function imageConfig(image: Image, version: string, layerDigests: readonl
       Entrypoint: image.entrypoint,
       ...(image.cmd.length > 0 ? { Cmd: image.cmd } : {}),
       WorkingDir: '/',
+      ...(image.stopSignal === undefined ? {} : { StopSignal: image.stopSignal }),
       Labels: {
         'org.opencontainers.image.title': image.title,
         'org.opencontainers.image.version': version,

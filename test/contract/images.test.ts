@@ -1,35 +1,26 @@
 /** The container images in a containerd of the test's own: they are imported, and what is in them runs. */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { Containerd } from '../servers/containerd.ts';
 
 const TAG = 'test';
-/** Of containerd; runc names a cgroup after it. */
-const NAMESPACE = `evio-images-${process.pid}`;
-const CGROUPS = '/sys/fs/cgroup';
 const IMPORT_MS = 240_000;
 const READY_MS = 60_000;
 
 describe('the container images', function () {
   this.timeout(READY_MS + 30_000);
-  let folder: string;
-  let containerd: ChildProcess;
+  let containerd: Containerd;
   let number = 0;
 
-  const address = (): string => join(folder, 'containerd.sock');
-  const ctr = (...args: readonly string[]): string =>
-    execFileSync('ctr', ['--address', address(), '--namespace', NAMESPACE, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+  const ctr = (...args: readonly string[]): string => containerd.ctr(...args);
   const runArguments = (image: string, options: readonly string[], command: readonly string[]): readonly string[] => {
     number += 1;
-    const place = ['--address', address(), '--namespace', NAMESPACE, 'run', '--rm', ...options];
-    return [...place, `localhost/evio/${image}:${TAG}`, `${image}-${number}`, ...command];
+    const name = `localhost/evio/${image}:${TAG}`;
+    return containerd.arguments('run', '--rm', ...options, name, `${image}-${number}`, ...command);
   };
   /** To its end; the image's own command when none is given. */
   function run(image: string, command: readonly string[], options: readonly string[] = []) {
@@ -43,49 +34,19 @@ describe('the container images', function () {
 
   before(async function () {
     this.timeout(IMPORT_MS);
-    folder = mkdtempSync(join(tmpdir(), 'evio-containerd-'));
-    const archive = join(folder, 'evio.tar');
+    containerd = await Containerd.start('evio-images');
+    const archive = join(containerd.folder, 'evio.tar');
     execFileSync(process.execPath, ['hack/images/build.ts', '--tag', TAG, '--out', archive], { stdio: 'pipe' });
-    const config = `version = 2
-root = "${folder}/root"
-state = "${folder}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "${address()}"
-`;
-    writeFileSync(join(folder, 'config.toml'), config);
-    containerd = spawn(
-      'setpriv',
-      ['--pdeathsig', 'TERM', '--', 'containerd', '--config', join(folder, 'config.toml')],
-      {
-        stdio: 'ignore',
-      },
-    );
-    for (const end = performance.now() + READY_MS; ; await sleep(100)) {
-      if (spawnSync('ctr', ['--address', address(), 'version']).status === 0) break;
-      if (performance.now() > end) throw new Error('containerd does not answer');
-    }
     ctr('images', 'import', archive);
     rmSync(archive);
   });
 
-  after(async () => {
-    if (containerd?.exitCode === null) {
-      const ended = once(containerd, 'exit');
-      containerd.kill('SIGTERM');
-      await ended;
-    }
-    for (const place of [CGROUPS, ...readdirSync(CGROUPS).map((name) => join(CGROUPS, name))]) {
-      const cgroup = join(place, NAMESPACE);
-      if (existsSync(cgroup)) rmdirSync(cgroup);
-    }
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => containerd?.stop());
 
   it('are all there after one import', () => {
     const names = ctr('images', 'list', '--quiet').trim().split('\n').sort();
     expect(names).to.deep.equal(
-      ['agent', 'dataplane', 'operator', 'server'].map((name) => `localhost/evio/${name}:${TAG}`),
+      ['agent', 'dataplane', 'host', 'operator', 'server'].map((name) => `localhost/evio/${name}:${TAG}`),
     );
   });
 
@@ -100,19 +61,26 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     expect(run('agent', ['ip', '-brief', 'link']).said).to.match(/^lo /);
   });
 
+  it('the host image has the agent with its tincan, and asks for its node file', () => {
+    const { code, said } = run('host', []);
+    expect(code).to.equal(2);
+    expect(said).to.match(/\/etc\/evio\/node\.json/);
+    expect(run('host', ['/opt/evio/tincan', '--version']).said).to.match(/^tincan \d/);
+  });
+
   it('tincan is started by the image itself and waits in its run directory, with a firewall at hand', async () => {
     expect(run('dataplane', ['tincan', '--version']).said).to.match(/^tincan \d/);
     expect(run('dataplane', ['nft', 'list', 'ruleset'], ['--cap-add', 'CAP_NET_ADMIN'])).to.deep.equal({
       code: 0,
       said: '',
     });
-    const mount = `type=bind,src=${folder}/run,dst=/run/evio,options=rbind:rw`;
-    execFileSync('mkdir', [join(folder, 'run')]);
+    const mount = `type=bind,src=${containerd.folder}/run,dst=/run/evio,options=rbind:rw`;
+    execFileSync('mkdir', [join(containerd.folder, 'run')]);
     const args = runArguments('dataplane', ['--cap-add', 'CAP_NET_ADMIN', '--mount', mount], []);
     const tincan = spawn('ctr', args, { stdio: 'ignore' });
     const ended = once(tincan, 'exit');
     for (const end = performance.now() + READY_MS; ; await sleep(100)) {
-      if (spawnSync('test', ['-S', join(folder, 'run/default/control.sock')]).status === 0) break;
+      if (spawnSync('test', ['-S', join(containerd.folder, 'run/default/control.sock')]).status === 0) break;
       if (performance.now() > end || tincan.exitCode !== null) throw new Error('tincan made no control socket');
     }
     ctr('task', 'kill', '--signal', 'SIGTERM', `dataplane-${number}`);

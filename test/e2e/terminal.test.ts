@@ -5,6 +5,7 @@ import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { Peer } from '../../agent/src/api.ts';
 import { TRAFFIC_NICE } from '../../agent/src/io/priority.ts';
 import { alive } from '../alive.ts';
 import {
@@ -256,6 +257,19 @@ describe('evio agent run', function () {
     await sleep(2_000);
     await nft('delete table ip lost');
     await lan.joined();
+  });
+
+  it('tells by evio peers what has come up to the question, not up to the last change of a path', async () => {
+    await started(a);
+    await started(b);
+    await lan.joined();
+    const received = async (): Promise<number> => {
+      const done = await lan.command(a, 'peers', '--run-dir', a.runDir, '-o', 'json');
+      return (JSON.parse(done.stdout) as { readonly peers: readonly Peer[] }).peers[0]?.rxBytes ?? 0;
+    };
+    const before = await received();
+    await inside(a.ns, 'ping', '-n', '-q', '-i', '0.01', '-c', '100', '-s', '1000', b.address);
+    expect((await received()) - before).to.be.at.least(100_000);
   });
 
   for (const [how, name, code] of [
