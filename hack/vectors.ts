@@ -542,6 +542,13 @@ export function joinVectors(): string {
         secret,
       ),
       make('a node leaves', 'a', { type: 'leave', certificate }, { type: 'left', serial: 3 }, NO_SECRET),
+      make(
+        'a node renews',
+        'a',
+        { type: 'renew', certificate, parameters: 1, revocations: 0 },
+        { type: 'renewed', certificate, revocations: 'RVZSMQ==' },
+        NO_SECRET,
+      ),
     ],
     refused: [
       { name: 'wrong magic', reason: 'magic', input: bent(request, 3) },

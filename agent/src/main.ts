@@ -3,6 +3,7 @@ import type { NodeConfig } from './config/node-config.ts';
 import type { Log } from './io/log.ts';
 import { surroundings } from './io/surroundings.ts';
 import { obstacle, StartError } from './obstacle.ts';
+import { Renewer } from './renewer.ts';
 import { Runner } from './runner.ts';
 
 /**
@@ -13,10 +14,12 @@ import { Runner } from './runner.ts';
 export async function runAgent(config: NodeConfig, log: Log): Promise<number> {
   const problem = obstacle(surroundings());
   if (problem !== undefined) throw new StartError(problem);
-  const runner = await Runner.claim(config.runDir, log, { tincan: 'own' });
+  const runner = await Runner.claim(config.runDir, log, { tincan: 'own', news: () => renewer.news() });
+  const renewer = new Renewer(runner, log);
   endOnSignals(runner);
   runner.start(config);
-  return runner.ended;
+  renewer.start(config);
+  return runner.ended.finally(() => renewer.stop());
 }
 
 export function endOnSignals(runner: Runner): void {

@@ -4,6 +4,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import type { Element } from '@xmpp/xml';
 import { Agent } from './agent.ts';
 import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { NodeConfig } from './config/node-config.ts';
@@ -22,6 +23,7 @@ import { tellSystemd } from './io/systemd.ts';
 import { findTincan, TincanProcess } from './io/tincan-process.ts';
 import { TurnCheck } from './io/turn-check.ts';
 import { XmppRoom } from './io/xmpp.ts';
+import { authorityJid } from './join/address.ts';
 import { NodeApi } from './node-api.ts';
 import { StartError } from './obstacle.ts';
 import { OwnBoot } from './signal/own-boot.ts';
@@ -60,6 +62,8 @@ const DRAIN_MS = 450;
 export interface NodeOptions {
   /** `own`: started when none runs, and ended by `stop`. `external`: somebody else's to start and to end. */
   readonly tincan: 'own' | 'external';
+  /** The overlay's authority says that it has something new for its nodes. */
+  readonly news?: () => void;
 }
 
 export class Node {
@@ -140,11 +144,13 @@ export class Node {
         ca: signalling.ca,
         room: signalling.room,
         nickname: this.#agent.self,
+        authority: authorityJid(parameters.overlayId, signalling.domain),
         time: () => this.#agent.knownTime(performance.now()),
       },
       {
         event: (event) => this.#give({ kind: 'signal', event }),
         services: (services) => this.#useServices(services),
+        news: () => options.news?.(),
         state: ({ state, error, since }) => {
           if (state === 'online') {
             this.#rtc.joined();
@@ -228,6 +234,16 @@ export class Node {
       signalling: { online: state === 'online', error: error ?? undefined },
       bridge: this.#config.network.bridge,
     });
+  }
+
+  /** Asks the overlay's authority over the XMPP server; rejects as `XmppRoom.askAuthority` does. */
+  askAuthority(question: Element, timeoutMs: number): Promise<Element> {
+    return this.#room.askAuthority(question, timeoutMs);
+  }
+
+  /** The newest revocation list, signed, in base64; null: none is known. */
+  get revocations(): string | null {
+    return this.#agent.revocations;
   }
 
   /** What the `evio` command may ask too (agent/src/api.ts); rejects while the node is started. */

@@ -6,22 +6,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import xml from '@xmpp/xml';
 import { expect } from 'chai';
 import { loadNodeConfig } from '../../agent/src/config/load.ts';
+import { answerIn, questionOf } from '../../agent/src/io/join-stanza.ts';
+import { XmppRoom } from '../../agent/src/io/xmpp.ts';
 import type { XmppAdmin } from '../../agent/src/io/xmpp-admin.ts';
 import { StanzaError } from '../../agent/src/io/xmpp-error.ts';
 import { openSession, type XmppSession } from '../../agent/src/io/xmpp-session.ts';
+import { authorityJid, NS_JOIN } from '../../agent/src/join/address.ts';
+import { papersOf } from '../../agent/src/join/papers.ts';
 import { overlayIdOf } from '../../agent/src/wire/ids.ts';
-import { authorityAccountName } from '../../agent/src/wire/join-message.ts';
-import { rawPublicKey } from '../../agent/src/wire/keys.ts';
+import { authorityAccountName, NO_SECRET, sealRequest } from '../../agent/src/wire/join-message.ts';
+import { privateKey, rawPublicKey } from '../../agent/src/wire/keys.ts';
 import { AuthorityService } from '../../cli/src/authority/serve.ts';
 import { createToken } from '../../cli/src/authority/tokens.ts';
-import { authorityJid, NS_JOIN } from '../../cli/src/join/address.ts';
+import { askAuthority } from '../../cli/src/join/ask.ts';
 import { join as joinOverlay } from '../../cli/src/join/join.ts';
 import { OverlayDirectory } from '../../cli/src/overlay/book.ts';
 import { createOverlay, parseSubnet } from '../../cli/src/overlay/create.ts';
 import { startEjabberd } from '../servers/ejabberd.ts';
 import { startProsody } from '../servers/prosody.ts';
 import { CONFERENCE, DOMAIN, type XmppServer } from '../servers/xmpp-server.ts';
-import { adminOf } from './room.ts';
+import { adminOf, until } from './room.ts';
 
 const SERVERS: readonly (readonly [string, () => Promise<XmppServer>])[] = [
   ['Prosody', startProsody],
@@ -63,9 +67,7 @@ for (const [title, startXmpp] of SERVERS)
     });
     beforeEach(async () => {
       log = [];
-      const say = (message: string): void => void log.push(message);
-      service = new AuthorityService(overlay, 3_600, { error: say, warn: say, info: say, debug: say });
-      service.start();
+      service = serving(3_600);
       await said(/^answers for overlay/);
     });
     afterEach(async () => {
@@ -79,6 +81,12 @@ for (const [title, startXmpp] of SERVERS)
       if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
     });
 
+    function serving(validSeconds: number): AuthorityService {
+      const say = (message: string): void => void log.push(message);
+      const made = new AuthorityService(overlay, validSeconds, { error: say, warn: say, info: say, debug: say });
+      made.start();
+      return made;
+    }
     async function said(words: RegExp, times = 1): Promise<void> {
       const end = performance.now() + 25_000;
       while (log.filter((line) => words.test(line)).length < times) {
@@ -93,6 +101,17 @@ for (const [title, startXmpp] of SERVERS)
       const place = { runDir: undefined, stateDir: undefined, config, start: false, nodeIp: undefined };
       await joinOverlay({ token, name, addresses: [], ...place });
       return loadNodeConfig(config).identity.certificate.name;
+    };
+    const leaves = async (name: string): Promise<void> => {
+      const { identity, signalling, overlay: papers } = loadNodeConfig(join(dir, `${name}.json`));
+      const { authorityKey } = papers.parameters;
+      const certificate = identity.certificate.bytes.toString('base64');
+      const key = privateKey('ed25519', identity.seed.reveal());
+      const asked = sealRequest({ type: 'leave', certificate }, authorityKey, key, NO_SECRET);
+      const sessionKey = privateKey('x25519', identity.sessionKey.reveal());
+      const account = { ...signalling, service: signalling.service.url, password: signalling.password.reveal() };
+      const answer = await askAuthority({ account, authorityKey, asked, sessionKey }, ({ type }) => type);
+      expect(answer).to.equal('left');
     };
     const stranger = async (): Promise<XmppSession> => {
       const account = { username: 'stranger', password: 'password of a stranger', ca: server.ca, domain: DOMAIN };
@@ -127,6 +146,59 @@ for (const [title, startXmpp] of SERVERS)
       expect(await asked(session, xml('query', { xmlns: 'jabber:iq:roster' }))).to.equal('service-unavailable');
       expect(await asked(session, xml('done', { xmlns: NS_JOIN }))).to.equal('answered');
       expect(await joins('three')).to.equal('three');
+    });
+
+    it('renews a certificate for the node itself, over its own connection to the room, and tells it of who left', async () => {
+      await service.stop();
+      // Two thirds of it are over when the node asks.
+      service = serving(3);
+      await said(/^answers for overlay/, 2);
+      await joins('renewing');
+      await joins('leaving');
+      const config = loadNodeConfig(join(dir, 'renewing.json'));
+      const { identity, signalling, overlay: papers } = config;
+      const { authorityKey, overlayId } = papers.parameters;
+      let news = 0;
+      const account = { ...signalling, service: signalling.service.url, password: signalling.password.reveal() };
+      const authority = authorityJid(overlayId, DOMAIN);
+      const room = new XmppRoom(
+        { ...account, nickname: identity.certificate.nodeId, authority },
+        {
+          event: (event) => event.kind === 'connected' && room.perform({ kind: 'send-presence', hello: 'hello' }),
+          services: () => undefined,
+          state: () => undefined,
+          news: () => news++,
+        },
+      );
+      room.start();
+      try {
+        await until(
+          () => room.state.state === 'online',
+          () => `the room: ${room.state.error}`,
+        );
+        await sleep(Math.max(0, identity.certificate.notBefore * 1000 + 2_000 - Date.now()));
+        const before = news;
+        await leaves('leaving');
+        await until(
+          () => news > before,
+          () => 'nobody told the node that there is news',
+        );
+        const { bytes } = identity.certificate;
+        const body = { type: 'renew', certificate: bytes.toString('base64'), parameters: 1, revocations: 0 } as const;
+        const key = privateKey('ed25519', identity.seed.reveal());
+        const asked = sealRequest(body, authorityKey, key, NO_SECRET);
+        const session = privateKey('x25519', identity.sessionKey.reveal());
+        const answer = answerIn(await room.askAuthority(questionOf(asked), 10_000), asked, authorityKey, session);
+        if (answer.type !== 'renewed') throw new Error(JSON.stringify(answer));
+        const { certificate, revocations, parameters } = papersOf(answer, config);
+        expect(certificate?.serial).to.equal(identity.certificate.serial + 2n);
+        expect([revocations?.revoked.length, parameters]).to.deep.equal([1, undefined]);
+      } finally {
+        room.stop();
+      }
+      await service.stop();
+      const asked = room.askAuthority(xml('evio', { xmlns: NS_JOIN }), 1_000);
+      expect(await asked.then(String, (error) => error.message)).to.include('not connected');
     });
 
     it('gives one account its share, and answers others meanwhile', async () => {

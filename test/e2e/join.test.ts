@@ -235,6 +235,30 @@ for (const xmpp of ['prosody', 'ejabberd'] as const)
       expect(loadNodeConfig(a.file).identity.certificate.addresses).to.deep.equal(before.addresses);
     });
 
+    it('a certificate that nears its end is renewed by the node itself while it carries frames; who leaves is told to it', async () => {
+      await lab.joined(a, await lab.token());
+      await lab.joined(b, await lab.token());
+      const { identity } = loadNodeConfig(b.file);
+      const before = lab.aged(a, 60, 45);
+      await lab.run(a);
+      const pid = (await until('it answers', 10_000, () => lab.tincanOf(a))).pid;
+      const renewed = await until('a has another certificate', 25_000, () => {
+        const { certificate } = loadNodeConfig(a.file).identity;
+        return certificate.serial > before.serial ? certificate : undefined;
+      });
+      expect(renewed).to.deep.include({ nodeId: before.nodeId, addresses: before.addresses });
+      expect(renewed.notAfter - before.notAfter).to.be.above(300 * 86_400);
+      expect(lab.log).to.match(/ info a\.lab: node a has certificate \d+ until 20\S+Z/);
+      expect(await until('it answers again', 10_000, () => lab.tincanOf(a))).to.include({ pid });
+      // An hour would go by before it asked by itself.
+      expect(await lab.ok('b', 'leave', '--config', b.file)).to.match(/the authority has revoked it/);
+      await until(
+        'a knows that b is revoked',
+        20_000,
+        () => lab.revokedAt(a).includes(identity.certificate.nodeId) || undefined,
+      );
+    });
+
     it('a machine that leaves while nobody answers says how it is revoked, and goes all the same', async () => {
       await lab.joined(a, await lab.token());
       await lab.endServing();

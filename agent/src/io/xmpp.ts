@@ -10,6 +10,7 @@
  *     room.start();
  */
 import xml, { type Element } from '@xmpp/xml';
+import { NS_JOIN } from '../join/address.ts';
 import { Reconnect, type ReconnectAction, type ReconnectEvent } from '../signal/reconnect.ts';
 import { parseServices, refreshDelayMs, type Service } from '../signal/services.ts';
 import type { SignalAction, SignalEvent } from '../signal/signal.ts';
@@ -43,6 +44,8 @@ export interface XmppRoomOptions {
   readonly room: string;
   /** The node id. */
   readonly nickname: string;
+  /** Full JID by which the overlay's authority answers, where it does so by this server. */
+  readonly authority?: string | undefined;
   /** Seconds since 1970 as far as known: the machine's clock may be wrong. */
   readonly time?: (() => number | undefined) | undefined;
 }
@@ -60,6 +63,8 @@ export interface XmppRoomHandlers {
   /** After each connection and before credentials expire. */
   services(services: readonly Service[]): void;
   state(state: XmppState): void;
+  /** The overlay's authority says that it has something new. */
+  news?(): void;
 }
 
 export type RoomEvent = Extract<
@@ -108,6 +113,13 @@ export class XmppRoom {
     if (action.kind === 'send-presence') this.#session.send(this.#presence(action.hello));
     else this.#session.send(this.#message(action.nick, action.payload));
     this.#step({ kind: 'sent' });
+  }
+
+  /** Rejects with an XmppError when the server is away, and with a StanzaError when nobody answers by that name. */
+  async askAuthority(question: Element, timeoutMs: number): Promise<Element> {
+    const session = this.#session;
+    if (session === undefined) throw new XmppError('server-away', `${this.#options.service} is not connected`);
+    return session.iq('set', this.#options.authority, question, timeoutMs);
   }
 
   /** STUN and TURN services of the server, with credentials (XEP-0215). */
@@ -262,6 +274,10 @@ export class XmppRoom {
 
   #onStanza(stanza: Element): void {
     const from = stanza.attrs.from ?? '';
+    if (from === this.#options.authority) {
+      if (stanza.name === 'message' && stanza.getChild('news', NS_JOIN) !== undefined) this.#handlers.news?.();
+      return;
+    }
     const at = from.indexOf('/');
     const room = at < 0 ? from : from.slice(0, at);
     // Whoever else writes to our account has nothing to say to us.

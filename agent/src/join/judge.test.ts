@@ -108,3 +108,35 @@ describe('the authority, asked by a node that leaves', () => {
     expect(() => leaving(value.identity.certificate, foreign.identity.key)).to.throw('signature');
   });
 });
+
+describe('the authority, asked by a node that renews', () => {
+  const value = nodeFileValue({ authority, name: 'pi1', serial: 7n, notBefore: NOW, notAfter: NOW + 3_000 });
+  const { certificate, key } = value.identity;
+  const id = parseCertificate(Buffer.from(certificate, 'base64')).nodeId;
+  const renewing = (text = certificate): OpenedRequest => {
+    const body: RequestBody = { type: 'renew', certificate: text, parameters: 1, revocations: 0 };
+    const identity = privateKey('ed25519', Buffer.from(key, 'base64'));
+    return openRequest(sealRequest(body, authorityKey, identity, NO_SECRET).bytes, authority);
+  };
+  const registered =
+    (serial = 7, state: Registered['state'] = 'enrolled', who = id) =>
+    () => ({ id: who, serial, state });
+  const due = (found: Verdict): boolean | string => (found.kind === 'renew' ? found.due : refusalOf(found));
+
+  it('gives it another certificate when two thirds of its life are over, also after its end', () => {
+    expect(due(verdict(renewing(), NO_TOKENS, registered(), NOW + 1_999))).to.equal(false);
+    for (const now of [NOW + 2_000, NOW + 3_001, NOW + 1_000_000])
+      expect(due(verdict(renewing(), NO_TOKENS, registered(), now)), String(now)).to.equal(true);
+  });
+
+  it('gives it another one sooner when it has not got its newest', () => {
+    expect(due(verdict(renewing(), NO_TOKENS, registered(8), NOW))).to.equal(true);
+  });
+
+  it('gives nothing to a node that was revoked, is unknown, or has the name of another', () => {
+    for (const other of [registered(7, 'revoked'), nobody, registered(7, 'enrolled', '00'.repeat(16))])
+      expect(due(verdict(renewing(), NO_TOKENS, other, NOW + 2_500))).to.match(/^member: /);
+    const foreign = nodeFileValue({ name: 'pi1' }).identity;
+    expect(() => renewing(foreign.certificate)).to.throw('signature');
+  });
+});

@@ -344,7 +344,10 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
     const time = this.#membership.clock.known(now);
     if (this.#ownExpiredReported || time === undefined || time <= this.#own.certificate.notAfter) return gone;
     this.#ownExpiredReported = true;
-    return [...gone, report("this node's certificate has expired: renew it (evio node enroll --renew)")];
+    return [
+      ...gone,
+      report("this node's certificate has expired: renew it (evio authority serve, or evio node enroll --renew)"),
+    ];
   }
 
   // ---- contact ---------------------------------------------------------------------------------------------------

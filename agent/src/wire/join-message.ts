@@ -1,6 +1,6 @@
 /**
- * docs/wire.md §9.6: what a machine that joins, or a node that leaves, and the authority say to each other over the XMPP server, which
- * reads none of it.
+ * docs/wire.md §9.6: what a machine that joins, or a node that renews or leaves, and the authority say to each other over the XMPP
+ * server, which reads none of it.
  *
  *     request: EVJ1 | ephemeral key (32) | ciphertext | tag (16)      plaintext = secret (16) | signature (64) | body
  *     answer:  EVJ2 | ephemeral key (32) | ciphertext | tag (16)      plaintext = signature (64) | body
@@ -50,6 +50,12 @@ const address = z
   .max(45)
   .refine(passes((text) => parseAddress(text)));
 
+/** The node's, in base64; at most 640 bytes. */
+const ownCertificate = z
+  .string()
+  .max(856)
+  .refine(passes((text) => parseCertificate(fromBase64(text))));
+
 function exactly32(bytes: Uint8Array): void {
   if (bytes.length !== KEY_BYTES) throw new DecodeError(`a key of ${bytes.length} bytes`);
 }
@@ -65,17 +71,18 @@ const REQUEST_BODY = z.discriminatedUnion('type', [
     address4: address.optional(),
     address6: address.optional(),
   }),
+  z.strictObject({ type: z.literal('leave'), certificate: ownCertificate }),
   z.strictObject({
-    type: z.literal('leave'),
-    /** The node's own, in base64; at most 640 bytes. */
-    certificate: z
-      .string()
-      .max(856)
-      .refine(passes((text) => parseCertificate(fromBase64(text)))),
+    type: z.literal('renew'),
+    certificate: ownCertificate,
+    /** Serials of what the node has; 0: it has none. */
+    parameters: z.int().min(0),
+    revocations: z.int().min(0),
   }),
 ]);
 export type RequestBody = z.infer<typeof REQUEST_BODY>;
 export type JoinBody = Extract<RequestBody, { type: 'join' }>;
+export type RenewBody = Extract<RequestBody, { type: 'renew' }>;
 export type LeaveBody = Extract<RequestBody, { type: 'leave' }>;
 
 const base64 = z
@@ -108,6 +115,13 @@ const ANSWER_BODY = z.discriminatedUnion('type', [
     account,
   }),
   z.object({
+    type: z.literal('renewed'),
+    /** Each is there when the node needs another than it has. */
+    certificate: base64.optional(),
+    parameters: base64.optional(),
+    revocations: base64.optional(),
+  }),
+  z.object({
     type: z.literal('left'),
     /** Of the revocation list that voids the certificate. */
     serial: z.int().min(1),
@@ -116,6 +130,7 @@ const ANSWER_BODY = z.discriminatedUnion('type', [
 ]);
 export type AnswerBody = z.infer<typeof ANSWER_BODY>;
 export type JoinedBody = Extract<AnswerBody, { type: 'joined' }>;
+export type RenewedBody = Extract<AnswerBody, { type: 'renewed' }>;
 export type RefusedBody = Extract<AnswerBody, { type: 'refused' }>;
 
 function readBody<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {

@@ -13,6 +13,7 @@ import {
   type JoinedBody,
   NO_SECRET,
   openRequest,
+  type RenewedBody,
   type RequestBody,
   sealRequest,
 } from '../../../agent/src/wire/join-message.ts';
@@ -145,6 +146,10 @@ describe('the authority at its desk', () => {
   const leaves = (machine: Machine, { certificate }: JoinedBody): Promise<AnswerBody> => {
     const asked = sealRequest({ type: 'leave', certificate }, authorityKey, machine.identity, NO_SECRET);
     return desk.answer(openRequest(asked.bytes, authority), NOW).then(({ answer }) => answer);
+  };
+  const renews = (machine: Machine, certificate: string, now: number, has = { parameters: 1, revocations: 0 }) => {
+    const asked = sealRequest({ type: 'renew', certificate, ...has }, authorityKey, machine.identity, NO_SECRET);
+    return desk.answer(openRequest(asked.bytes, authority), now);
   };
   const certificateOf = ({ certificate }: JoinedBody) => verifyCertificate(fromBase64(certificate), authorityKey, NOW);
 
@@ -292,5 +297,41 @@ describe('the authority at its desk', () => {
     await joins(back, {}, again);
     await desk.tidy(NOW + 120);
     expect(server.users.get('pi1.lab')).to.equal(accountPassword(authority, back.id));
+  });
+
+  it('renews a certificate whose life is mostly over: keys, address and account stay, and it is the only one that is new', async () => {
+    const machine = new Machine();
+    const first = await joins(machine, { address4: '10.45.0.3' });
+    expect((await renews(machine, first.certificate, NOW + 2_000)).answer).to.deep.equal({ type: 'renewed' });
+    const { answer } = await renews(machine, first.certificate, NOW + 2_500);
+    expect(Object.keys(answer)).to.deep.equal(['type', 'certificate']);
+    const { certificate = '' } = answer as RenewedBody;
+    const renewed = verifyCertificate(fromBase64(certificate), authorityKey, NOW + 2_500);
+    expect(renewed).to.deep.include({ name: 'pi1', nodeId: machine.id, serial: 2n, notAfter: NOW + 2_500 + 3_600 });
+    expect(renewed.addresses).to.deep.equal(certificateOf(first).addresses);
+    expect(Buffer.from(renewed.sessionKey).equals(rawPublicKey(machine.session))).to.equal(true);
+    expect(directory.readBook().nodes.pi1).to.deep.include({ serial: 2, state: 'enrolled', username: 'pi1.lab' });
+    // Its answer was lost: it asks with the old one, and gets another.
+    const again = await renews(machine, first.certificate, NOW + 2_501);
+    expect(again.told).to.match(/^node pi1 has certificate 3 until /);
+    expect((await renews(machine, certificate, NOW + 2_502)).answer).to.deep.include({ type: 'renewed' });
+  });
+
+  it('tells a node that asks of who was revoked and of parameters, once it has not got them', async () => {
+    const [one, other] = [new Machine(), new Machine()];
+    const uses = Buffer.alloc(16, 6);
+    offer(2, uses);
+    const { certificate } = await joins(one, {}, uses);
+    const before = desk.news();
+    await leaves(other, await joins(other, { name: 'pi2' }, uses));
+    expect(desk.news()).to.deep.equal({ mark: '1,1', usernames: ['pi1.lab'] });
+    expect(before.mark).to.equal('1,0');
+    const { answer } = await renews(one, certificate, NOW);
+    expect(answer).to.deep.equal({ type: 'renewed', revocations: directory.readRevocations() });
+    const up = await renews(one, certificate, NOW, { parameters: 1, revocations: 1 });
+    expect(up).to.deep.equal({ answer: { type: 'renewed' }, told: undefined });
+    const { parameters } = directory.readBook();
+    const behind = await renews(one, certificate, NOW, { parameters: 0, revocations: 1 });
+    expect(behind.answer).to.deep.equal({ type: 'renewed', parameters });
   });
 });

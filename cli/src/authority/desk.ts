@@ -25,7 +25,7 @@ import {
   withEnding,
   withoutEnding,
 } from '../../../agent/src/join/tokens.ts';
-import type { AnswerBody, OpenedRequest, RefusalReason } from '../../../agent/src/wire/join-message.ts';
+import type { AnswerBody, JoinBody, OpenedRequest, RefusalReason } from '../../../agent/src/wire/join-message.ts';
 import { rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { type Admitted, admit, withNode } from '../overlay/admit.ts';
@@ -38,8 +38,8 @@ export const LOCK_WAIT_MS = 10_000;
 
 export interface Reply {
   readonly answer: AnswerBody;
-  /** One line for the log, without a secret. */
-  readonly told: string;
+  /** One line for the log, without a secret; undefined: nothing happened. */
+  readonly told: string | undefined;
 }
 
 export interface DeskOptions {
@@ -79,6 +79,8 @@ export class Desk {
         return refused(verdict.answer.reason, verdict.answer.message);
       case 'repeat':
         return this.#joined(verdict.claim, books);
+      case 'renew':
+        return this.#renewed(verdict, request, books, now);
       case 'revoke':
         return this.#left(verdict, books, now);
       case 'admit': {
@@ -139,6 +141,40 @@ export class Desk {
     };
   }
 
+  /** Addresses, prefixes and account stay. */
+  #renewed(
+    { name, body, due }: Extract<Verdict, { kind: 'renew' }>,
+    request: OpenedRequest,
+    books: Books,
+    now: number,
+  ): Reply {
+    const { directory, validSeconds } = this.#options;
+    const { book } = books;
+    const made = due ? attempt(books, request, { name }, validSeconds, now) : undefined;
+    if (made !== undefined && 'answer' in made) return made;
+    if (made !== undefined) {
+      const { state } = nodeOf(book, name) as NodeEntry;
+      directory.writeBook(withNode(book, name, { ...made.entry, state }));
+    }
+    const list = directory.revocations();
+    const newer = list !== undefined && list.serial > body.revocations ? list : undefined;
+    const told = [
+      ...(made === undefined
+        ? []
+        : [`certificate ${made.entry.serial} until ${new Date(made.entry.notAfter * 1000).toISOString()}`]),
+      ...(newer === undefined ? [] : [`revocation list number ${newer.serial}`]),
+    ];
+    return {
+      answer: {
+        type: 'renewed',
+        ...(made === undefined ? {} : { certificate: made.certificate.toString('base64') }),
+        ...(parametersOf(book).serial > body.parameters ? { parameters: book.parameters } : {}),
+        ...(newer === undefined ? {} : { revocations: newer.bytes.toString('base64') }),
+      },
+      told: told.length === 0 ? undefined : `node ${name} has ${told.join(' and ')}`,
+    };
+  }
+
   /** The list first: it takes effect without the server. The account ends once the node has its answer, which comes over it. */
   #left({ name, done }: Extract<Verdict, { kind: 'revoke' }>, { book, tokens, authority }: Books, now: number): Reply {
     const { directory } = this.#options;
@@ -149,8 +185,16 @@ export class Desk {
     directory.writeTokens(withEnding(tokens, entry.username, now + ACCOUNT_GRACE_SECONDS));
     return {
       answer: { type: 'left', serial },
-      told: `node ${name} (${entry.id}) left: list number ${serial} is signed; evio agent revocations ${directory.revocationsPath} hands it to a running node`,
+      told: `node ${name} (${entry.id}) left: list number ${serial} is signed`,
     };
+  }
+
+  /** What there is for nodes to ask for, as a mark that changes with it, and the accounts of those who may. */
+  news(): { readonly mark: string; readonly usernames: readonly string[] } {
+    const book = this.#options.directory.readBook();
+    const serials = [parametersOf(book).serial, this.#options.directory.revocations()?.serial ?? 0n];
+    const nodes = Object.values(book.nodes).filter(({ state }) => state !== 'revoked');
+    return { mark: serials.join(), usernames: nodes.map(({ username }) => username) };
   }
 
   /** Who has this account has its answer. */
@@ -201,7 +245,7 @@ const refused = (reason: RefusalReason, message: string): Reply => ({
 function attempt(
   { book, authority }: Books,
   { identityKey, sessionKey }: OpenedRequest,
-  body: Extract<Verdict, { kind: 'admit' }>['body'],
+  body: Pick<JoinBody, 'name' | 'address4' | 'address6'>,
   validSeconds: number,
   now: number,
 ): Admitted | Reply {

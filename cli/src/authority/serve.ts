@@ -1,18 +1,19 @@
-/** `evio authority serve`: answers who joins and who leaves, over the XMPP server, so that the authority may be behind a NAT too. */
+/** `evio authority serve`: answers who joins, renews and leaves, over the XMPP server, so that the authority may be behind a NAT too. */
 
 import type { KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import xml, { type Element } from '@xmpp/xml';
 import type { Log } from '../../../agent/src/io/log.ts';
 import { accountPassword } from '../../../agent/src/io/xmpp-accounts.ts';
 import { StanzaError, XmppError } from '../../../agent/src/io/xmpp-error.ts';
 import { openSession, type XmppSession } from '../../../agent/src/io/xmpp-session.ts';
+import { NS_JOIN, RESOURCE } from '../../../agent/src/join/address.ts';
 import { refusal } from '../../../agent/src/join/judge.ts';
 import { Share } from '../../../agent/src/share.ts';
 import { Reconnect, type ReconnectAction, type ReconnectEvent } from '../../../agent/src/signal/reconnect.ts';
 import { authorityAccountName, openRequest, sealAnswer } from '../../../agent/src/wire/join-message.ts';
 import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
 import { oneLine } from '../failure.ts';
-import { NS_JOIN, RESOURCE } from '../join/address.ts';
 import { readAdminFile, withAdmin } from '../overlay/admin.ts';
 import { OverlayDirectory, parametersOf } from '../overlay/book.ts';
 import { nowSeconds } from '../overlay/create.ts';
@@ -26,6 +27,8 @@ const WAITING_MAX = 32;
 const ASKING = { perSecond: 5, burst: 50 };
 /** Other commands make tokens, which end too: the book is looked at so often. */
 const TIDY_EVERY_SECONDS = 10;
+/** Between two nodes that are told of news: they ask then. */
+const NEWS_GAP_MS = 50;
 
 export class AuthorityService {
   readonly #log: Log;
@@ -47,6 +50,8 @@ export class AuthorityService {
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #stopped = false;
+  /** Of what nodes were told last. */
+  #newsMark: string | undefined;
   /** Said once. */
   #complaint: string | undefined;
 
@@ -140,6 +145,9 @@ export class AuthorityService {
       this.#complaint = undefined;
       this.#log.info(`answers for overlay ${this.#overlayId} as ${session.jid}`);
       this.#step({ kind: 'online' });
+      // Who asked while nobody answered waits for the next time.
+      this.#newsMark = undefined;
+      void this.#tellNews().catch((error: unknown) => this.#complain(oneLine(error)));
     } catch (error) {
       if (attempt.signal.aborted && this.#stopped) return;
       if (error instanceof XmppError && error.problem === 'wrong-password') this.#accountMade = false;
@@ -203,7 +211,7 @@ export class AuthorityService {
     }
     try {
       const { answer, told } = await this.#next(() => this.#desk.answer(opened, nowSeconds()));
-      this.#log.info(`${username}: ${told}`);
+      if (told !== undefined) this.#log.info(`${username}: ${told}`);
       return sealAnswer(answer, opened, this.#authority);
     } catch (error) {
       this.#log.error(`${username}: cannot be answered: ${oneLine(error)}`);
@@ -224,6 +232,22 @@ export class AuthorityService {
     return turn;
   }
 
+  // ---- news ----------------------------------------------------------------------------------------------------------
+
+  /** Nodes ask by themselves, but seldom. */
+  async #tellNews(): Promise<void> {
+    const session = this.#session;
+    if (session === undefined) return;
+    const { mark, usernames } = this.#desk.news();
+    if (mark === this.#newsMark) return;
+    this.#newsMark = mark;
+    for (const username of usernames) {
+      if (session !== this.#session || mark !== this.#newsMark) return;
+      session.send(newsFor(`${username}@${this.#admin.domain}/${RESOURCE}`));
+      await sleep(NEWS_GAP_MS);
+    }
+  }
+
   // ---- accounts that end ---------------------------------------------------------------------------------------------
 
   /** Seconds since 1970; undefined: nothing is known to be done. */
@@ -237,9 +261,19 @@ export class AuthorityService {
   async #tidy(): Promise<void> {
     try {
       this.#tidyAt(await this.#next(() => this.#desk.tidy(nowSeconds())));
+      await this.#tellNews();
     } catch (error) {
       this.#complain(`accounts that are over cannot be ended now: ${oneLine(error)}`);
       this.#tidyAt(undefined);
     }
   }
 }
+
+/** To a node that is there, and kept for nobody (RFC 6121 §5.2.2, XEP-0334). */
+const newsFor = (to: string): Element =>
+  xml(
+    'message',
+    { to, type: 'headline' },
+    xml('news', { xmlns: NS_JOIN }),
+    xml('no-store', { xmlns: 'urn:xmpp:hints' }),
+  );

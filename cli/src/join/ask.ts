@@ -3,13 +3,14 @@
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import xml, { type Element } from '@xmpp/xml';
+import { answerIn, questionOf } from '../../../agent/src/io/join-stanza.ts';
 import { StanzaError, XmppError } from '../../../agent/src/io/xmpp-error.ts';
 import { openSession, type SessionOptions, type XmppSession } from '../../../agent/src/io/xmpp-session.ts';
+import { authorityJid, NS_JOIN } from '../../../agent/src/join/address.ts';
 import { overlayIdOf } from '../../../agent/src/wire/ids.ts';
-import { type AnswerBody, type Asked, openAnswer } from '../../../agent/src/wire/join-message.ts';
-import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
+import type { AnswerBody, Asked } from '../../../agent/src/wire/join-message.ts';
+import { DecodeError } from '../../../agent/src/wire/reader.ts';
 import { Failure } from '../failure.ts';
-import { authorityJid, NS_JOIN } from './address.ts';
 
 /** From the first packet to the end of SASL. */
 const CONNECT_MS = 15_000;
@@ -73,7 +74,7 @@ export async function askAuthority<T>(question: Question, take: (answer: AnswerB
 const jidOf = ({ account, authorityKey }: Question): string => authorityJid(overlayIdOf(authorityKey), account.domain);
 
 async function answerOf(session: XmppSession, question: Question): Promise<AnswerBody> {
-  const request = xml('evio', { xmlns: NS_JOIN }, question.asked.bytes.toString('base64'));
+  const request = questionOf(question.asked);
   const start = performance.now();
   for (;;) {
     try {
@@ -100,7 +101,7 @@ async function answerOf(session: XmppSession, question: Question): Promise<Answe
 
 function opened(stanza: Element, { asked, authorityKey, sessionKey }: Question): AnswerBody {
   try {
-    return openAnswer(fromBase64(stanza.getChildText('evio', NS_JOIN) ?? ''), asked, authorityKey, sessionKey);
+    return answerIn(stanza, asked, authorityKey, sessionKey);
   } catch (error) {
     if (error instanceof DecodeError)
       throw new Failure(`the answer is not the authority's: ${error.message}; somebody on the server changed it`);

@@ -3,8 +3,16 @@
  * `evio server init` sets them up. To the authority nothing comes from outside that it did not begin.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import type { KeyObject } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Status } from '../../../agent/src/api.ts';
+import { readIfThere } from '../../../agent/src/io/atomic-file.ts';
+import { type Certificate, encodeCertificate, verifyCertificate } from '../../../agent/src/wire/certificate.ts';
+import { rawPublicKey } from '../../../agent/src/wire/keys.ts';
+import { fromBase64 } from '../../../agent/src/wire/reader.ts';
+import { verifyRevocations } from '../../../agent/src/wire/revocations.ts';
+import { OverlayDirectory } from '../../../cli/src/overlay/book.ts';
 import type { XmppName } from '../../../cli/src/server/settings.ts';
 import { type Done, program, scratch } from '../evio.ts';
 import { copyDist, ended, environment, inside, ok, pidsIn, until } from '../terminal/lan.ts';
@@ -171,6 +179,39 @@ export class Lab {
   /** The agent of a machine that has joined, until it is told to end. */
   async run({ name, file }: Machine): Promise<void> {
     await this.#run(name, ['carries the frames'], 'agent', 'run', '--config', file);
+  }
+
+  /** The tincan of a machine, by its agent; undefined while that does not answer. */
+  async tincanOf({ name, runDir }: Machine): Promise<{ readonly pid: number } | undefined> {
+    const { code, stdout } = await this.command(name, 'status', '--run-dir', runDir, '-o', 'json');
+    return code === 0 ? ((JSON.parse(stdout) as Status).tincan ?? undefined) : undefined;
+  }
+
+  /** Node ids on the revocation list that a machine remembers. */
+  revokedAt({ stateDir }: Machine): readonly string[] {
+    const { revocations } = JSON.parse(readIfThere(join(stateDir, 'members.json')) ?? '{"revocations":null}');
+    return revocations === null
+      ? []
+      : verifyRevocations(fromBase64(revocations), this.#authorityKey).revoked.map(({ nodeId }) => nodeId);
+  }
+
+  get #authority(): KeyObject {
+    return new OverlayDirectory(this.overlay).authority();
+  }
+
+  get #authorityKey(): Buffer {
+    return rawPublicKey(this.#authority);
+  }
+
+  /** Makes a machine's certificate one of `life` seconds, of which `over` have gone by; gives it. */
+  aged({ file }: Machine, life: number, over: number): Certificate {
+    const value = JSON.parse(readFileSync(file, 'utf8'));
+    const before = verifyCertificate(fromBase64(value.identity.certificate), this.#authorityKey);
+    const notBefore = before.notBefore - over;
+    const aged = encodeCertificate({ ...before, notBefore, notAfter: notBefore + life }, this.#authority);
+    value.identity.certificate = aged.toString('base64');
+    writeFileSync(file, JSON.stringify(value), { mode: 0o600 });
+    return verifyCertificate(aged, this.#authorityKey);
   }
 
   /** Accounts of the server, by its own files (Prosody). */

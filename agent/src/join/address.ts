@@ -1,7 +1,7 @@
 /** Where the authority of an overlay is found on the XMPP server (docs/wire.md §9.6). */
 
-import type { OverlayId } from '../../../agent/src/wire/ids.ts';
-import { authorityAccountName } from '../../../agent/src/wire/join-message.ts';
+import type { OverlayId } from '../wire/ids.ts';
+import { authorityAccountName } from '../wire/join-message.ts';
 
 export const NS_JOIN = 'urn:evio:join:1';
 
