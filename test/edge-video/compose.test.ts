@@ -47,7 +47,10 @@ describe('a compose file as containers of containerd', () => {
   it('has a command behind the image’s own, and what its environment says', () => {
     const { options, command } = runOf(MODEL, 'analysis', WHERE);
     expect(command).to.deep.equal(['/opt/evio/evio', 'analysis']);
-    expect(options.filter((_, i) => options[i - 1] === '--env')).to.deep.equal(['ANALYSIS_FRAMES=/tmp/frames', 'OTHER=']);
+    expect(options.filter((_, i) => options[i - 1] === '--env')).to.deep.equal([
+      'ANALYSIS_FRAMES=/tmp/frames',
+      'OTHER=',
+    ]);
   });
 
   it('is refused where something of it would be left out', () => {
@@ -56,7 +59,9 @@ describe('a compose file as containers of containerd', () => {
     expect(service({ privileged: true })).to.throw('evio: privileged is not known here');
     expect(service({ network_mode: 'bridge' })).to.throw('network_mode is "bridge"; known here: "host"');
     expect(service({ cap_drop: ['NET_RAW'] })).to.throw('cap_drop is ["NET_RAW"]; known here: ["ALL"]');
-    expect(service({ devices: [{ ...tun, permissions: 'r' }] })).to.throw('devices is {"target":"/dev/net/tun","permissions":"r"}');
+    expect(service({ devices: [{ ...tun, permissions: 'r' }] })).to.throw(
+      'devices is {"target":"/dev/net/tun","permissions":"r"}',
+    );
     expect(() => runOf(MODEL, 'recorder', WHERE)).to.throw('the compose file has no service recorder');
   });
 });
