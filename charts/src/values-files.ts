@@ -64,7 +64,7 @@ function rows(of: Schema, prefix: string): readonly string[] {
   return Object.entries(of.properties ?? {}).flatMap(([key, about]) => {
     const name = `${prefix}${key}`;
     if (about.properties !== undefined) return rows(about, `${name}.`);
-    const choices = Array.isArray(about.enum) ? ` One of ${about.enum.join(', ')}.` : '';
+    const choices = Array.isArray(about.enum) ? ` One of ${about.enum.filter((one) => one !== '').join(', ')}.` : '';
     const said = `${about.description ?? ''}${choices}`.replaceAll('|', '\\|');
     return [`| \`${name}\` | \`${JSON.stringify(about.default)}\` | ${said} |`];
   });

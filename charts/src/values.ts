@@ -77,6 +77,11 @@ export const values = z.strictObject({
     'The EvioNetwork "default". Instead, you can apply one yourself: manifests/samples/evionetwork.yaml.',
     {
       create: flag('Whether the chart makes it and keeps it as it says here.', false),
+      mode: say(
+        z.enum(['', 'PodNetwork', 'HostNetwork']).default(''),
+        'HostNetwork: Evio joins the nodes, and another network plugin, like Flannel, runs over it; PodNetwork: Evio is the plugin. Either ' +
+          'is the mode of the spec, and the chart makes the network, as with network.create. Empty: what network.spec says.',
+      ),
       spec: kubernetes('Its spec; kubectl explain evionetwork.spec says what there is. Empty is a working network.'),
     },
   ),

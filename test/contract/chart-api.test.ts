@@ -1,6 +1,7 @@
 /** The chart on a real API server: what it accepts, what the accounts may do, what the Jobs do to the network. */
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
+import { parse } from 'yaml';
 import { helmProgram, helmTemplate, NAMESPACE } from '../../charts/src/files.ts';
 import { apiOf } from '../../charts/src/jobs/api.ts';
 import { applyNetwork, removeNetwork, type Time } from '../../charts/src/jobs/network.ts';
@@ -157,6 +158,19 @@ describe('the chart on an API server', function () {
       await applyNetwork(hooks(), {}, 5_000, time, say);
       expect((await api.request('GET', NETWORK)).body.spec).to.not.have.property('mtu');
       expect(said).to.deep.equal(['EvioNetwork default is made', 'EvioNetwork default is as the values have it']);
+    });
+
+    it('the network of the one value for another plugin is taken as the chart renders it', async () => {
+      const text = helmTemplate(helmProgram() ?? '', [
+        ...['--set', 'network.mode=HostNetwork', '--set', 'network.spec.nodeCIDRs={10.45.0.0/16,fd45::/64}'],
+        ...['--show-only', 'templates/network.yaml'],
+      ]);
+      const [verb, spec] = parse(text).spec.template.spec.containers[0].args;
+      expect(verb).to.equal('apply-network');
+      await applyNetwork(hooks(), JSON.parse(spec), 5_000, time, say);
+      const made = (await api.request('GET', NETWORK)).body.spec;
+      expect(made).to.deep.include({ mode: 'HostNetwork', nodeCIDRs: ['10.45.0.0/16', 'fd45::/64'] });
+      expect(made).to.not.have.any.keys('podCIDRs', 'mtu');
     });
 
     it("a spec that is wrong is refused at once, in the API server's words", async () => {

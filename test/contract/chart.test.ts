@@ -116,6 +116,24 @@ describe('the chart', () => {
     expect([verb, JSON.parse(given)]).to.deep.equal(['apply-network', { mode: 'HostNetwork', mtu: 1300 }]);
   });
 
+  it('makes the network of a mode by that one value, and refuses two modes', () => {
+    const specOf = (...settings: readonly string[]): unknown => {
+      const objects = render('--set', settings.join());
+      return JSON.parse(one(objects, 'Job', 'evio-network').spec.template.spec.containers[0].args[1]);
+    };
+    expect(specOf('network.mode=HostNetwork')).to.deep.equal({ mode: 'HostNetwork' });
+    const more = { mode: 'HostNetwork', mtu: 1300, nodeCIDRs: ['10.46.0.0/16'] };
+    const spec = ['network.spec.mtu=1300', 'network.spec.nodeCIDRs={10.46.0.0/16}'];
+    expect(specOf('network.mode=HostNetwork', ...spec)).to.deep.equal(more);
+    expect(specOf('network.mode=HostNetwork', 'network.spec.mode=HostNetwork', ...spec)).to.deep.equal(more);
+    const rights = render('--set', 'network.mode=HostNetwork').find(({ metadata }) => metadata.name === 'evio-hooks');
+    expect(rights.metadata.annotations['helm.sh/hook']).to.equal('post-install,post-upgrade,pre-delete');
+    expect(() => render('--set', 'network.mode=HostNetwork,network.spec.mode=PodNetwork')).to.throw(
+      /network\.mode is HostNetwork, network\.spec\.mode PodNetwork: leave one of them out/,
+    );
+    expect(() => render('--set', 'network.mode=Flannel')).to.throw(/network.*mode/s);
+  });
+
   it('gives the Job of an uninstall more time than the operator', () => {
     const { metadata, spec } = one(render('--set', 'uninstall.timeoutSeconds=300'), 'Job', 'evio-uninstall');
     expect(metadata.annotations['helm.sh/hook']).to.equal('pre-delete');

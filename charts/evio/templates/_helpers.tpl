@@ -27,6 +27,21 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{- /* Something when the chart makes the network. */}}
+{{- define "evio.makesNetwork" -}}
+{{- if or .Values.network.create .Values.network.mode }}yes{{ end }}
+{{- end }}
+
+{{- /* Its spec, as JSON; network.mode may not say another mode than network.spec. */}}
+{{- define "evio.networkSpec" -}}
+{{- $network := .Values.network }}
+{{- $mode := $network.mode | default $network.spec.mode }}
+{{- if and $mode $network.spec.mode (ne $mode $network.spec.mode) }}
+{{- fail (printf "network.mode is %s, network.spec.mode %s: leave one of them out" $mode $network.spec.mode) }}
+{{- end }}
+{{- if $mode }}{{ merge (dict "mode" $mode) $network.spec | toJson }}{{ else }}{{ toJson $network.spec }}{{ end }}
+{{- end }}
+
 {{- /* In-cluster configuration with another way to the API server: these come before what the kubelet would set. */}}
 {{- define "evio.apiServer" -}}
 {{- with .Values.k8sServiceHost }}
