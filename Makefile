@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-exact test-cluster conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit test test-full test-faults test-exact test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS
 
 test-cluster: images cluster-build ## Evio on that cluster, twice: NATs that can be punched, NATs that cannot (results/cluster.json, cluster-random.json)
 	@node hack/test.ts cluster
+
+test-flannel: images cluster-build ## Stock Flannel over Evio on that cluster, vxlan and host-gw (results/flannel.json; docs/flannel.md)
+	@hack/flannel/build.sh && node test/flannel/main.ts
 
 conformance: images cluster-build ## Kubernetes' own tests of networking on that cluster (results/conformance.json; FOCUS=regex or --all)
 	@hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts $(if $(FOCUS),'$(FOCUS)')

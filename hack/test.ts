@@ -98,6 +98,12 @@ const CONFORMANCE: Step = {
   ],
   count: counted,
 };
+/** Stock Flannel over Evio, on that cluster. */
+const FLANNEL: Step = {
+  name: 'Flannel over Evio',
+  command: ['sh', '-c', 'hack/flannel/build.sh && node test/flannel/main.ts'],
+  count: counted,
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -146,6 +152,7 @@ const LONG: readonly Step[] = [
   EDGE_VIDEO,
   CLUSTER,
   CLUSTER_RELAYED,
+  FLANNEL,
   CONFORMANCE,
   { ...PACKAGE, name: 'the Debian package, on a clean Debian', env: { EVIO_PACKAGE_ROOT: 'debian' } },
   {
@@ -221,7 +228,7 @@ function failureLines(step: Step, output: string): readonly string[] {
 }
 
 /** Steps that tell a story as they go. */
-const LIVE = /^(demo|faults|exact|cluster)/;
+const LIVE = /^(demo|faults|exact|cluster|Flannel)/;
 
 /** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
 async function run(step: Step): Promise<Counts> {

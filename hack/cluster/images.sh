@@ -4,6 +4,7 @@
 #
 #   images.sh [conformance]    conformance: those that Kubernetes' end-to-end tests of networking use
 . "$(dirname "$0")/lib.sh"
+. "$HERE/rootfs.sh"
 what=${1:-all}
 case $what in
   all) needed="pause coredns" programs="busybox iperf3 ip curl" out=$IMAGES ;;
@@ -15,36 +16,21 @@ TOOLS=
 for f in $programs; do TOOLS+=" $(command -v "$f")" || die "$f is missing; install it by: hack/cluster/build.sh${1:+ $1}"; done
 mkdir -p "$out"
 # shellcheck disable=SC2086
-stamp=$({ cat "$0" "$HERE/mkimage.py"; cd "$BIN"; stat -Lc '%n %s %Y' $TOOLS $needed; } | sha256sum | cut -c1-16)
+stamp=$({ cat "$0" "$HERE/rootfs.sh" "$HERE/mkimage.py"; cd "$BIN"; stat -Lc '%n %s %Y' $TOOLS $needed; } | sha256sum | cut -c1-16)
 if [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ]; then exit; fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 image() { "$HERE/mkimage.py" "$out/$1.tar" "$2" "$work/$1" -- "${@:3}"; }
 
-# with ROOT FILE...: this machine's programs and every shared library they load, at their own places.
-with() {
-  local root=$1 f; shift
-  for f in "$@"; do
-    echo "$f"
-    ldd "$f" 2>/dev/null | grep -o '/[^ ]*' || true
-  done | sort -u | while read -r f; do
-    mkdir -p "$root$(dirname "$f")"
-    cp -L --remove-destination "$f" "$root$f"
-  done
-}
-
 # tools_root ROOT: a file system with $TOOLS in it, and busybox for the rest.
 tools_root() {
-  local root=$1 f applet
+  local root=$1 f
   mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,run,tmp,root,var,usr/bin,usr/sbin}
   chmod 1777 "$root/tmp"
   # shellcheck disable=SC2086
   with "$root" $TOOLS
-  cp -L --remove-destination "$(command -v busybox)" "$root/bin/busybox"
-  for applet in $(busybox --list); do
-    if [ ! -e "$root/bin/$applet" ] && [ ! -e "$root/usr/bin/$applet" ]; then ln -s busybox "$root/bin/$applet"; fi
-  done
+  busybox_at "$root"
   echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
   echo root:x:0: >"$root/etc/group"
   echo "hosts: files dns" >"$root/etc/nsswitch.conf"

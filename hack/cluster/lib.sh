@@ -33,6 +33,11 @@ CNI=${CNI:-none}
 case $CNI in none | bridge) ;; *) die "CNI is none or bridge, not '$CNI'" ;; esac
 PROXY_MODE=${PROXY_MODE:-nftables}
 case $PROXY_MODE in nftables | iptables | none) ;; *) die "PROXY_MODE is nftables, iptables or none, not '$PROXY_MODE'" ;; esac
+# on: kube-controller-manager allots each node its piece of POD_CIDRS, for network plugins that want it so.
+NODE_CIDRS=${NODE_CIDRS:-off}
+case $NODE_CIDRS in on | off) ;; *) die "NODE_CIDRS is on or off, not '$NODE_CIDRS'" ;; esac
+# More addresses of the API server, for its certificate.
+API_ADDRESSES=${API_ADDRESSES:-}
 # Taints the kubelets register with, as KEY=VALUE:EFFECT words.
 NODE_TAINTS=${NODE_TAINTS:-}
 

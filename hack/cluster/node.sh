@@ -129,12 +129,15 @@ node_halt() {
 }
 
 control_plane_start() {
-  local p=$RUN/pki
+  local p=$RUN/pki pieces=(--allocate-node-cidrs=false)
+  if [ "$NODE_CIDRS" = on ]; then pieces=(--allocate-node-cidrs --cluster-cidr="$POD_CIDRS" --node-cidr-mask-size-ipv4=24 --node-cidr-mask-size-ipv6=64); fi
   mkdir -p -m 700 "$ETCD"
   node_run "$CP" etcd etcd --data-dir "$ETCD" --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
     --listen-peer-urls http://127.0.0.1:2380
-  node_run "$CP" kube-apiserver "$BIN/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 \
-    --advertise-address="$API_ADDRESS" --secure-port=$API_PORT --service-cluster-ip-range=$SERVICE_CIDRS \
+  # Where it is told to be may change while it runs: the address is in a file, and counts from its next start.
+  # shellcheck disable=SC2016
+  node_run "$CP" kube-apiserver bash -c 'exec "$0" --advertise-address="$(<"$1")" "${@:2}"' "$BIN/kube-apiserver" "$RUN/api-address" \
+    --etcd-servers=http://127.0.0.1:2379 --secure-port=$API_PORT --service-cluster-ip-range=$SERVICE_CIDRS \
     --tls-cert-file="$p/apiserver.crt" --tls-private-key-file="$p/apiserver.key" --client-ca-file="$p/ca.crt" \
     --service-account-issuer=https://kubernetes.default.svc.cluster.local \
     --service-account-key-file="$p/service-account.pub" --service-account-signing-key-file="$p/service-account.key" \
@@ -148,6 +151,6 @@ control_plane_start() {
   node_run "$CP" kube-controller-manager "$BIN/kube-controller-manager" --kubeconfig="$p/kube-controller-manager.conf" \
     --use-service-account-credentials --service-account-private-key-file="$p/service-account.key" --root-ca-file="$p/ca.crt" \
     --cluster-signing-cert-file="$p/ca.crt" --cluster-signing-key-file="$p/ca.key" \
-    --allocate-node-cidrs=false --leader-elect=false --bind-address=127.0.0.1
+    "${pieces[@]}" --leader-elect=false --bind-address=127.0.0.1
   node_run "$CP" kube-scheduler "$BIN/kube-scheduler" --kubeconfig="$p/kube-scheduler.conf" --leader-elect=false --bind-address=127.0.0.1
 }

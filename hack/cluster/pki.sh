@@ -16,7 +16,7 @@ pki_make() { (
     rm -f "$1.csr" "$1.ext"
   }
   san=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,DNS:localhost,DNS:$CP
-  for a in 127.0.0.1 "$API_ADDRESS" $SERVICE_FIRST; do san+=,IP:$a; done
+  for a in 127.0.0.1 "$API_ADDRESS" $API_ADDRESSES $SERVICE_FIRST; do san+=,IP:$a; done
   sign apiserver ca /CN=kube-apiserver "extendedKeyUsage=serverAuth\nsubjectAltName=$san"
   sign kubelet-client ca /O=system:masters/CN=kube-apiserver-kubelet-client "extendedKeyUsage=clientAuth"
   sign front-proxy front-proxy-ca /CN=front-proxy-client "extendedKeyUsage=clientAuth"

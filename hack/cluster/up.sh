@@ -29,8 +29,9 @@ files=$(image_files)
 t0=$SECONDS
 mkdir -m 700 "$RUN" || die "another make cluster is at work"
 trap 'if ! is_up; then echo "evio: the cluster did not come up; logs are in $RUN, make cluster-down removes what there is" >&2; fi' EXIT
-for s in NODES CNI PROXY_MODE NODE_TAINTS; do printf '%s=%q\n' $s "${!s}"; done >"$RUN/settings"
+for s in NODES CNI PROXY_MODE NODE_CIDRS NODE_TAINTS; do printf '%s=%q\n' $s "${!s}"; done >"$RUN/settings"
 for n in $(node_names); do mkdir -p "$RUN/$n"; done
+echo "$API_ADDRESS" >"$RUN/api-address"
 step() { echo "evio: $1, $((SECONDS - t0)) s"; }
 
 machine_prepare

@@ -149,14 +149,14 @@ export async function hostNetwork(report: Report): Promise<void> {
   await underAnotherPlugin(report);
 }
 
-interface Addressed {
+export interface Addressed {
   readonly node: string;
   /** Without their lengths. */
   readonly v4: string;
   readonly v6: string;
 }
 
-async function addressesOfNodes(): Promise<readonly Addressed[]> {
+export async function addressesOfNodes(): Promise<readonly Addressed[]> {
   return (await list('evionodes')).map(({ metadata, spec }) => {
     const addresses = ((spec?.addresses ?? []) as readonly string[]).map((one) => one.split('/')[0] ?? '');
     const of = (six: boolean): string => addresses.find((one) => one.includes(':') === six) ?? '';
@@ -164,7 +164,7 @@ async function addressesOfNodes(): Promise<readonly Addressed[]> {
   });
 }
 
-async function addressed(report: Report): Promise<void> {
+export async function addressed(report: Report): Promise<void> {
   const links = await Promise.all(
     (await list('evionodes')).map(async ({ metadata, spec }) => {
       const out = await inNode(metadata.name, 'ip', '-o', 'addr', 'show', 'dev', 'evio0', 'scope', 'global');
@@ -195,7 +195,7 @@ async function addressed(report: Report): Promise<void> {
   );
 }
 
-async function pinged(report: Report): Promise<void> {
+export async function pinged(report: Report): Promise<void> {
   const all = await addressesOfNodes();
   for (const [family, of] of [
     ['IPv4', (one: Addressed) => one.v4],
@@ -225,7 +225,7 @@ async function pinged(report: Report): Promise<void> {
 }
 
 /** Pods are another plugin's. */
-async function untouched(report: Report): Promise<void> {
+export async function untouched(report: Report): Promise<void> {
   const files = await Promise.all(
     NODES.map(async (node) => {
       const look =
