@@ -10,17 +10,7 @@ const RECORDS_MAX: usize = 64;
 /// The payload of one UDP datagram before it is cut: 65,535 less the IPv4 and UDP headers.
 const BYTES_MAX: usize = 65_507;
 
-/// What a record adds to the IP packet inside at most: Ethernet header, routing header, session header, flags and tag
-/// (docs/wire.md §4, §6.1).
-const RECORD_OVERHEAD: usize = 14 + 20 + 16 + 2 + 16;
-
-/// The segments a TCP super-frame may have so that it leaves in one batch, when every one is as large as `mtu` allows.
-pub fn segments_in_batch(mtu: u16) -> u32 {
-    (BYTES_MAX / (usize::from(mtu) + RECORD_OVERHEAD)).clamp(1, RECORDS_MAX) as u32
-}
-
-/// A frame above this is sent in a batch of its own: one that shares a batch is split over two, and its receiver can merge
-/// only what came in one.
+/// A frame above this begins a batch of its own: one that shares a batch is split over two.
 pub const OWN_BATCH_BYTES: usize = BYTES_MAX / 2;
 
 #[derive(Debug)]
@@ -159,16 +149,6 @@ mod tests {
         batch.clear();
         assert!(batch.slot(to(1), 65_508).is_none());
         assert!(batch.slot(to(1), 0).is_none());
-    }
-
-    #[test]
-    fn a_super_frame_of_the_largest_segments_fits_one_batch() {
-        for mtu in [1280, 1400, 1500, 9000] {
-            let mut batch = Batch::new();
-            let record = usize::from(mtu) + RECORD_OVERHEAD;
-            let fitted = (0..100).filter(|_| batch.slot(to(1), record).is_some()).count();
-            assert_eq!(segments_in_batch(mtu) as usize, fitted);
-        }
     }
 
     #[test]

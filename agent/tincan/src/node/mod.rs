@@ -31,7 +31,7 @@ use crate::control::{Bridge, Failure};
 use crate::flood::Flood;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
 use crate::io::tap::READ_BYTES;
-use crate::io::udp::{Udp, RECEIVE_BYTES};
+use crate::io::udp::{Received, Udp, RECEIVE_BYTES};
 use crate::large::Large;
 use crate::log;
 use crate::reach::Reach;
@@ -39,7 +39,7 @@ use crate::session::{keys, Local, Now, Sessions, SystemRandom};
 use crate::stun;
 use crate::switch::{PortKind, Switch};
 use crate::time::{Micros, MILLISECOND, SECOND};
-use crate::tunnel::Subnet;
+use crate::tunnel::{Subnet, Via};
 use crate::wire::{BootId, Label, LabelMap, NodeId};
 
 use counters::{Counters, PerSecond};
@@ -143,6 +143,8 @@ pub struct Node {
     /// Whose bare records of the present batch came by their own proven path: asked once a batch, not once a record.
     heard: Option<Label>,
     tap_buffer: Vec<u8>,
+    /// What a turn of the socket took, in the order it lies in `udp_buffer`.
+    arrived: Vec<Received>,
     udp_buffer: Vec<u8>,
 }
 
@@ -236,7 +238,8 @@ impl Node {
             seldom: Seldom::default(),
             heard: None,
             tap_buffer: vec![0; READ_BYTES],
-            udp_buffer: vec![0; RECEIVE_BYTES],
+            arrived: Vec::new(),
+            udp_buffer: vec![0; TURN_BYTES + RECEIVE_BYTES],
         };
         if let Err(failure) = node.ensure_links(now) {
             node.undo_links(&before);
@@ -260,20 +263,44 @@ impl Node {
     // ---- what the loop calls ----
 
     /// The socket can be read.
+    ///
+    /// Several batches of the kernel's are taken before the first is opened: a super-frame whose records left in two of them, or
+    /// came in more, is joined again all the same.
     pub fn udp_ready(&mut self, now: Now) {
         let mut buffer = std::mem::take(&mut self.udp_buffer);
-        let mut bytes = 0;
+        let mut arrived = std::mem::take(&mut self.arrived);
+        self.take_arrived(&mut buffer, &mut arrived);
+        let mut rest = buffer.as_mut_slice();
+        let mut batches = arrived.as_slice();
+        while let Some(first) = batches.first() {
+            // What proves a path may be in one batch, and records that need the proof in the next.
+            let together = match self.tunnels.proven(Via::Direct(first.from), None) {
+                Some(_) => batches.iter().take_while(|got| got.from == first.from).count(),
+                None => 1,
+            };
+            let (now_opened, later) = batches.split_at(together);
+            let bytes = now_opened.iter().map(|got| got.bytes).sum();
+            let Some((own, behind)) = rest.split_at_mut_checked(bytes) else { break };
+            self.arrived(own, now_opened, first.from, now);
+            (batches, rest) = (later, behind);
+        }
+        arrived.clear();
+        (self.arrived, self.udp_buffer) = (arrived, buffer);
+    }
+
+    /// A turn's datagrams, one behind the other in `buffer`.
+    fn take_arrived(&mut self, buffer: &mut [u8], arrived: &mut Vec<Received>) {
+        let mut used = 0;
         for _ in 0..TURN {
-            if bytes >= TURN_BYTES {
+            if used >= TURN_BYTES {
                 break;
             }
-            match self.outlet.udp.receive(&mut buffer) {
+            match self.outlet.udp.receive(buffer.get_mut(used..).unwrap_or(&mut [])) {
                 // It has crossed the overlay already: a path by which it came would run within itself.
                 Ok(Some(got)) if self.inside.binary_search(&got.interface).is_ok() => self.counters.add("pathInside"),
                 Ok(Some(got)) => {
-                    bytes += got.bytes;
-                    let datagrams = buffer.get_mut(..got.bytes).unwrap_or(&mut []);
-                    self.datagrams(datagrams, got.segment, got.from, now);
+                    used += got.bytes;
+                    arrived.push(got);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -283,7 +310,6 @@ impl Node {
                 }
             }
         }
-        self.udp_buffer = buffer;
     }
 
     /// Bytes of frames since it was asked last.
@@ -308,7 +334,7 @@ impl Node {
         for port in self.tunnels.ports() {
             let Some(tunnel) = self.tunnels.get_mut(port) else { continue };
             let mut actions = Vec::new();
-            let via = crate::tunnel::Via::Direct(to);
+            let via = Via::Direct(to);
             match refused {
                 Refused::TooBig { bytes, .. } => {
                     let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
@@ -326,7 +352,7 @@ impl Node {
         for port in self.tunnels.ports() {
             let mut actions = Vec::new();
             if let Some(tunnel) = self.tunnels.get_mut(port) {
-                tunnel.paths.unreachable(crate::tunnel::Via::Webrtc, now.us, &mut actions);
+                tunnel.paths.unreachable(Via::Webrtc, now.us, &mut actions);
             }
             self.run(port, actions, now);
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::outlet::Way;
 use super::Node;
 use crate::frame::{parse_tap, sender_addresses, Delivery, Merger};
+use crate::io::udp::Received;
 use crate::large::{Exit, Pair, Told};
 use crate::session::{Now, Opened, Origin, Refusal, Verdict};
 use crate::switch::{DropReason, Output, Transit};
@@ -57,12 +58,22 @@ struct Plain<'b> {
 impl Node {
     /// Datagrams of one source, as the kernel merged them.
     pub fn datagrams(&mut self, bytes: &mut [u8], segment: usize, from: SocketAddr, now: Now) {
-        if bytes.is_empty() {
-            self.counters.add("unknownRecord");
-        }
+        let got = Received { from, bytes: bytes.len(), segment, interface: 0 };
+        self.arrived(bytes, &[got], from, now);
+    }
+
+    /// Batches of one source, one behind the other in `bytes`.
+    pub(super) fn arrived(&mut self, mut bytes: &mut [u8], batches: &[Received], from: SocketAddr, now: Now) {
+        let empty = batches.iter().filter(|got| got.bytes == 0).count();
+        self.counters.add_many("unknownRecord", empty as u64);
         let via = Via::Direct(from);
         let port = self.tunnels.proven(via, None);
-        self.batch(bytes.chunks_mut(segment.max(1)), Arrival { via, channel: None, port, routed: None }, now);
+        let records = batches.iter().flat_map(move |got| {
+            let (own, behind) = std::mem::take(&mut bytes).split_at_mut_checked(got.bytes).unwrap_or_default();
+            bytes = behind;
+            own.chunks_mut(got.segment.max(1))
+        });
+        self.batch(records, Arrival { via, channel: None, port, routed: None }, now);
     }
 
     /// Records of one relay unit.

@@ -200,7 +200,6 @@ impl Netlink {
             Change::ConfigureBridge { index, .. } => socket.configure_bridge(&what, *index),
             Change::SetMac { index, mac, .. } => socket.set_mac(&what, *index, *mac),
             Change::SetMtu { index, mtu, .. } => socket.set_mtu(&what, *index, *mtu),
-            Change::SetSegments { index, segments, .. } => socket.set_segments(&what, *index, *segments),
             Change::NoGeneratedAddresses { index, .. } => socket.no_generated_addresses(&what, *index),
             Change::Attach { port, bridge, .. } => socket.attach(&what, *port, *bridge),
             Change::SetUp { index, .. } => socket.set_up(&what, *index),

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::io::batch::segments_in_batch;
 use crate::prefix::Prefix;
 use crate::wire::Mac;
 
@@ -53,7 +52,6 @@ pub enum Change {
     ConfigureBridge { index: u32, name: String },
     SetMac { index: u32, name: String, mac: Mac },
     SetMtu { index: u32, name: String, mtu: u16 },
-    SetSegments { index: u32, name: String, segments: u32 },
     NoGeneratedAddresses { index: u32, name: String },
     Attach { port: u32, bridge: u32, name: String },
     SetUp { index: u32, name: String },
@@ -73,9 +71,6 @@ impl fmt::Display for Change {
             Self::ConfigureBridge { name, .. } => write!(out, "switch off STP and multicast snooping of {name}"),
             Self::SetMac { name, mac, .. } => write!(out, "set the MAC of {name} to {mac}"),
             Self::SetMtu { name, mtu, .. } => write!(out, "set the MTU of {name} to {mtu}"),
-            Self::SetSegments { name, segments, .. } => {
-                write!(out, "bound super-frames of {name} to {segments} segments")
-            }
             Self::NoGeneratedAddresses { name, .. } => write!(out, "stop {name} from making addresses by itself"),
             Self::Attach { name, .. } => write!(out, "attach {name} to the bridge"),
             Self::SetUp { name, .. } => write!(out, "set {name} up"),
@@ -101,7 +96,6 @@ impl Change {
             | Self::ConfigureBridge { name, .. }
             | Self::SetMac { name, .. }
             | Self::SetMtu { name, .. }
-            | Self::SetSegments { name, .. }
             | Self::NoGeneratedAddresses { name, .. }
             | Self::Attach { name, .. }
             | Self::SetUp { name, .. } => Some(name),
@@ -119,7 +113,6 @@ impl Change {
         !matches!(
             self,
             Self::SetMtu { .. }
-                | Self::SetSegments { .. }
                 | Self::SetMac { .. }
                 | Self::AddAddress { .. }
                 | Self::RemoveAddress { .. }
@@ -174,12 +167,6 @@ fn links(desired: &Desired, now: &Snapshot, bridge: &Link, taps: &[&Link], chang
         if link.mtu != u32::from(desired.mtu) {
             changes.push(Change::SetMtu { index: link.index, name: link.name.clone(), mtu: desired.mtu });
         }
-    }
-    // A super-frame that leaves in two batches costs two calls on every side. Only the machine's own TCP asks the bridge;
-    // a tap keeps its bound, since a frame above it would be cut in software.
-    let segments = segments_in_batch(desired.mtu);
-    if bridge.gso_segments.is_some_and(|most| most != segments) {
-        changes.push(Change::SetSegments { index, name: name.clone(), segments });
     }
     for tap in taps.iter().filter(|tap| desired.attach && tap.controller != Some(index)) {
         changes.push(Change::Attach { port: tap.index, bridge: index, name: tap.name.clone() });

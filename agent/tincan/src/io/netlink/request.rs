@@ -149,10 +149,6 @@ impl Socket {
         self.set_link(what, index, LinkAttribute::Mtu(u32::from(mtu)))
     }
 
-    pub fn set_segments(&mut self, what: &str, index: u32, segments: u32) -> Result<(), NetlinkError> {
-        self.set_link(what, index, LinkAttribute::GsoMaxSegs(segments))
-    }
-
     pub fn attach(&mut self, what: &str, port: u32, bridge: u32) -> Result<(), NetlinkError> {
         self.set_link(what, port, LinkAttribute::Controller(bridge))
     }

@@ -26,8 +26,6 @@ pub struct Link {
     pub name: String,
     pub mac: Option<Mac>,
     pub mtu: u32,
-    /// The most segments of a super-frame that TCP may make for this link.
-    pub gso_segments: Option<u32>,
     pub up: bool,
     pub running: bool,
     pub loopback: bool,
@@ -256,7 +254,6 @@ fn link(message: LinkMessage) -> Link {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(bytes) => link.mac = mac(&bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-            LinkAttribute::GsoMaxSegs(segments) => link.gso_segments = Some(segments),
             LinkAttribute::Controller(index) => link.controller = Some(index),
             LinkAttribute::LinkInfo(infos) => {
                 link.bridge = bridge(&infos);

@@ -47,7 +47,8 @@ fn the_bridge_stands_with_its_port_addresses_and_neighbours() {
             "mcast_snooping 0",
             "addrgenmode none",
             ",UP",
-            "gso_max_segs 44",
+            // A bound would be TCP's of this node, but the kernel cuts in software what is above it and only passes through.
+            "gso_max_segs 65535",
         ] {
             assert!(link.contains(part), "{part} in {link}");
         }
@@ -80,7 +81,7 @@ fn a_renewed_certificate_changes_what_it_changes_and_leaves_what_others_set() {
         other.neighbours[0].mac = Mac([0x02, 0x45, 1, 1, 1, 1]);
         other.mtu = 1300;
         let made = netlink.ensure(&other).unwrap().made;
-        assert_eq!(made.len(), 2 + 1 + 2 + 3 + 1, "{made:?}");
+        assert_eq!(made.len(), 2 + 2 + 3 + 1, "{made:?}");
         settled(&mut netlink, &other);
         let addresses = ip_output("addr show evio0");
         assert!(addresses.contains("10.9.0.7/24") && !addresses.contains("10.9.0.1/24"));
