@@ -77,12 +77,13 @@ export async function throughput(report: Report, all: readonly Probe[], backend:
   }
   const tunnels = await kernelCutsTunnels();
   report.details[`throughput ${backend}, Mbit/s`] = { ...found, 'UDP tunnels cut by the kernel': tunnels };
-  const [evio, flannel] = [median(found.evio), median(found.flannel)];
   say(`${a} to ${b}, Mbit/s in turns: evio ${found.evio.join(' ')}; ${backend} over it ${found.flannel.join(' ')}`);
   const limit = backend === 'host-gw' ? 0.9 : tunnels ? 0.6 : 0.25;
+  // Of each round by itself: what else the machine does changes from one to the next.
+  const ratios = found.flannel.map((one, round) => one / (found.evio[round] ?? Number.NaN));
   report.atLeast(
-    `${backend}: TCP of pods (${flannel} Mbit/s) of that of nodes over Evio itself (${evio} Mbit/s)`,
-    flannel / evio,
+    `${backend}: TCP of pods (median ${median(found.flannel)} Mbit/s) of that of nodes over Evio itself (${median(found.evio)} Mbit/s)`,
+    median(ratios),
     limit,
     '',
   );
