@@ -193,7 +193,7 @@ const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
   all: [
     ...CHECK,
     ...UNIT,
-    fuzzing(60),
+    fuzzing(30),
     ...INTEGRATION,
     PACKAGE,
     SHORT_DEMO,

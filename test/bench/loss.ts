@@ -1,11 +1,10 @@
 /** A bad line: 20 ms there and back, and packets that are lost. */
-import { readFileSync } from 'node:fs';
 import { impairedStretch } from '../faults/impair.ts';
 import type { Bench, Stage } from './bench.ts';
 import type { Peer } from './peers.ts';
 import { routerOf, TO_B } from './place.ts';
 import { hosts } from './tcp.ts';
-import { tcp } from './traffic.ts';
+import { congestionControl, tcp } from './traffic.ts';
 
 /** Half of it each way. */
 const RTT_MS = 20;
@@ -27,8 +26,7 @@ async function run(stage: Stage): Promise<void> {
   await stage.place('line');
   const peers = await stage.peers(['veth', 'wireguard-go', 'nebula', 'vpncloud', 'boringtun', 'evio']);
   const seconds = stage.seconds * LONGER;
-  const control = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
-  stage.record.notes.add(`TCP’s congestion control is ${control}, this machine’s default`);
+  stage.record.notes.add(congestionControl());
   await stage.record.rounds(
     stage.rounds,
     peers.map((peer) => ({

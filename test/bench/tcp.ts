@@ -4,7 +4,7 @@ import type { Bench, Measured, Stage } from './bench.ts';
 import { groupOf, type Peer } from './peers.ts';
 import { SIDES } from './place.ts';
 import type { MeasureName } from './results.ts';
-import { spending, tcp } from './traffic.ts';
+import { congestionControl, spending, tcp } from './traffic.ts';
 import { cpuSeconds } from './usage.ts';
 
 export const ALL_PEERS = [
@@ -69,6 +69,7 @@ async function measure(stage: Stage, peer: Peer): Promise<Measured> {
 async function allPeers(stage: Stage): Promise<void> {
   await stage.place('pair');
   const peers = await stage.peers(ALL_PEERS);
+  stage.record.notes.add(congestionControl());
   await stage.record.rounds(
     stage.rounds,
     peers.map((peer) => ({ name: peer.fact.name, measure: () => measure(stage, peer) })),

@@ -1,4 +1,5 @@
 /** Flows and datagrams by iperf3 between two ends, and what the machine spent on them. */
+import { readFileSync } from 'node:fs';
 import { attempt, collect, PREFIX, sleep, until } from '../demo/shell.ts';
 import { type Datagrams, datagramsOf, type Flow, flowOf } from './iperf.ts';
 import { inGroup, type Machine, machineNow } from './usage.ts';
@@ -59,6 +60,10 @@ async function client(from: Host, target: string, seconds: number, options: read
   const said = /"error":\s*"([^"]*)"/.exec(done.stdout)?.[1] ?? done.stderr.trim();
   throw new Error(`iperf3 to ${target}: ${said}`);
 }
+
+/** For a page of results: flows of all peers have it, and it moves the figures of a tunnel that waits for the processor. */
+export const congestionControl = (): string =>
+  `TCP’s congestion control is ${readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim()}, this machine’s default`;
 
 export interface TcpOptions {
   readonly seconds: number;
