@@ -24,7 +24,7 @@ async function underlayAddresses(): Promise<readonly string[]> {
 /** The rules as nft reads them. */
 export const rulesOf = (addresses: readonly string[], ports: readonly number[]): string => `table inet ${TABLE} {
   set nodes { type ipv4_addr; elements = { ${addresses.join(', ')} } }
-  set tried { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic; size 256; }
+  set tried { type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service; flags dynamic; size 256; }
   counter evio {}
   counter other {}
   chain between {
@@ -38,7 +38,7 @@ export const rulesOf = (addresses: readonly string[], ports: readonly number[]):
     meta l4proto udp @th,96,32 0x2112a442 counter name evio accept
     meta l4proto udp @th,64,8 >= 20 @th,64,8 <= 63 counter name evio accept
     meta l4proto icmp ct state related counter name evio accept
-    add @tried { ip saddr . ip daddr . meta l4proto . th dport }
+    add @tried { ip saddr . ip daddr . meta l4proto . th sport . th dport }
     counter name other drop
   }
   chain out { type filter hook postrouting priority 300; oifname "eth0" ip daddr @nodes jump between; }
