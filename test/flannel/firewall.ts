@@ -1,5 +1,5 @@
 /**
- * Between the nodes' underlay addresses nothing goes but Evio's own: tincan's UDP, WebRTC (STUN, DTLS), XMPP, and TURN. All else is
+ * Between the nodes' underlay addresses nothing goes but Evio's own: tincan's UDP, WebRTC (STUN, DTLS, SRTP), XMPP, and TURN. All else is
  * dropped and counted, where it is sent and where it comes in.
  */
 import { attempt, inNode, must, NODES } from '../cluster/kube.ts';
@@ -34,9 +34,10 @@ export const rulesOf = (addresses: readonly string[], ports: readonly number[]):
     tcp dport ${XMPP} counter name evio accept
     udp sport ${TURN} counter name evio accept
     udp dport ${TURN} counter name evio accept
-    # WebRTC has any port: STUN is known by its magic cookie (RFC 8489 §5), DTLS by its first byte (RFC 7983 §7).
+    # WebRTC has any port: STUN is known by its magic cookie (RFC 8489 §5), DTLS and SRTP by their first byte (RFC 7983 §7).
     meta l4proto udp @th,96,32 0x2112a442 counter name evio accept
     meta l4proto udp @th,64,8 >= 20 @th,64,8 <= 63 counter name evio accept
+    meta l4proto udp @th,64,8 >= 128 @th,64,8 <= 191 counter name evio accept
     meta l4proto icmp ct state related counter name evio accept
     add @tried { ip saddr . ip daddr . meta l4proto . th sport . th dport }
     counter name other drop

@@ -5,7 +5,8 @@
  *   node test/flannel/main.ts
  *
  * EVIO_FLANNEL_ONLY=NAME,NAME runs these parts alone, or these backends (host-gw, vxlan), or both. KEEP=1 leaves the cluster up, with
- * the last backend on it. PREFIX and NAT are those of hack/cluster (docs/cluster.md).
+ * the last backend on it. PREFIX and NAT are those of hack/cluster (docs/cluster.md); with NAT=random the results are in
+ * results/flannel-random.json.
  */
 import { existsSync } from 'node:fs';
 import { demandRoom, onCluster, refuse } from '../cluster/cluster.ts';
@@ -52,7 +53,7 @@ process.env.NODE_CIDRS = 'on';
 /** Where the control plane is under the overlay; kubelets and agents begin there, XMPP and TURN stay. */
 const UNDERLAY = '203.0.113.6';
 
-const report = new Report('flannel', false);
+const report = new Report(process.env.NAT === 'random' ? 'flannel-random' : 'flannel', false);
 const parts = chosen(PARTS);
 
 /** One part; what it throws is one failure, and the others go on. */
