@@ -5,7 +5,7 @@
  */
 
 export interface Example {
-  readonly kind: 'EvioNetwork' | 'EvioNode';
+  readonly kind: 'EvioNetwork' | 'EvioNode' | 'EvioPeer';
   /** What the files are called. */
   readonly name: string;
   /** The field that the API server blames. */
@@ -359,5 +359,12 @@ export const EXAMPLES: readonly Example[] = [
     field: 'spec.addresses',
     type: 'object',
     sentence: "the node's own address lies within its podCIDRs: nodeCIDRs and podCIDRs must not overlap",
+  },
+  {
+    kind: 'EvioPeer',
+    name: 'name',
+    field: ROOT,
+    type: 'object',
+    sentence: 'the name of an EvioPeer is its name on the overlay: write a DNS label, at most 63 of a-z, 0-9 and "-"',
   },
 ];

@@ -301,7 +301,7 @@ for (const xmpp of ['prosody', 'ejabberd'] as const)
         const [address] = loadNodeConfig(a.file).identity.certificate.addresses;
         expect(await machine.ok('cat', '/etc/default/kubelet')).to.match(
           new RegExp(
-            `^KUBELET_EXTRA_ARGS="--v=2"\n# [^\n]*\nKUBELET_EXTRA_ARGS="--v=2 --node-ip=${address?.address}"\n# [^\n]*\n$`,
+            `^KUBELET_EXTRA_ARGS="--v=2"\n# [^\n]*\nKUBELET_EXTRA_ARGS="--v=2 --node-ip=${address?.address} --node-labels=evio.io/host-package=true"\n# [^\n]*\n$`,
           ),
         );
         expect(await machine.property('evio.service', 'ActiveState')).to.equal('active');

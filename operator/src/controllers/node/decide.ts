@@ -4,14 +4,19 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { PatchStep } from '../../../../agent/src/kube-api/client.ts';
-import type { EvioNetwork, EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import {
+  EVIO_PEER,
+  type EvioNetwork,
+  type EvioNode,
+  type EvioPeer,
+} from '../../../../agent/src/kube-api/evio-kinds.ts';
 import { NODE, type Node } from '../../../../agent/src/kube-api/kinds.ts';
-import { type Applied, ownerReference } from '../../../../agent/src/kube-api/object.ts';
+import { type Applied, type OwnerReference, ownerReference } from '../../../../agent/src/kube-api/object.ts';
 import { formatPrefix, parsePrefix } from '../../../../agent/src/wire/address.ts';
 import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
 import { DecodeError } from '../../../../agent/src/wire/reader.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
-import type { Enrolment, EvioNodeSpec } from '../../../../crds/src/evio-node.ts';
+import type { Enrolment, EvioNodeSpec, JoinedMachine } from '../../../../crds/src/evio-node.ts';
 import {
   type Allotment,
   allot,
@@ -34,6 +39,7 @@ import { issuedTo, ownerOf } from '../../desired/ledger.ts';
 import { memberNameOf } from '../../desired/member-name.ts';
 import { decideAddresses } from '../../desired/node-addresses.ts';
 import { poolsOf } from '../../desired/parameters.ts';
+import { peerOwnerOf, waitingPeers } from '../../desired/peer.ts';
 import type { Note } from '../../events/recorder.ts';
 
 export interface NodeView {
@@ -43,6 +49,7 @@ export interface NodeView {
   /** All there are; by name, each is there once. */
   readonly nodes: ReadonlyMap<string, Node>;
   readonly members: ReadonlyMap<string, EvioNode>;
+  readonly peers: ReadonlyMap<string, EvioPeer>;
   /** Undefined until the network's controller has made it. */
   readonly authority: Authority | undefined;
   /** Undefined while it is not known how to reach the signalling server. */
@@ -68,7 +75,7 @@ export type NodeAction =
     }
   | { readonly kind: 'note'; readonly about: 'node' | 'member'; readonly note: Note };
 
-export type Removal = 'NetworkGone' | 'NodeGone' | 'NodeReplaced' | 'NotSelected' | 'AddressesOverlap';
+export type Removal = 'NetworkGone' | 'PeerGone' | 'NodeGone' | 'NodeReplaced' | 'NotSelected' | 'AddressesOverlap';
 
 export interface NodePlan {
   readonly actions: readonly NodeAction[];
@@ -115,18 +122,35 @@ export function decide(view: NodeView, now: number): NodePlan {
     const removal = whyRemoved(view, node, member);
     if (removal !== undefined) return { actions: [{ kind: 'delete', uid: member.metadata.uid, reason: removal }] };
   }
-  if (network === undefined || node === undefined || !selects(network, node)) return NOTHING;
-  return member === undefined ? admit(view, network, node) : keep(view, network, node, member, now);
+  if (network === undefined) return NOTHING;
+  if (member !== undefined) return keep(view, network, node, member, now);
+  if (node !== undefined) return selects(network, node) ? admit(view, network, node) : NOTHING;
+  const peer = view.peers.get(name);
+  return peer === undefined ? NOTHING : admitPeer(view, network, peer);
 }
 
-function whyRemoved({ network, members }: NodeView, node: Node | undefined, member: EvioNode): Removal | undefined {
+function whyRemoved(
+  { network, members, peers }: NodeView,
+  node: Node | undefined,
+  member: EvioNode,
+): Removal | undefined {
   if (network === undefined) return 'NetworkGone';
-  if (node === undefined) return 'NodeGone';
-  const owner = member.metadata.ownerReferences?.find((o) => o.kind === NODE.kind);
-  if (owner !== undefined && owner.uid !== node.metadata.uid) return 'NodeReplaced';
-  if (!selects(network, node)) return 'NotSelected';
   const others = [...members.values()].map(claimOf);
-  return doubles(others).includes(member.metadata.name) ? 'AddressesOverlap' : undefined;
+  const overlaps = doubles(others).includes(member.metadata.name) ? 'AddressesOverlap' : undefined;
+  const peerOwner = peerOwnerOf(member);
+  if (peerOwner !== undefined) {
+    const peer = peers.get(member.metadata.name);
+    const stays = peer?.metadata.uid === peerOwner.uid && peer.metadata.deletionTimestamp === undefined;
+    return stays ? overlaps : 'PeerGone';
+  }
+  const owner = member.metadata.ownerReferences?.find((o) => o.kind === NODE.kind);
+  // A machine that joined by a token may have no kubelet yet; once it had one, it goes with its Node.
+  const awaited = member.spec.machine !== undefined && owner === undefined;
+  if (node === undefined && !awaited) return 'NodeGone';
+  if (node !== undefined && owner !== undefined && owner.uid !== node.metadata.uid) return 'NodeReplaced';
+  // Who made the token has chosen it.
+  if (node !== undefined && member.spec.machine === undefined && !selects(network, node)) return 'NotSelected';
+  return overlaps;
 }
 
 // ---- a node without an EvioNode --------------------------------------------------------------------------------------
@@ -148,7 +172,7 @@ function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   const { granted, refused } = allot(pools, book, waitingFor(view));
   const allotment = granted.get(name);
   if (allotment !== undefined)
-    return { actions: [{ kind: 'create', member: memberObject(node, allotment, undefined) }] };
+    return { actions: [{ kind: 'create', member: memberObject(partsOf(node), allotment, undefined) }] };
   const shortage = refused.get(name);
   if (shortage === undefined) return NOTHING;
   const note = {
@@ -160,27 +184,79 @@ function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   return { actions: [{ kind: 'note', about: 'node', note }] };
 }
 
+/** After the Nodes that wait, and without a piece for pods. */
+function allotPeers(
+  view: Pick<NodeView, 'nodes' | 'members' | 'peers'>,
+  network: EvioNetwork,
+): ReturnType<typeof allot> {
+  const pools = poolsOf(network.spec);
+  const book = [...view.members.values()].map(claimOf);
+  const nodes = allot(pools, book, waitingFor({ ...view, network })).granted;
+  const promised = [...nodes].map(([name, given]) => ({ name, created: '', ...given }));
+  return allot({ ...pools, pods: [] }, [...book, ...promised], waitingPeers(view));
+}
+
+function admitPeer(view: NodeView, network: EvioNetwork, peer: EvioPeer): NodePlan {
+  const { name } = peer.metadata;
+  const allotment = allotPeers(view, network).granted.get(name);
+  if (allotment === undefined) return NOTHING;
+  const parts = { name, memberName: name, owner: ownerReference(EVIO_PEER, peer), machine: undefined };
+  return { actions: [{ kind: 'create', member: memberObject(parts, allotment, undefined) }] };
+}
+
+/** Why an EvioPeer gets no address; undefined: it has one, or is about to. */
+export function peerShortage(
+  view: Pick<NodeView, 'nodes' | 'members' | 'peers'> & { readonly network: EvioNetwork },
+  name: string,
+): string | undefined {
+  const shortage = allotPeers(view, view.network).refused.get(name);
+  return shortage === undefined ? undefined : shortageOf(shortage, poolsOf(view.network.spec));
+}
+
+/** What of an EvioNode does not follow from the pools. */
+export interface MemberParts {
+  readonly name: string;
+  readonly memberName: string;
+  /** Undefined: a machine that joined by a token, and has no Node yet. */
+  readonly owner: OwnerReference | undefined;
+  readonly machine: JoinedMachine | undefined;
+}
+
+const partsOf = (node: Node, machine?: JoinedMachine): MemberParts => ({
+  name: node.metadata.name,
+  memberName: memberNameOf(node.metadata.name),
+  owner: ownerReference(NODE, node),
+  machine,
+});
+
 export function memberObject(
-  node: Node,
+  { name, memberName, owner, machine }: MemberParts,
   { addresses, podCIDRs }: Allotment,
   enrolment: Enrolment | undefined,
 ): Applied<EvioNode> {
   const spec: EvioNodeSpec = {
     network: NETWORK_NAME,
-    memberName: memberNameOf(node.metadata.name),
+    memberName,
     addresses: [...addresses],
     podCIDRs: [...podCIDRs],
+    ...(machine === undefined ? {} : { machine }),
     ...(enrolment === undefined ? {} : { enrolment }),
   };
-  return { metadata: { name: node.metadata.name, ownerReferences: [ownerReference(NODE, node)] }, spec };
+  return { metadata: { name, ...(owner === undefined ? {} : { ownerReferences: [owner] }) }, spec };
 }
 
 // ---- a node with one -------------------------------------------------------------------------------------------------
 
-function keep(view: NodeView, network: EvioNetwork, node: Node, member: EvioNode, now: number): NodePlan {
+function keep(view: NodeView, network: EvioNetwork, node: Node | undefined, member: EvioNode, now: number): NodePlan {
   const allotment = amended(view, network, member);
-  const wanted = memberObject(node, allotment, member.spec.enrolment);
-  const actions: NodeAction[] = addressActions(network, node, member);
+  const { memberName, machine } = member.spec;
+  const parts = {
+    ...{ name: member.metadata.name, memberName, machine },
+    owner: peerOwnerOf(member) ?? (node === undefined ? undefined : ownerReference(NODE, node)),
+  };
+  const wanted = memberObject(parts, allotment, member.spec.enrolment);
+  const isNode = node !== undefined && peerOwnerOf(member) === undefined;
+  const actions: NodeAction[] = isNode ? addressActions(network, node, member) : [];
   const { actions: enrolment, again } = enrolmentPlan(view, network, member, wanted, now);
   // What applies the enrolment applies the rest too.
   const applies = enrolment.some((a) => a.kind === 'apply' || a.kind === 'issue');
@@ -190,7 +266,8 @@ function keep(view: NodeView, network: EvioNetwork, node: Node, member: EvioNode
 
 function holds(member: EvioNode, wanted: Applied<EvioNode>): boolean {
   const owner = wanted.metadata.ownerReferences?.[0];
-  const owned = member.metadata.ownerReferences?.some((o) => o.uid === owner?.uid && o.kind === owner?.kind) ?? false;
+  const owners = member.metadata.ownerReferences ?? [];
+  const owned = owner === undefined || owners.some((o) => o.uid === owner.uid && o.kind === owner.kind);
   return owned && isDeepStrictEqual(structuredClone(member.spec), structuredClone(wanted.spec));
 }
 
@@ -198,8 +275,10 @@ function holds(member: EvioNode, wanted: Applied<EvioNode>): boolean {
  * A node keeps its addresses; their prefix length follows the subnet that grew, and a family that came later is allotted then. Until the
  * pool has something for it, it stays without.
  */
-function amended(view: NodeView, network: EvioNetwork, { metadata, spec }: EvioNode): Allotment {
-  const pools = poolsOf(network.spec);
+function amended(view: NodeView, network: EvioNetwork, member: EvioNode): Allotment {
+  const { metadata, spec } = member;
+  const all = poolsOf(network.spec);
+  const pools = peerOwnerOf(member) === undefined ? all : { ...all, pods: [] };
   const families = (texts: readonly string[]): readonly number[] => texts.map((text) => parsePrefix(text).family);
   const lengths = new Map(pools.nodes.map((subnet) => [subnet.family, subnet.length]));
   const addresses = spec.addresses.map((text) => {
@@ -227,7 +306,13 @@ function extra(view: NodeView, name: string, pools: Pools): Allotment | undefine
   if (wanted.length === 0) return undefined;
   const book = [...view.members.values()].map(claimOf);
   const has = (claim: Claim): readonly string[] => (pools.nodes.length > 0 ? claim.addresses : claim.podCIDRs);
-  const lacking = book.filter((claim) => !has(claim).some((text) => wanted.includes(parsePrefix(text).family)));
+  const mayHave = ({ name: one }: Claim): boolean => {
+    const member = view.members.get(one);
+    return pools.pods.length === 0 || member === undefined || peerOwnerOf(member) === undefined;
+  };
+  const lacking = book.filter(
+    (claim) => mayHave(claim) && !has(claim).some((text) => wanted.includes(parsePrefix(text).family)),
+  );
   const names = lacking.sort(byAge).map((claim) => claim.name);
   return allot(pools, book, names).granted.get(name);
 }
@@ -257,7 +342,7 @@ function enrolmentPlan(
   now: number,
 ): NodePlan {
   const overlay = authority && overlayOf(authority);
-  const told = member.status?.keys;
+  const told = member.spec.machine ?? member.status?.keys;
   if (authority === undefined || overlay === undefined || place === undefined || told === undefined) return NOTHING;
   const keys = usableKeys(told);
   if (keys === undefined)
