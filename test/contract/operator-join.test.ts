@@ -8,6 +8,8 @@ import { answerIn, questionOf } from '../../agent/src/io/join-stanza.ts';
 import { openSession } from '../../agent/src/io/xmpp-session.ts';
 import { authorityJid } from '../../agent/src/join/address.ts';
 import { tokenSecretName } from '../../agent/src/join/cluster-token.ts';
+import { formatPrefix } from '../../agent/src/wire/address.ts';
+import { parseCertificate } from '../../agent/src/wire/certificate.ts';
 import { NO_SECRET, sealRequest } from '../../agent/src/wire/join-message.ts';
 import { decodeToken, tokenId } from '../../agent/src/wire/join-token.ts';
 import { privateKey } from '../../agent/src/wire/keys.ts';
@@ -209,6 +211,46 @@ describe('joining a cluster by token', function () {
     expect(isRevoked(overlay.revocations, before.nodeId, before.serial)).to.equal(true);
   });
 
+  it('of the nodes that match one carries Services for EvioPeers, and another one when its kubelet is silent', async () => {
+    const services = '10.96.0.0/12';
+    const own = lab.newKeys();
+    await lab.node('gate', { labels: { gate: 'true' } });
+    await until('its EvioNode', () => lab.member('gate'));
+    await lab.tell('gate', own);
+    const ready = (name: string, status: string) =>
+      lab.api.request(
+        'PATCH',
+        `/api/v1/nodes/${name}/status`,
+        { status: { conditions: [{ type: 'Ready', status, reason: 'Test', message: '' }] } },
+        { type: 'application/strategic-merge-patch+json' },
+      );
+    const routes = async (name: string) => {
+      const certificate = (await lab.member(name))?.spec.enrolment?.certificate;
+      return certificate && parseCertificate(fromBase64(certificate)).routes.map(formatPrefix);
+    };
+    const carried = (name: string) =>
+      until(`${name} carries them`, async () => {
+        const is = (await routes(name))?.includes(services) === true;
+        return is && (await lab.network())?.status?.gateway === name;
+      });
+    await lab.apply({ mode: 'HostNetwork', gateways: { serviceCIDRs: [services], nodeSelector: { gate: 'true' } } });
+    await carried('gate');
+    await lab.node('gate2', { labels: { gate: 'true' } });
+    await until('its EvioNode', () => lab.member('gate2'));
+    await lab.tell('gate2', lab.newKeys());
+    await until('it is enrolled', async () => (await routes('gate2')) !== undefined);
+    expect(await routes('gate2')).to.deep.equal([]);
+    lab.must(await ready('gate', 'Unknown'));
+    await carried('gate2');
+    // It has the higher serial when the former one has been taken them off.
+    await until('the former one has none', async () => (await routes('gate'))?.length === 0);
+    lab.must(await ready('gate', 'True'));
+    // A machine that is to be a node leaves them to kube-proxy.
+    await joins('edge5', (await create()).token);
+    expect(loadNodeConfig(file('edge5')).network.excludeRoutes).to.deep.equal([services]);
+    expect(await routes('gate')).to.deep.equal([]);
+  });
+
   it('an EvioPeer has its address at once, its machine joins under its name by a token of its own, and deleting it revokes', async () => {
     lab.must(await lab.api.request('POST', PEERS, { ...PEER, metadata: { name: 'camera' } }));
     const status = async () =>
@@ -223,10 +265,11 @@ describe('joining a cluster by token', function () {
     expect(await refusal(joins('camera', other.token))).to.match(/^the overlay has a node camera already/);
     const { token } = await createClusterToken(place(), { uses: 1, lifeSeconds: 600, peer: 'camera' });
     const joined = await joins(undefined, token, file('camera'));
+    expect(loadNodeConfig(file('camera')).network.excludeRoutes).to.deep.equal([]);
     expect([joined.name, joined.addresses]).to.deep.equal(['camera', waiting?.addresses]);
     const now = await until('its machine', async () => (await status())?.nodeID !== undefined && status());
     expect(now).to.deep.include({ nodeID: joined.id, certificateNotAfter: joined.validUntil.replace('.000Z', 'Z') });
-    expect((await lab.network())?.status?.nodes?.desired).to.equal(2);
+    expect((await lab.network())?.status?.nodes?.desired).to.equal(4);
     // Nobody takes its place by another token of it.
     const again = await createClusterToken(place(), { uses: 1, lifeSeconds: 600, peer: 'camera' });
     expect(await refusal(joins(undefined, again.token, file('second')))).to.match(

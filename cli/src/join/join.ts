@@ -322,7 +322,7 @@ function writeNodeFile(
 ): NodeConfig {
   if (answer.type === 'refused') throw refusedBy(answer.reason, answer.message);
   if (answer.type !== 'joined') throw new Failure('the authority answered something else than was asked');
-  const { parameters, revocations, certificate, account } = answer;
+  const { parameters, revocations, certificate, excludeRoutes, account } = answer;
   const value: NodeFileInput = {
     ...nodeFileOf({
       // Of an EvioPeer's token it is the EvioPeer's; else the one that was asked for.
@@ -334,6 +334,7 @@ function writeNodeFile(
       account,
       stun: account.stun,
     }),
+    ...(excludeRoutes === undefined ? {} : { network: { excludeRoutes } }),
     ...places,
   };
   const beside = `${file}.new`;

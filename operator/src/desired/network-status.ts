@@ -30,6 +30,8 @@ export interface StatusView {
   /** Of those, whose kubelet is not heard of. */
   readonly silent: ReadonlySet<string>;
   readonly members: readonly EvioNode[];
+  /** The node that carries Services for EvioPeers. */
+  readonly gateway: string | undefined;
   readonly pools: Pools;
   readonly book: readonly Claim[];
   /** Nodes that wait for addresses, and why. */
@@ -67,6 +69,7 @@ export function networkStatus(view: StatusView, observed: number | undefined, no
     .filter(({ metadata }) => selected.includes(metadata.name) && !silent.has(metadata.name))
     .filter(isReady);
   const left = free(view.pools, view.book);
+  const gateway = view.gateway;
   const verdicts = verdictsOf(view, ready);
   const generation = network.metadata.generation;
   return {
@@ -86,6 +89,7 @@ export function networkStatus(view: StatusView, observed: number | undefined, no
       nodesFree: left.nodes,
       ...(view.pools.pods.length === 0 ? {} : { podPrefixesFree: left.pieces }),
     },
+    ...(gateway === undefined ? {} : { gateway }),
     effectiveMTU: effectiveMTU(network.spec),
     versions: versionsOf(members),
     unreachablePairs: unreachableOf(members),
@@ -95,7 +99,9 @@ export function networkStatus(view: StatusView, observed: number | undefined, no
 /** A machine that joined by a token has no agent that tells: its kubelet does, and a silent one was left out already. */
 const isReady = (member: EvioNode): boolean => {
   if (peerOwnerOf(member) !== undefined) return false;
-  return isMachine(member) ? member.spec.enrolment !== undefined : holds(member.status, NODE_CONDITION.Ready);
+  if (!isMachine(member)) return holds(member.status, NODE_CONDITION.Ready);
+  // Its Node is its own where that has taken it over.
+  return member.spec.enrolment !== undefined && (member.metadata.ownerReferences ?? []).length > 0;
 };
 const isMachine = ({ spec }: EvioNode): boolean => spec.machine !== undefined;
 

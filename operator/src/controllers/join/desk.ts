@@ -198,7 +198,7 @@ export class ClusterDesk implements Desk {
     const member = memberCalled({ members: this.#world.members.all() }, name);
     const addresses = member?.spec.addresses.join(', ') ?? '';
     return {
-      answer: joinedBody(enrolment, name, claim.node, here),
+      answer: joinedBody(enrolment, name, claim.node, token?.peer === undefined, here),
       told: `${token?.peer === undefined ? 'node' : 'peer'} ${name} (${claim.node}) joined: ${addresses}`,
     };
   }
@@ -290,6 +290,7 @@ function joinedBody(
   { overlayParameters, certificate, revocations }: Enrolment,
   name: string,
   id: string,
+  isNode: boolean,
   { overlay, place }: Place,
 ): AnswerBody {
   const { overlayId, name: overlayName } = overlay.parameters;
@@ -299,6 +300,7 @@ function joinedBody(
     parameters: overlayParameters,
     certificate,
     ...(revocations === undefined ? {} : { revocations }),
+    ...(isNode && place.excludeRoutes.length > 0 ? { excludeRoutes: [...place.excludeRoutes] } : {}),
     account: {
       service,
       domain,

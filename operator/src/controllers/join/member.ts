@@ -7,7 +7,7 @@ import type { JoinedMachine } from '../../../../crds/src/evio-node.ts';
 import { type Allotment, allot, type Shortage } from '../../desired/allotment.ts';
 import { poolsOf } from '../../desired/parameters.ts';
 import { memberCalled } from '../../desired/register.ts';
-import { claimOf, memberObject, shortageOf, waitingFor } from '../node/decide.ts';
+import { claimOf, memberObject, shortageOf, waitingFor } from '../node/allot.ts';
 import type { World } from '../world.ts';
 
 export interface Refusal {

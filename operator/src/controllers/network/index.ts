@@ -4,12 +4,13 @@ import { EVIO_NETWORK, type EvioNetwork } from '../../../../agent/src/kube-api/e
 import { type EvioNetworkStatus, NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { accountOf } from '../../desired/enrolment.ts';
+import { isSilent } from '../../desired/gateway.ts';
 import { networkStatus } from '../../desired/network-status.ts';
 import { nodeMatters } from '../node/index.ts';
 import type { World } from '../world.ts';
 import { keepAccounts } from './accounts.ts';
 import { carryOut, follow } from './apply.ts';
-import { decide, isSilent } from './decide.ts';
+import { decide } from './decide.ts';
 import { observe, observeStatus } from './observe.ts';
 import { remove } from './removal.ts';
 

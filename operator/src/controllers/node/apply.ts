@@ -7,7 +7,8 @@ import { keyOf } from '../../../../agent/src/kube-api/object.ts';
 import { accountOf, entryOf, makeEnrolment, passwordOf } from '../../desired/enrolment.ts';
 import { issue } from '../../desired/ledger.ts';
 import type { World } from '../world.ts';
-import { type NodeAction, type NodePlan, type NodeView, type Removal, selects } from './decide.ts';
+import { selects } from './allot.ts';
+import type { NodeAction, NodePlan, NodeView, Removal } from './decide.ts';
 
 /** The next look, when something stood in the way that will have gone soon. */
 const SOON_MS = 1_000;

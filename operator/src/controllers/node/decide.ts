@@ -11,21 +11,11 @@ import {
   type EvioPeer,
 } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import { NODE, type Node } from '../../../../agent/src/kube-api/kinds.ts';
-import { type Applied, type OwnerReference, ownerReference } from '../../../../agent/src/kube-api/object.ts';
+import { type Applied, ownerReference } from '../../../../agent/src/kube-api/object.ts';
 import { formatPrefix, parsePrefix } from '../../../../agent/src/wire/address.ts';
 import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
 import { DecodeError } from '../../../../agent/src/wire/reader.ts';
-import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
-import type { Enrolment, EvioNodeSpec, JoinedMachine } from '../../../../crds/src/evio-node.ts';
-import {
-  type Allotment,
-  allot,
-  byAge,
-  type Claim,
-  doubles,
-  type Pools,
-  type Shortage,
-} from '../../desired/allotment.ts';
+import { type Allotment, allot, byAge, type Claim, doubles, type Pools } from '../../desired/allotment.ts';
 import { type Authority, overlayOf } from '../../desired/authority.ts';
 import {
   decideEnrolment,
@@ -35,12 +25,16 @@ import {
   readKeys,
   type SignallingPlace,
 } from '../../desired/enrolment.ts';
+import { gatewayOf, serviceCIDRsOf } from '../../desired/gateway.ts';
 import { issuedTo, ownerOf } from '../../desired/ledger.ts';
 import { memberNameOf } from '../../desired/member-name.ts';
 import { decideAddresses } from '../../desired/node-addresses.ts';
 import { poolsOf } from '../../desired/parameters.ts';
-import { peerOwnerOf, waitingPeers } from '../../desired/peer.ts';
+import { peerOwnerOf } from '../../desired/peer.ts';
+import { isHostPackage } from '../../desired/register.ts';
 import type { Note } from '../../events/recorder.ts';
+import { HOST_PACKAGE_LABEL } from '../../names.ts';
+import { allotPeers, claimOf, type MemberParts, memberObject, selects, shortageOf, waitingFor } from './allot.ts';
 
 export interface NodeView {
   /** Of the Node, and of its EvioNode. */
@@ -86,31 +80,6 @@ export interface NodePlan {
 const NOTHING: NodePlan = { actions: [] };
 const HOUR_SECONDS = 3_600;
 
-export const selects = (network: EvioNetwork, node: Node): boolean =>
-  node.metadata.deletionTimestamp === undefined &&
-  Object.entries(network.spec.nodeSelector).every(([key, value]) => node.metadata.labels?.[key] === value);
-
-export const claimOf = ({ metadata, spec }: EvioNode): Claim => ({
-  name: metadata.name,
-  created: metadata.creationTimestamp,
-  addresses: spec.addresses,
-  podCIDRs: spec.podCIDRs,
-});
-
-/** Nodes that are to get an EvioNode and have none, oldest first. */
-export function waitingFor({
-  network,
-  nodes,
-  members,
-}: Pick<NodeView, 'network' | 'nodes' | 'members'>): readonly string[] {
-  if (network === undefined) return [];
-  return [...nodes.values()]
-    .filter((node) => selects(network, node) && !members.has(node.metadata.name))
-    .map((node) => ({ name: node.metadata.name, created: node.metadata.creationTimestamp }))
-    .sort(byAge)
-    .map(({ name }) => name);
-}
-
 /** `now` in seconds since 1970. */
 export function decide(view: NodeView, now: number): NodePlan {
   const { name, network } = view;
@@ -155,15 +124,6 @@ function whyRemoved(
 
 // ---- a node without an EvioNode --------------------------------------------------------------------------------------
 
-const SHORTAGES: Readonly<Record<Shortage, (pools: Pools) => string>> = {
-  addresses: ({ nodes }) =>
-    `no overlay address is left in ${nodes.map(formatPrefix).join(' and ')}: let nodeCIDRs grow, or delete Nodes that are gone`,
-  pods: ({ pods }) =>
-    `no piece is left in ${pods.map(({ prefix, length }) => `${formatPrefix(prefix)} (cut at /${length})`).join(' and ')}: let podCIDRs grow, or delete Nodes that are gone`,
-};
-
-export const shortageOf = (shortage: Shortage, pools: Pools): string => SHORTAGES[shortage](pools);
-
 function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   const { name } = view;
   const pools = poolsOf(network.spec);
@@ -184,18 +144,6 @@ function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   return { actions: [{ kind: 'note', about: 'node', note }] };
 }
 
-/** After the Nodes that wait, and without a piece for pods. */
-function allotPeers(
-  view: Pick<NodeView, 'nodes' | 'members' | 'peers'>,
-  network: EvioNetwork,
-): ReturnType<typeof allot> {
-  const pools = poolsOf(network.spec);
-  const book = [...view.members.values()].map(claimOf);
-  const nodes = allot(pools, book, waitingFor({ ...view, network })).granted;
-  const promised = [...nodes].map(([name, given]) => ({ name, created: '', ...given }));
-  return allot({ ...pools, pods: [] }, [...book, ...promised], waitingPeers(view));
-}
-
 function admitPeer(view: NodeView, network: EvioNetwork, peer: EvioPeer): NodePlan {
   const { name } = peer.metadata;
   const allotment = allotPeers(view, network).granted.get(name);
@@ -204,50 +152,17 @@ function admitPeer(view: NodeView, network: EvioNetwork, peer: EvioPeer): NodePl
   return { actions: [{ kind: 'create', member: memberObject(parts, allotment, undefined) }] };
 }
 
-/** Why an EvioPeer gets no address; undefined: it has one, or is about to. */
-export function peerShortage(
-  view: Pick<NodeView, 'nodes' | 'members' | 'peers'> & { readonly network: EvioNetwork },
-  name: string,
-): string | undefined {
-  const shortage = allotPeers(view, view.network).refused.get(name);
-  return shortage === undefined ? undefined : shortageOf(shortage, poolsOf(view.network.spec));
-}
-
-/** What of an EvioNode does not follow from the pools. */
-export interface MemberParts {
-  readonly name: string;
-  readonly memberName: string;
-  /** Undefined: a machine that joined by a token, and has no Node yet. */
-  readonly owner: OwnerReference | undefined;
-  readonly machine: JoinedMachine | undefined;
-}
-
-const partsOf = (node: Node, machine?: JoinedMachine): MemberParts => ({
+const partsOf = (node: Node): MemberParts => ({
   name: node.metadata.name,
   memberName: memberNameOf(node.metadata.name),
   owner: ownerReference(NODE, node),
-  machine,
+  machine: undefined,
 });
-
-export function memberObject(
-  { name, memberName, owner, machine }: MemberParts,
-  { addresses, podCIDRs }: Allotment,
-  enrolment: Enrolment | undefined,
-): Applied<EvioNode> {
-  const spec: EvioNodeSpec = {
-    network: NETWORK_NAME,
-    memberName,
-    addresses: [...addresses],
-    podCIDRs: [...podCIDRs],
-    ...(machine === undefined ? {} : { machine }),
-    ...(enrolment === undefined ? {} : { enrolment }),
-  };
-  return { metadata: { name, ...(owner === undefined ? {} : { ownerReferences: [owner] }) }, spec };
-}
 
 // ---- a node with one -------------------------------------------------------------------------------------------------
 
-function keep(view: NodeView, network: EvioNetwork, node: Node | undefined, member: EvioNode, now: number): NodePlan {
+function keep(view: NodeView, network: EvioNetwork, called: Node | undefined, member: EvioNode, now: number): NodePlan {
+  const node = isHomeOf(called, member) ? called : undefined;
   const allotment = amended(view, network, member);
   const { memberName, machine } = member.spec;
   const parts = {
@@ -255,14 +170,32 @@ function keep(view: NodeView, network: EvioNetwork, node: Node | undefined, memb
     owner: peerOwnerOf(member) ?? (node === undefined ? undefined : ownerReference(NODE, node)),
   };
   const wanted = memberObject(parts, allotment, member.spec.enrolment);
-  const isNode = node !== undefined && peerOwnerOf(member) === undefined;
-  const actions: NodeAction[] = isNode ? addressActions(network, node, member) : [];
+  const actions: NodeAction[] = node === undefined ? [] : addressActions(network, node, member);
+  if (called !== undefined && node === undefined) actions.push(nameTaken(called));
   const { actions: enrolment, again } = enrolmentPlan(view, network, member, wanted, now);
   // What applies the enrolment applies the rest too.
   const applies = enrolment.some((a) => a.kind === 'apply' || a.kind === 'issue');
   if (!applies && !holds(member, wanted)) actions.push({ kind: 'apply', member: wanted });
   return { actions: [...actions, ...enrolment], again };
 }
+
+/**
+ * Whether this Node is the member's own. One whose kubelet does not say that it runs the host package is another machine than the one
+ * that joined by a token under its name: were it given that one's address, the API server would look for its kubelet there.
+ */
+const isHomeOf = (node: Node | undefined, member: EvioNode): boolean =>
+  node !== undefined && peerOwnerOf(member) === undefined && (member.spec.machine === undefined || isHostPackage(node));
+
+const nameTaken = ({ metadata }: Node): NodeAction => ({
+  kind: 'note',
+  about: 'node',
+  note: {
+    type: 'Warning',
+    reason: 'NameTaken',
+    action: 'Allot',
+    note: `an EvioPeer, or a machine that joined by a token, is ${metadata.name} already: delete that (kubectl get eviopeers,evionodes), or where this is its Node: kubectl label node ${metadata.name} ${HOST_PACKAGE_LABEL}=true`,
+  },
+});
 
 function holds(member: EvioNode, wanted: Applied<EvioNode>): boolean {
   const owner = wanted.metadata.ownerReferences?.[0];
@@ -335,7 +268,7 @@ function addressActions(network: EvioNetwork, node: Node, member: EvioNode): Nod
 }
 
 function enrolmentPlan(
-  { name, authority, place }: NodeView,
+  { name, authority, place, nodes, members }: NodeView,
   network: EvioNetwork,
   member: EvioNode,
   wanted: Applied<EvioNode>,
@@ -356,11 +289,13 @@ function enrolmentPlan(
       'KeysOfAnotherNode',
       `its keys are those of node ${owner}: a copied disk? delete /var/lib/evio/kubernetes on one of them, and its agent makes new ones`,
     );
+  const isGateway = gatewayOf({ network, nodes, members }) === name;
   const state: EnrolmentState = {
     member: {
       name: member.spec.memberName,
       addresses: wanted.spec?.addresses ?? [],
       podCIDRs: wanted.spec?.podCIDRs ?? [],
+      services: isGateway ? serviceCIDRsOf(network) : [],
     },
     keys,
     present: member.spec.enrolment,

@@ -3,15 +3,18 @@ import { isDeepStrictEqual } from 'node:util';
 import type { EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import type { Node, Secret } from '../../../../agent/src/kube-api/kinds.ts';
 import type { KubeObject } from '../../../../agent/src/kube-api/object.ts';
+import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { secretText } from '../../desired/authority.ts';
+import { isSilent } from '../../desired/gateway.ts';
 import { readLedger } from '../../desired/ledger.ts';
 import { hasAddresses } from '../../desired/node-addresses.ts';
 import { waitingPeers } from '../../desired/peer.ts';
 import { AUTHORITY_SECRET, LEDGER_KEY } from '../../names.ts';
 import type { World } from '../world.ts';
+import { waitingFor } from './allot.ts';
 import { apply } from './apply.ts';
-import { decide, waitingFor } from './decide.ts';
+import { decide } from './decide.ts';
 import { observe } from './observe.ts';
 
 const CONCURRENCY = 4;
@@ -36,6 +39,13 @@ export function nodeController(world: World, signals: Watching): Controller {
         world.peers,
         (peer) => [peer.metadata.name],
         (after, before) => !sameObject(after, before),
+      ),
+      // Who carries Services for EvioPeers is chosen of those that are heard of.
+      watch(
+        world.nodes,
+        () => (world.networks.get(NETWORK_NAME)?.spec.gateways === undefined ? [] : all()),
+        (after, before) =>
+          isSilent(after) !== isSilent(before) || !isDeepStrictEqual(after.metadata.labels, before.metadata.labels),
       ),
       // One that goes makes room for those that wait; one that changes does not.
       watch(world.memberCache, waiting, () => false),

@@ -6,7 +6,7 @@ import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, watch } from '../../controller.ts';
 import { peerStatus } from '../../desired/peer.ts';
-import { peerShortage } from '../node/decide.ts';
+import { peerShortage } from '../node/allot.ts';
 import type { World } from '../world.ts';
 
 export function peerController(world: World): Controller {
