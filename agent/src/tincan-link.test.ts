@@ -65,9 +65,14 @@ describe('what tincan is configured with', () => {
     expect({ bridge, stun }).to.deep.equal({ bridge: { name: 'evio0', tap: 'evio0-tap' }, stun: ['192.0.2.1:3478'] });
   });
 
+  it('names the routes that the node file excludes', () => {
+    const { excludeRoutes } = configured({ excludeRoutes: ['10.96.0.0/12', 'fd00:96::/112'] });
+    expect(excludeRoutes).to.deep.equal(['10.96.0.0/12', 'fd00:96::/112']);
+  });
+
   it('does not speak of them where there are none, so that an older tincan understands it', () => {
-    for (const network of [undefined, {}, { excludeInterfaces: [] }])
-      expect(configured(network)).not.to.have.property('excludeInterfaces');
+    for (const network of [undefined, {}, { excludeInterfaces: [], excludeRoutes: [] }])
+      expect(configured(network)).not.to.have.any.keys('excludeInterfaces', 'excludeRoutes');
   });
 });
 
@@ -93,6 +98,18 @@ describe('the firewall a node has tincan keep', () => {
       overlayCIDRs: ['10.45.0.0/16', '10.244.0.0/16'],
       hostInterfacePrefix: 'pod-',
     });
+  });
+
+  it('leaves out what the node carries of Services', () => {
+    const file = writeNodeFile({
+      ...nodeFileValue({ routes: ['10.244.3.0/24', '10.96.0.0/12'] }),
+      ...{ pods: {}, network: { excludeRoutes: ['10.96.0.0/12'] } },
+    });
+    try {
+      expect(firewallOrder(loadNodeConfig(file))?.podCIDRs).to.deep.equal(['10.244.3.0/24']);
+    } finally {
+      rmSync(dirname(file), { recursive: true });
+    }
   });
 
   it('is none without pods: one of an earlier node file goes, and a node without prefixes asks for nothing', () => {

@@ -9,7 +9,7 @@ import { hostPortOf } from './config/service.ts';
 import { type Control, ControlError } from './io/control.ts';
 import { readHello, readTunnels, type TincanHello, type TincanTunnel } from './tincan.ts';
 import { VERSION } from './version.ts';
-import { formatEndpoint, formatPrefix } from './wire/address.ts';
+import { formatEndpoint, formatPrefix, isWithin } from './wire/address.ts';
 
 /** Creating bridge and tap may wait for the kernel. */
 const CONFIGURE_TIMEOUT_MS = 10_000;
@@ -82,6 +82,7 @@ interface Configuration {
   readonly stun: readonly string[];
   /** Missing where there are none: a tincan of before they were carried takes the rest. */
   readonly excludeInterfaces?: readonly string[];
+  readonly excludeRoutes?: readonly string[];
 }
 
 export function configuration(config: NodeConfig, stun: readonly string[]): Configuration {
@@ -97,6 +98,7 @@ export function configuration(config: NodeConfig, stun: readonly string[]): Conf
     udp: { port: config.network.udpPort },
     stun,
     ...(config.network.excludeInterfaces.length > 0 ? { excludeInterfaces: config.network.excludeInterfaces } : {}),
+    ...(config.network.excludeRoutes.length > 0 ? { excludeRoutes: config.network.excludeRoutes } : {}),
   };
 }
 
@@ -108,8 +110,9 @@ export interface FirewallOrder {
 }
 
 /** Null: one of an earlier node file is taken away. Undefined: this node never has one. */
-export function firewallOrder({ identity, overlay, pods }: NodeConfig): FirewallOrder | null | undefined {
-  const { routes } = identity.certificate;
+export function firewallOrder({ identity, overlay, pods, network }: NodeConfig): FirewallOrder | null | undefined {
+  // What is nobody's here but kube-proxy's has no pods.
+  const routes = identity.certificate.routes.filter((route) => !isWithin(route, network.excludeRoutes));
   if (pods === undefined) return routes.length === 0 ? undefined : null;
   const { subnet4, subnet6 } = overlay.parameters;
   const subnets = [subnet4, subnet6].filter((prefix) => prefix !== undefined).map(formatPrefix);

@@ -70,6 +70,14 @@ export const NODE_CONDITIONS = {
 export const NODE_CONDITION = namesOf(NODE_CONDITIONS);
 export type NodeConditionType = keyof typeof NODE_CONDITIONS;
 
+/** Condition types of an EvioPeer. */
+export const PEER_CONDITIONS = {
+  Accepted: 'It has its place on the overlay: a name and addresses.',
+  Joined: 'A machine has joined as this peer. Whether it is on now is not known here.',
+} as const;
+export const PEER_CONDITION = namesOf(PEER_CONDITIONS);
+export type PeerConditionType = keyof typeof PEER_CONDITIONS;
+
 /**
  * Reasons. The READY columns show the reason of Ready, so a reason is what a person reads first: a word for the state, not for
  * the code that found it. A condition may have a reason that is not listed here.
@@ -113,6 +121,12 @@ export const REASONS = {
   NotWanted: 'Pods have another network (HostNetwork).',
   RouteOverlaps: 'A route of the node overlaps with the overlay or the pods.',
   NoConflict: 'Nothing overlaps.',
+  Accepted: 'The EvioPeer has its EvioNode.',
+  NameTaken: 'A Node, or an EvioNode of one, has this name: give the EvioPeer another.',
+  NoNetwork: 'There is no EvioNetwork.',
+  Joined: 'A machine has joined as this EvioPeer.',
+  NotJoined:
+    'No machine has joined as this EvioPeer yet, or it has left; a token is made for it by `evio token create`.',
 } as const;
 export const REASON = namesOf(REASONS);
 export type Reason = keyof typeof REASONS;

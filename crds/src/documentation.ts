@@ -1,9 +1,9 @@
 /** docs/api.md, made from the schemas and policies: `node hack/generated.ts`. */
-import { NETWORK_CONDITIONS, NODE_CONDITIONS, REASONS } from './condition.ts';
+import { NETWORK_CONDITIONS, NODE_CONDITIONS, PEER_CONDITIONS, REASONS } from './condition.ts';
 import { EXAMPLES } from './examples.ts';
 import { ABSENT, type Rule } from './field.ts';
 import { openApi, type Schema, schemaOf } from './generate.ts';
-import { EVIO_NETWORK, EVIO_NODE, KINDS, type Kind } from './kinds.ts';
+import { EVIO_NETWORK, EVIO_NODE, EVIO_PEER, KINDS, type Kind } from './kinds.ts';
 import { API_VERSION } from './object-meta.ts';
 import { policies } from './policies.ts';
 
@@ -178,6 +178,7 @@ export const apiPage = (): string =>
     HEAD,
     kindSection(EVIO_NETWORK, NETWORK_CONDITIONS),
     kindSection(EVIO_NODE, NODE_CONDITIONS),
+    kindSection(EVIO_PEER, PEER_CONDITIONS),
     `## Reasons of conditions\n\n${words(REASONS)}`,
     policySection(),
     OPERATOR_CHECKS,

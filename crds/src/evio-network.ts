@@ -34,6 +34,11 @@ const podCIDR = field(z.string().max(CIDR_MAX), {
   rules: networkPrefixRules('10.244.0.0/16', 'fd00:10:244::/56'),
 });
 
+const serviceCIDR = field(z.string().max(CIDR_MAX), {
+  description: 'A network prefix.',
+  rules: networkPrefixRules('10.96.0.0/12', 'fd00:10:96::/112'),
+});
+
 const topology = z.strictObject({
   successors: field(z.int().min(1).max(8).default(2), { description: 'Ring neighbours each way.' }),
   longDistance: field(z.int().min(0).max(64).optional(), {
@@ -122,6 +127,28 @@ export const evioNetworkSpec = field(
       description: 'Labels of the nodes that belong to the network. Empty: all nodes.',
       ...SELECTOR,
     }),
+    gateways: field(
+      z
+        .strictObject({
+          nodeSelector: field(nodeSelector.default({}), {
+            description: 'Labels of the nodes of which one carries Services. Empty: any node.',
+            ...SELECTOR,
+          }),
+          serviceCIDRs: field(z.array(serviceCIDR).min(1).max(2), {
+            description:
+              "The addresses of the cluster's Services, as kube-apiserver has them (--service-cluster-ip-range): at most one prefix for each of IPv4 and IPv6.",
+            rules: [
+              onePerFamily('serviceCIDRs has two prefixes of one family: write at most one IPv4 and one IPv6 prefix'),
+            ],
+          }),
+        })
+        .optional(),
+      {
+        description:
+          'A way to Services for EvioPeers: one node, of those that match, carries their addresses, and another one when its kubelet is silent. kube-proxy there has to masquerade what comes from outside the cluster (--cluster-cidr, or --masquerade-all).',
+        absent: 'EvioPeers reach pods and nodes by their own addresses only',
+      },
+    ),
     nodeAddresses: field(z.enum(['Auto', 'Never']).default('Auto'), {
       description:
         "Auto: where a kubelet leaves its addresses to a cloud controller (--cloud-provider=external), InternalIP becomes the node's overlay address. Never: nodes' addresses are left alone.",
@@ -212,6 +239,9 @@ export const evioNetworkStatus = field(
         .optional(),
       { description: 'What is left of the address pools.' },
     ),
+    gateway: field(z.string().max(DNS_MAX).optional(), {
+      description: 'The node that carries the addresses of Services for EvioPeers now.',
+    }),
     effectiveMTU: count('The MTU of the overlay and of pods, in bytes.'),
     versions: field(
       z

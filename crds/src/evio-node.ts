@@ -61,6 +61,15 @@ const enrolment = z.strictObject({
 });
 export type Enrolment = z.output<typeof enrolment>;
 
+const machine = z.strictObject({
+  identityKey: field(key32, {
+    description: 'The public key by which the machine proves who it is: Ed25519 in base64.',
+  }),
+  sessionKey: field(key32, { description: 'The public key for its sessions: X25519 in base64.' }),
+  joined: field(time, { description: 'When it joined.', format: 'date-time' }),
+});
+export type JoinedMachine = z.output<typeof machine>;
+
 export const evioNodeSpec = field(
   z.strictObject({
     network: field(z.enum([NETWORK_NAME]).default(NETWORK_NAME), {
@@ -139,6 +148,11 @@ export const evioNodeSpec = field(
         ],
       },
     ),
+    machine: field(machine.optional(), {
+      description:
+        'A machine that joined by a token (evio join) with keys of its own. It runs its own agent, which asks the operator over the XMPP server, and writes no status here.',
+      absent: 'a node that the DaemonSets run, whose agent tells its keys in the status',
+    }),
     enrolment: field(enrolment.optional(), {
       description: 'What makes the node a member. Comes after the node has told its keys.',
       absent: 'not enrolled yet',

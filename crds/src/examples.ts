@@ -5,7 +5,7 @@
  */
 
 export interface Example {
-  readonly kind: 'EvioNetwork' | 'EvioNode';
+  readonly kind: 'EvioNetwork' | 'EvioNode' | 'EvioPeer';
   /** What the files are called. */
   readonly name: string;
   /** The field that the API server blames. */
@@ -302,6 +302,58 @@ export const EXAMPLES: readonly Example[] = [
     sentence: 'this is no value of a label: letters, digits, "-", "_" and ".", with a letter or digit at both ends',
   },
   {
+    kind: 'EvioNetwork',
+    name: 'service-cidr-form',
+    field: 'spec.gateways.serviceCIDRs[0]',
+    type: 'string',
+    sentence:
+      'this is no network prefix: write an address with its prefix length, like 10.96.0.0/12 or fd00:10:96::/112',
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'service-cidr-masked',
+    field: 'spec.gateways.serviceCIDRs[0]',
+    type: 'string',
+    sentence: "this prefix has bits behind its length: write the network's own address, like 10.96.0.0/12",
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'service-cidr-unicast',
+    field: 'spec.gateways.serviceCIDRs[0]',
+    type: 'string',
+    sentence:
+      'addresses for nodes and pods cannot be loopback, link-local, multicast or unspecified ones: write a private prefix like 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8 or a part of one',
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'service-cidrs-families',
+    field: 'spec.gateways.serviceCIDRs',
+    type: 'array',
+    sentence: 'serviceCIDRs has two prefixes of one family: write at most one IPv4 and one IPv6 prefix',
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'service-cidrs-overlap',
+    field: 'spec.gateways.serviceCIDRs',
+    type: 'object',
+    sentence:
+      "gateways.serviceCIDRs overlap nodeCIDRs or podCIDRs: write the addresses of the cluster's Services, which nodes and pods do not have",
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'gateway-selector-name',
+    field: 'spec.gateways.nodeSelector',
+    type: 'object',
+    sentence: "a label's name has 1 to 317 characters: write it as in the labels of the nodes, like kubernetes.io/arch",
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'gateway-selector-value',
+    field: 'spec.gateways.nodeSelector[evio.io/gateway]',
+    type: 'string',
+    sentence: 'this is no value of a label: letters, digits, "-", "_" and ".", with a letter or digit at both ends',
+  },
+  {
     kind: 'EvioNode',
     name: 'member-name-unchangeable',
     field: 'spec.memberName',
@@ -359,5 +411,12 @@ export const EXAMPLES: readonly Example[] = [
     field: 'spec.addresses',
     type: 'object',
     sentence: "the node's own address lies within its podCIDRs: nodeCIDRs and podCIDRs must not overlap",
+  },
+  {
+    kind: 'EvioPeer',
+    name: 'name',
+    field: ROOT,
+    type: 'object',
+    sentence: 'the name of an EvioPeer is its name on the overlay: write a DNS label, at most 63 of a-z, 0-9 and "-"',
   },
 ];

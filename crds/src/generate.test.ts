@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { fieldsOf, rulesOf } from './documentation.ts';
 import { field } from './field.ts';
 import { crdFiles, crdOf, policyFiles, type Schema, schemaOf, structural, toYaml } from './generate.ts';
-import { KINDS } from './kinds.ts';
+import { EVIO_PEER, KINDS } from './kinds.ts';
 
 const refusal = (schema: z.ZodType): string => {
   try {
@@ -24,7 +24,7 @@ describe('the generator of CRDs', () => {
     it(`describes every field of ${kind.kind}`, () => {
       const silent = given.filter(({ path, schema }) => !path.endsWith(']') && !schema.description).map((f) => f.path);
       expect(silent).to.deep.equal([]);
-      expect(given.length).to.be.greaterThan(40);
+      expect(given.length).to.be.greaterThan(kind === EVIO_PEER ? 10 : 40);
     });
 
     it(`gives every text, list and map of ${kind.kind} a limit`, () => {
@@ -46,7 +46,7 @@ describe('the generator of CRDs', () => {
     it(`compares with the past only where the API server can tell which past value is meant, in ${kind.kind}`, () => {
       // Items of atomic lists have no past: the API server refuses such a rule.
       const transitions = rulesOf(kind).filter(({ rule }) => rule.rule.includes('oldSelf'));
-      expect(transitions.length).to.be.greaterThan(2);
+      if (kind !== EVIO_PEER) expect(transitions.length).to.be.greaterThan(2);
       for (const { path } of transitions) expect(path).not.to.match(/\[/);
     });
 

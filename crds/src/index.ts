@@ -3,4 +3,5 @@ export * from './condition.ts';
 export * from './effective.ts';
 export * from './evio-network.ts';
 export * from './evio-node.ts';
+export * from './evio-peer.ts';
 export * from './object-meta.ts';

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { evioNetworkSpec, evioNetworkStatus, NETWORK_NAME } from './evio-network.ts';
 import { evioNodeSpec, evioNodeStatus } from './evio-node.ts';
+import { evioPeerSpec, evioPeerStatus } from './evio-peer.ts';
 import type { Rule } from './field.ts';
 
 export interface Column {
@@ -100,4 +101,40 @@ export const EVIO_NODE: Kind = {
   rules: [],
 };
 
-export const KINDS: readonly Kind[] = [EVIO_NETWORK, EVIO_NODE];
+export const EVIO_PEER: Kind = {
+  kind: 'EvioPeer',
+  plural: 'eviopeers',
+  singular: 'eviopeer',
+  shortName: 'ep',
+  description:
+    'A machine outside the cluster that is on the overlay: it joins by a token (`evio token create --network default --peer NAME`). Deleting it revokes the machine.',
+  spec: evioPeerSpec,
+  specDefault: true,
+  status: evioPeerStatus,
+  columns: [
+    { name: 'Joined', type: 'string', jsonPath: condition('Joined', 'reason'), description: 'The reason of Joined.' },
+    { name: 'Address', type: 'string', jsonPath: '.status.addresses[0]', description: 'Its first overlay address.' },
+    {
+      name: 'Valid-Until',
+      type: 'string',
+      jsonPath: '.status.certificateNotAfter',
+      description: 'When its certificate ends.',
+    },
+    AGE,
+    {
+      name: 'Message',
+      type: 'string',
+      jsonPath: condition('Accepted', 'message'),
+      description: 'What is wrong.',
+      wide: true,
+    },
+  ],
+  rules: [
+    {
+      rule: "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
+      message: 'the name of an EvioPeer is its name on the overlay: write a DNS label, at most 63 of a-z, 0-9 and "-"',
+    },
+  ],
+};
+
+export const KINDS: readonly Kind[] = [EVIO_NETWORK, EVIO_NODE, EVIO_PEER];

@@ -50,6 +50,12 @@ export const networkRules: readonly Rule[] = [
     message: `podCIDRs can only grow: each prefix that was there must lie within one that is there now (without podCIDRs, pods have ${DEFAULT_POD_CIDRS.join(', ')})`,
     fieldPath: '.podCIDRs',
   },
+  {
+    rule: `!has(self.gateways) || (${disjoint('self.gateways.serviceCIDRs', 'self.nodeCIDRs')} && ${`(self.mode != 'PodNetwork' || ${disjoint('self.gateways.serviceCIDRs', podCIDRs('self'))})`})`,
+    message:
+      "gateways.serviceCIDRs overlap nodeCIDRs or podCIDRs: write the addresses of the cluster's Services, which nodes and pods do not have",
+    fieldPath: '.gateways.serviceCIDRs',
+  },
   unchangedLength(4),
   unchangedLength(6),
   {

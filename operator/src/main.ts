@@ -1,16 +1,29 @@
-/** The operator as a process: settings from the environment, one runtime, two controllers. */
+/** The operator as a process: settings from the environment, one runtime, four controllers. */
 
 import { ApiClient } from '../../agent/src/io/kube-client.ts';
 import { Connection } from '../../agent/src/io/kube-connection.ts';
 import { createLog, type Log } from '../../agent/src/io/log.ts';
-import { EVIO_NETWORK, EVIO_NODE } from '../../agent/src/kube-api/evio-kinds.ts';
-import { DAEMON_SET, DEPLOYMENT, NODE, type Node, POD, type Pod, SECRET } from '../../agent/src/kube-api/kinds.ts';
+import { TOKENS_CONFIG_MAP } from '../../agent/src/join/cluster-token.ts';
+import { EVIO_NETWORK, EVIO_NODE, EVIO_PEER } from '../../agent/src/kube-api/evio-kinds.ts';
+import {
+  CONFIG_MAP,
+  DAEMON_SET,
+  DEPLOYMENT,
+  NODE,
+  type Node,
+  POD,
+  type Pod,
+  SECRET,
+} from '../../agent/src/kube-api/kinds.ts';
 import { VERSION } from '../../agent/src/version.ts';
 import { NETWORK_NAME } from '../../crds/src/evio-network.ts';
 import type { Watching } from './controller.ts';
+import { ClusterDesk } from './controllers/join/desk.ts';
+import { joinController } from './controllers/join/index.ts';
 import { networkController } from './controllers/network/index.ts';
 import { nodeController } from './controllers/node/index.ts';
-import { type World, worldOf } from './controllers/world.ts';
+import { peerController } from './controllers/peer/index.ts';
+import { type World, type WorldParts, worldOf } from './controllers/world.ts';
 import { findAccess } from './io/access.ts';
 import { Applier } from './io/applier.ts';
 import { AuthorityBook } from './io/authority-book.ts';
@@ -99,14 +112,17 @@ export function createOperator({ settings, connection, log, identity, now }: Ope
   const { client, events } = runtime;
   const nodes = runtime.cache(NODE, { keep: keepOfNode });
   const memberCache = runtime.cache(EVIO_NODE);
+  const peers = runtime.cache(EVIO_PEER);
   const secrets = runtime.cache(SECRET, { namespace });
-  const nodeSignal = new Signal(() => nodes.list().map((node) => node.metadata.name));
+  const nodeSignal = new Signal(() => [...nodes.list(), ...memberCache.list()].map(({ metadata }) => metadata.name));
   const networkSignal = new Signal(() => [NETWORK_NAME]);
+  const joinSignal = new Signal(() => [NETWORK_NAME]);
   const wake = (): void => {
     networkSignal.fire();
     nodeSignal.fire();
+    joinSignal.fire();
   };
-  const world = worldOf({
+  const parts: WorldParts = {
     settings,
     client,
     events,
@@ -114,7 +130,9 @@ export function createOperator({ settings, connection, log, identity, now }: Ope
     networks: runtime.cache(EVIO_NETWORK),
     nodes,
     memberCache,
+    peers,
     secrets,
+    configMaps: runtime.cache(CONFIG_MAP, { namespace, fieldSelector: `metadata.name=${TOKENS_CONFIG_MAP}` }),
     daemonSets: runtime.cache(DAEMON_SET, { namespace }),
     deployments: runtime.cache(DEPLOYMENT, { namespace }),
     pods: runtime.cache(POD, { namespace, labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`, keep: keepOfPod }),
@@ -125,9 +143,12 @@ export function createOperator({ settings, connection, log, identity, now }: Ope
     applier: new Applier(client),
     surroundings: new Surroundings(client, settings),
     now: now ?? (() => Math.floor(Date.now() / 1000)),
-  });
+  };
+  const world = worldOf(parts, (of) => new ClusterDesk(of));
   runtime.add(networkController(world, networkSignal.watching));
   runtime.add(nodeController(world, nodeSignal.watching));
+  runtime.add(joinController(world, joinSignal.watching));
+  runtime.add(peerController(world));
   return { runtime, world, run: (signal) => runOperator(runtime, world, settings, signal) };
 }
 
@@ -148,6 +169,7 @@ async function runOperator(
     return await runtime.run(signal);
   } finally {
     served?.close();
+    world.join.close();
     world.link.close();
     world.relay.close();
   }

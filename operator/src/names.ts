@@ -6,6 +6,8 @@ export const MANAGER = 'evio-operator';
 export const AUTHORITY_SECRET = 'evio-authority';
 export const AUTHORITY_KEY = 'authority.key';
 export const LEDGER_KEY = 'ledger.json';
+/** Join tokens, and who came by them. */
+export const TOKENS_KEY = 'tokens.json';
 
 /** Settings of the embedded Prosody and coturn. */
 export const SERVER = 'evio-server';

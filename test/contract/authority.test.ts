@@ -20,6 +20,7 @@ import { AuthorityService } from '../../cli/src/authority/serve.ts';
 import { createToken } from '../../cli/src/authority/tokens.ts';
 import { askAuthority } from '../../cli/src/join/ask.ts';
 import { join as joinOverlay } from '../../cli/src/join/join.ts';
+import { leave } from '../../cli/src/join/leave.ts';
 import { OverlayDirectory } from '../../cli/src/overlay/book.ts';
 import { createOverlay, parseSubnet } from '../../cli/src/overlay/create.ts';
 import { startEjabberd } from '../servers/ejabberd.ts';
@@ -199,6 +200,30 @@ for (const [title, startXmpp] of SERVERS)
       await service.stop();
       const asked = room.askAuthority(xml('evio', { xmlns: NS_JOIN }), 1_000);
       expect(await asked.then(String, (error) => error.message)).to.include('not connected');
+    });
+
+    it('lets a node leave whose newest certificate never arrived, also when the server sent its request once more', async () => {
+      await service.stop();
+      service = serving(3);
+      await said(/^answers for overlay/, 2);
+      await joins('behind');
+      const file = join(dir, 'behind.json');
+      const { identity, signalling, overlay: papers } = loadNodeConfig(file);
+      const { authorityKey } = papers.parameters;
+      await sleep(Math.max(0, identity.certificate.notBefore * 1000 + 2_000 - Date.now()));
+      const certificate = identity.certificate.bytes.toString('base64');
+      const key = privateKey('ed25519', identity.seed.reveal());
+      const body = { type: 'renew', certificate, parameters: 1, revocations: 0 } as const;
+      const asked = sealRequest(body, authorityKey, key, NO_SECRET);
+      const sessionKey = privateKey('x25519', identity.sessionKey.reveal());
+      const account = { ...signalling, service: signalling.service.url, password: signalling.password.reveal() };
+      // The same bytes twice; neither answer is written down.
+      for (let times = 0; times < 2; times++)
+        expect(await askAuthority({ account, authorityKey, asked, sessionKey }, ({ type }) => type)).to.equal(
+          'renewed',
+        );
+      expect(log.filter((line) => /^behind\.lab: node behind has certificate \d+ until/.test(line))).to.have.length(1);
+      expect(await leave(file)).to.deep.include({ name: 'behind', why: null });
     });
 
     it('gives one account its share, and answers others meanwhile', async () => {

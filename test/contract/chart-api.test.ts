@@ -95,6 +95,10 @@ describe('the chart on an API server', function () {
     const wanted: readonly (readonly [boolean, string, string, string, string?, string?])[] = [
       [true, 'evio-operator', 'create', 'evio.io//evionodes'],
       [true, 'evio-operator', 'patch', 'evio.io//evionetworks/status'],
+      [true, 'evio-operator', 'patch', 'evio.io//eviopeers/status'],
+      [false, 'evio-operator', 'delete', 'evio.io//eviopeers'],
+      [true, 'evio-operator', 'watch', 'configmaps', NAMESPACE, 'evio-tokens'],
+      [false, 'evio-operator', 'get', 'configmaps', NAMESPACE, 'others'],
       [true, 'evio-operator', 'patch', 'nodes/status'],
       [true, 'evio-operator', 'patch', 'apps//daemonsets', NAMESPACE],
       [true, 'evio-operator', 'get', 'secrets', NAMESPACE],
@@ -230,6 +234,7 @@ describe('the chart on an API server', function () {
     ).to.deep.equal([
       'customresourcedefinition.apiextensions.k8s.io/evionetworks.evio.io',
       'customresourcedefinition.apiextensions.k8s.io/evionodes.evio.io',
+      'customresourcedefinition.apiextensions.k8s.io/eviopeers.evio.io',
     ]);
     const { said: policies } = kubectl([
       'get',

@@ -79,7 +79,7 @@ describe('the CRDs on a real API server', function () {
     it(`publish what every field of ${kind.kind} is for, so that kubectl explains it`, async () => {
       const published = await publishedSchema(kind.kind);
       const fields = fieldsOf(schemaOf(kind), '').filter(({ path }) => /^(spec|status)/.test(path));
-      expect(fields.length).to.be.greaterThan(40);
+      expect(fields.length).to.be.greaterThan(kind.kind === 'EvioPeer' ? 10 : 40);
       const there = new Map(fieldsOf(published, '').map(({ path, schema }) => [path, schema.description]));
       for (const { path, schema } of fields) expect(there.get(path), path).to.equal(schema.description);
       // kubectl itself takes its time: one object of each kind.

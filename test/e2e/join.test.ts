@@ -181,7 +181,7 @@ for (const xmpp of ['prosody', 'ejabberd'] as const)
       expect([nobody.code, lines(nobody)]).to.deep.equal([
         1,
         [
-          'evio: the authority of the overlay does not answer (10 s, service-unavailable); is "evio authority serve" running?',
+          'evio: the authority of the overlay does not answer (10 s, service-unavailable); is "evio authority serve" (in a cluster: the operator) running?',
         ],
       ]);
       expect(existsSync(`${a.file}.join`)).to.equal(false);
@@ -265,7 +265,7 @@ for (const xmpp of ['prosody', 'ejabberd'] as const)
       const done = await lab.command('a', 'leave', '--config', a.file);
       expect([done.code, done.stdout.split('\n')[1]]).to.deep.equal([
         0,
-        'the authority did not revoke it (the authority of the overlay does not answer (10 s, service-unavailable); is "evio authority serve" running?): evio overlay revoke a does, there',
+        'the authority did not revoke it (the authority of the overlay does not answer (10 s, service-unavailable); is "evio authority serve" (in a cluster: the operator) running?): evio overlay revoke a does, there, or in a cluster kubectl delete evionode a',
       ]);
       expect(existsSync(a.file)).to.equal(false);
       await lab.ok('authority', 'overlay', 'revoke', 'a', '--overlay', lab.overlay);
@@ -301,7 +301,7 @@ for (const xmpp of ['prosody', 'ejabberd'] as const)
         const [address] = loadNodeConfig(a.file).identity.certificate.addresses;
         expect(await machine.ok('cat', '/etc/default/kubelet')).to.match(
           new RegExp(
-            `^KUBELET_EXTRA_ARGS="--v=2"\n# [^\n]*\nKUBELET_EXTRA_ARGS="--v=2 --node-ip=${address?.address}"\n# [^\n]*\n$`,
+            `^KUBELET_EXTRA_ARGS="--v=2"\n# [^\n]*\nKUBELET_EXTRA_ARGS="--v=2 --node-ip=${address?.address} --node-labels=evio.io/host-package=true"\n# [^\n]*\n$`,
           ),
         );
         expect(await machine.property('evio.service', 'ActiveState')).to.equal('active');

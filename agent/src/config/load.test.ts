@@ -58,6 +58,7 @@ describe('the node file', () => {
       udpPort: 0,
       lan: true,
       excludeInterfaces: [],
+      excludeRoutes: [],
     });
     expect(config.topology).to.deep.equal({
       successors: 2,

@@ -46,6 +46,7 @@ export interface NodeConfig {
     readonly udpPort: number;
     readonly lan: boolean;
     readonly excludeInterfaces: readonly string[];
+    readonly excludeRoutes: readonly string[];
   };
   readonly switch: 'tincan' | 'ovs';
   readonly ovs: {

@@ -195,6 +195,11 @@ const network = leaf(
           'Interfaces whose addresses are told to nobody, on which no node is looked for and by which tincan sends nothing. Exact names; that of a bridge stands for its ports too.',
         allowed: 'a list of at most 64 interface names',
       }),
+      excludeRoutes: leaf(z.array(z.string().refine(isPrefix)).max(16).default([]), {
+        description:
+          'Within these prefixes tincan sets no route on this machine, whichever node of the overlay has them; this one too. For what is done here by others: the addresses of Services by kube-proxy.',
+        allowed: 'a list of at most 16 prefixes without host bits, like "10.96.0.0/12"',
+      }),
     })
     .refine((n) => n.bridge !== n.tap, { path: ['tap'] })
     .prefault({}),

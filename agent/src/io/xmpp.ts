@@ -1,6 +1,6 @@
 /**
  * The overlay's room on the XMPP server (XEP-0045), for the `Signal` machine: its actions become stanzas, stanzas become its
- * events. When to connect and when a silent server counts as dead is the `Reconnect` machine's.
+ * events. That a connection is there again after it ended is `SteadySession`'s part.
  *
  *     const room = new XmppRoom({ service: 'xmpps://xmpp.example.org:5223', domain: 'example.org', ... }, {
  *       event: (event) => run(signal.handle(event, now())),
@@ -11,9 +11,9 @@
  */
 import xml, { type Element } from '@xmpp/xml';
 import { NS_JOIN } from '../join/address.ts';
-import { Reconnect, type ReconnectAction, type ReconnectEvent } from '../signal/reconnect.ts';
 import { parseServices, refreshDelayMs, type Service } from '../signal/services.ts';
 import type { SignalAction, SignalEvent } from '../signal/signal.ts';
+import { SteadySession } from './steady-session.ts';
 import { StanzaError, XmppError } from './xmpp-error.ts';
 import { openSession, stanzaError, type XmppSession } from './xmpp-session.ts';
 
@@ -76,11 +76,8 @@ export type RoomAction = Extract<SignalAction, { kind: 'send-presence' | 'send-m
 export class XmppRoom {
   readonly #options: XmppRoomOptions;
   readonly #handlers: XmppRoomHandlers;
-  readonly #reconnect = new Reconnect(Math.random);
-  #timer: NodeJS.Timeout | undefined;
+  readonly #steady: SteadySession;
   #servicesTimer: NodeJS.Timeout | undefined;
-  #attempt: AbortController | undefined;
-  #session: XmppSession | undefined;
   #joined = false;
   /** A room that we made by mistake is being destroyed. */
   #undoing = false;
@@ -89,30 +86,47 @@ export class XmppRoom {
   constructor(options: XmppRoomOptions, handlers: XmppRoomHandlers) {
     this.#options = options;
     this.#handlers = handlers;
+    const { service } = options;
+    this.#steady = new SteadySession(
+      {
+        service,
+        open: (of, signal) => openSession({ ...options, resource: RESOURCE, renewal: RENEWAL, signal }, of),
+        ping: (session) => this.#ping(session),
+      },
+      {
+        connecting: () => this.#setState('connecting', this.#state.error),
+        // The presence that joins the room is the machine's answer.
+        opened: () => handlers.event({ kind: 'connected' }),
+        stanza: (stanza) => this.#onStanza(stanza),
+        lost: (error, had) => this.#onLost(error, had),
+      },
+    );
   }
 
   get state(): XmppState {
     return this.#state;
   }
 
+  get #session(): XmppSession | undefined {
+    return this.#steady.session;
+  }
+
   start(): void {
-    this.#step({ kind: 'start' });
+    this.#steady.start();
   }
 
   /** Leaves the room and ends the connection. */
   stop(): void {
-    this.#step({ kind: 'stop' });
-    this.#attempt?.abort();
-    clearTimeout(this.#servicesTimer);
-    const session = this.#forget();
-    session?.close();
+    const had = this.#session !== undefined;
+    this.#steady.stop();
+    this.#forget(had);
   }
 
   perform(action: RoomAction): void {
     if (this.#session === undefined) return;
     if (action.kind === 'send-presence') this.#session.send(this.#presence(action.hello));
     else this.#session.send(this.#message(action.nick, action.payload));
-    this.#step({ kind: 'sent' });
+    this.#steady.sent();
   }
 
   /** Rejects with an XmppError when the server is away, and with a StanzaError when nobody answers by that name. */
@@ -133,82 +147,17 @@ export class XmppRoom {
 
   // ---- connecting ------------------------------------------------------------------------------------------------
 
-  #step(event: ReconnectEvent): void {
-    const now = performance.now();
-    const actions = this.#reconnect.handle(event, now);
-    clearTimeout(this.#timer);
-    const at = this.#reconnect.deadline();
-    if (at !== undefined) this.#timer = setTimeout(() => this.#step({ kind: 'deadline' }), Math.max(0, at - now));
-    for (const action of actions) this.#act(action);
-  }
-
-  #act(action: ReconnectAction): void {
-    switch (action.kind) {
-      case 'connect':
-        void this.#connect();
-        return;
-      case 'ping':
-        void this.#ping();
-        return;
-      case 'abort':
-        this.#end(new XmppError('server-away', `${this.#options.service}: ${action.reason}`));
-        this.#attempt?.abort();
-        return;
-    }
-  }
-
-  async #connect(): Promise<void> {
-    const attempt = new AbortController();
-    this.#attempt = attempt;
-    this.#setState('connecting', this.#state.error);
-    try {
-      const session = await openSession(
-        { ...this.#options, resource: RESOURCE, renewal: RENEWAL, signal: attempt.signal },
-        {
-          received: () => this.#step({ kind: 'received' }),
-          stanza: (stanza) => this.#onStanza(stanza),
-          closed: (error) => this.#onClosed(error),
-        },
-      );
-      if (attempt.signal.aborted) return session.close();
-      this.#session = session;
-      // The presence that joins the room is the machine's answer.
-      this.#handlers.event({ kind: 'connected' });
-    } catch (error) {
-      if (attempt.signal.aborted) return;
-      this.#failed(error instanceof XmppError ? error : new XmppError('protocol', String(error)));
-    }
-  }
-
-  #failed(error: XmppError): void {
+  /** The session is over, or the attempt to open one. */
+  #onLost(error: XmppError, had: boolean): void {
+    this.#forget(had);
     this.#setState('waiting', error.message);
-    this.#step({ kind: 'failed', lasting: error.lasting });
   }
 
-  /** The server closed the connection, or it broke. */
-  #onClosed(error: XmppError): void {
-    if (this.#session === undefined) return;
-    const wasJoined = this.#joined;
-    this.#forget();
-    this.#setState('waiting', error.message);
-    this.#step(wasJoined ? { kind: 'closed' } : { kind: 'failed', lasting: error.lasting });
-  }
-
-  /** We end it. */
-  #end(error: XmppError): void {
-    const session = this.#session;
-    if (session === undefined) this.#setState('waiting', error.message);
-    else session.fail(error);
-  }
-
-  #forget(): XmppSession | undefined {
-    const session = this.#session;
-    this.#session = undefined;
+  #forget(had: boolean): void {
     this.#joined = false;
     this.#undoing = false;
     clearTimeout(this.#servicesTimer);
-    if (session !== undefined) this.#handlers.event({ kind: 'disconnected' });
-    return session;
+    if (had) this.#handlers.event({ kind: 'disconnected' });
   }
 
   #setState(state: XmppState['state'], error: string | null): void {
@@ -221,13 +170,12 @@ export class XmppRoom {
    * A ping to ourselves through the room (XEP-0410) asks both questions at once: is the server there, and are we still in the
    * room. Only "not acceptable" says no to the second.
    */
-  async #ping(): Promise<void> {
-    const session = this.#session;
+  async #ping(session: XmppSession): Promise<void> {
     try {
-      await session?.iq('get', this.#occupant(this.#options.nickname), xml('ping', { xmlns: NS_PING }));
+      await session.iq('get', this.#occupant(this.#options.nickname), xml('ping', { xmlns: NS_PING }));
     } catch (error) {
       if (error instanceof StanzaError && error.condition === 'not-acceptable' && session === this.#session)
-        this.#end(new XmppError('server-away', `${this.#options.room} does not know us any more`));
+        this.#steady.fail(new XmppError('server-away', `${this.#options.room} does not know us any more`));
     }
   }
 
@@ -291,7 +239,7 @@ export class XmppRoom {
     if (this.#undoing) return;
     const { type } = stanza.attrs;
     if (type === 'error') {
-      if (!this.#joined) this.#end(joinError(stanza, this.#options));
+      if (!this.#joined) this.#steady.fail(joinError(stanza, this.#options));
       return;
     }
     if (type !== undefined && type !== 'unavailable') return;
@@ -299,7 +247,7 @@ export class XmppRoom {
     const codes = user?.getChildren('status').map((s) => s.attrs.code) ?? [];
     const ours = codes.includes('110') || nick === this.#options.nickname;
     if (ours && type === 'unavailable') {
-      this.#end(removedError(user, codes, this.#options));
+      this.#steady.fail(removedError(user, codes, this.#options));
       return;
     }
     if (codes.includes('201')) {
@@ -314,7 +262,7 @@ export class XmppRoom {
   #onJoined(): void {
     this.#joined = true;
     this.#setState('online', null);
-    this.#step({ kind: 'online' });
+    this.#steady.online();
     void this.#renewServices();
   }
 
@@ -327,7 +275,9 @@ export class XmppRoom {
     this.#undoing = true;
     const destroy = xml('query', { xmlns: NS_MUC_OWNER }, xml('destroy'));
     await this.#session?.iq('set', room, destroy).catch(() => undefined);
-    this.#end(new XmppError('room-missing', `the room ${room} does not exist: make it with "evio overlay restore"`));
+    this.#steady.fail(
+      new XmppError('room-missing', `the room ${room} does not exist: make it with "evio overlay restore"`),
+    );
   }
 
   #onMessage(stanza: Element, nick: string): void {

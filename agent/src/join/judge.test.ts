@@ -70,7 +70,9 @@ describe('the authority, asked by a machine that joins', () => {
     const of = (serial: number, state: Registered['state']) => () => ({ id: node, serial, state });
     for (const state of ['enrolled', 'pending'] as const)
       expect(verdict(request, tokens, of(4, state), NOW + 3_600)).to.deep.equal({ kind: 'repeat', claim });
-    for (const registered of [of(4, 'revoked'), of(5, 'enrolled'), nobody])
+    // Renewed since.
+    expect(verdict(request, tokens, of(5, 'enrolled')).kind).to.equal('repeat');
+    for (const registered of [of(4, 'revoked'), nobody])
       expect(refusalOf(verdict(request, tokens, registered))).to.match(/^token: the token was used/);
   });
 });

@@ -11,8 +11,9 @@ const claim = z.strictObject({
   /** Whose: the node id of the keys that were shown. */
   node: z.string(),
   name: z.string(),
-  serial: z.int().min(1),
-  /** The certificate it got, in base64: asked again by the same node, the same is answered. */
+  /** 0: it has none yet; the use is written down first. */
+  serial: z.int().min(0),
+  /** The certificate it got, in base64: asked again by the same node, the same is answered. Empty where the register has it. */
   certificate: z.string(),
   /** Seconds since 1970, like all times here. */
   at: z.int(),
@@ -27,6 +28,8 @@ const token = z.strictObject({
   created: z.int(),
   expires: z.int(),
   uses: z.int().min(1),
+  /** For the machine of this EvioPeer alone; in a cluster. */
+  peer: z.string().optional(),
   claims: z.array(claim),
 });
 export type Token = z.infer<typeof token>;
@@ -54,15 +57,18 @@ export function addToken(
   { uses, lifeSeconds }: { readonly uses: number; readonly lifeSeconds: number },
   now: number,
 ): { readonly book: TokenBook; readonly token: Token } {
+  const offer = { id: tokenId(secret), hash: tokenHash(secret), expires: now + lifeSeconds, uses };
+  return withOffer(book, offer, now);
+}
+
+/** The same where the secret stays with who drew it. */
+export function withOffer(
+  book: TokenBook,
+  offer: Pick<Token, 'id' | 'hash' | 'expires' | 'uses' | 'peer'>,
+  now: number,
+): { readonly book: TokenBook; readonly token: Token } {
   if (book.tokens.length >= TOKENS_MAX) throw new RangeError(`${TOKENS_MAX} tokens are in use`);
-  const made: Token = {
-    id: tokenId(secret),
-    hash: tokenHash(secret),
-    created: now,
-    expires: now + lifeSeconds,
-    uses,
-    claims: [],
-  };
+  const made: Token = { ...offer, created: now, claims: [] };
   return { book: { ...book, tokens: [...book.tokens, made] }, token: made };
 }
 
@@ -94,6 +100,14 @@ export function withClaim(book: TokenBook, id: string, made: Claim): TokenBook {
   const changed = { ...book, tokens };
   return spent ? withEnding(changed, tokenAccountName(id), made.at + ACCOUNT_GRACE_SECONDS) : changed;
 }
+
+/** A use that was written down has its certificate now. */
+export const withSerial = (book: TokenBook, id: string, node: NodeId, serial: number): TokenBook => ({
+  ...book,
+  tokens: book.tokens.map((one) =>
+    one.id === id ? { ...one, claims: one.claims.map((c) => (c.node === node ? { ...c, serial } : c)) } : one,
+  ),
+});
 
 export function withEnding(book: TokenBook, username: string, at: number): TokenBook {
   const others = book.ending.filter((one) => one.username !== username);

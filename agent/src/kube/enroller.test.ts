@@ -61,6 +61,15 @@ describe('enrolment in a cluster', () => {
     expect(one.handle(operator.node(MEMBER)).filter(({ kind }) => kind === 'pin')).to.deep.equal([]);
   });
 
+  it('leaves the addresses of Services to kube-proxy: no routes, and no pods of them', () => {
+    const one = enroller();
+    const credentials = { ...CREDENTIALS, excludeRoutes: ['10.244.0.0/16'] };
+    const actions = one.handle(operator.node({ ...MEMBER, credentials }));
+    const { enrolled } = actions[1] as Extract<EnrollerAction, { kind: 'store' }>;
+    expect(JSON.parse(enrolled.file).network).to.deep.equal({ excludeRoutes: ['10.244.0.0/16'] });
+    expect(enrolled.pods).to.equal(undefined);
+  });
+
   it('that is stored already changes nothing, also when it is sealed anew', () => {
     const first = enroller();
     first.handle(operator.node(MEMBER));

@@ -8,7 +8,7 @@ import type { Enrolment, EvioNode } from '../../../crds/src/evio-node.ts';
 import { checkMembership } from '../config/membership.ts';
 import { problemsOf } from '../config/problems.ts';
 import { type NodeFileInput, nodeFile } from '../config/schema.ts';
-import { formatPrefix } from '../wire/address.ts';
+import { formatPrefix, isWithin } from '../wire/address.ts';
 import { nodeIdOf } from '../wire/ids.ts';
 import { privateKey, rawPublicKey, sha256 } from '../wire/keys.ts';
 import { DecodeError, fromBase64 } from '../wire/reader.ts';
@@ -144,10 +144,13 @@ function read(
   const nodeId = nodeIdOf(certificate.identityKey);
   const credentials = openCredentials(sealed, { overlayId, nodeId }, privateKey('x25519', own.session));
 
-  const subnets = certificate.routes.map(formatPrefix);
+  // The addresses of Services that a node carries for others are none for its pods.
+  const { excludeRoutes = [] } = credentials;
+  const subnets = certificate.routes.filter((route) => !isWithin(route, excludeRoutes)).map(formatPrefix);
   const { attachment, podCIDRs } = credentials.cni ?? { attachment: 'Routed', podCIDRs: [] };
   const compose = (revocations: string | undefined): NodeFileInput => ({
     ...nodeFileOf(node.spec.memberName, { ...enrolment, revocations }, own, place, credentials),
+    ...(excludeRoutes.length === 0 ? {} : { network: { excludeRoutes: [...excludeRoutes] } }),
     // tincan's firewall has to know what pods reach by their own addresses.
     ...(subnets.length === 0 ? {} : { pods: { overlayCIDRs: [...podCIDRs] } }),
   });

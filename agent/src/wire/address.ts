@@ -92,6 +92,10 @@ export function contains(network: Prefix, address: string): boolean {
   return masked.equals(maskBits(parseAddress(network.address), network.length));
 }
 
+/** Whether all of `prefix` lies within one of these networks. Throws DecodeError where one is none. */
+export const isWithin = (prefix: Prefix, networks: readonly string[]): boolean =>
+  networks.map(parsePrefix).some((other) => other.length <= prefix.length && contains(other, prefix.address));
+
 export const formatEndpoint = (e: Endpoint): string =>
   e.family === 4 ? `${e.address}:${e.port}` : `[${e.address}]:${e.port}`;
 

@@ -112,6 +112,8 @@ const ANSWER_BODY = z.discriminatedUnion('type', [
     parameters: base64,
     certificate: base64,
     revocations: base64.optional(),
+    /** `network.excludeRoutes` of the node file: the machine is to be a node of a cluster, which has Services of its own. */
+    excludeRoutes: z.array(z.string().max(43)).max(16).optional(),
     account,
   }),
   z.object({

@@ -21,6 +21,7 @@ export const CREDENTIALS_MAX_BYTES = 64 * 1024;
 const NONCE = Buffer.alloc(12);
 const STUN_MAX = 8;
 const FAMILIES = 2;
+const EXCLUDED_MAX = 16;
 
 /** As in the node file (agent/src/config/schema.ts), where their form is checked. */
 export interface Credentials {
@@ -39,6 +40,8 @@ export interface Credentials {
   readonly turn?: 'xep-0215' | 'none' | undefined;
   /** What pods get; undefined: routed. No secret, but it belongs to one enrolment. */
   readonly cni?: PodAttachment | undefined;
+  /** Prefixes within which the node sets no route (`network.excludeRoutes`): its cluster's Services. Undefined: none. */
+  readonly excludeRoutes?: readonly string[] | undefined;
 }
 
 export interface PodAttachment {
@@ -60,9 +63,11 @@ export function sealCredentials(
   sessionKey: Uint8Array,
   ephemeral: KeyObject = generatePrivateKey('x25519'),
 ): Buffer {
-  const { service, domain, username, password, ca, room, stun, turn, cni } = credentials;
+  const { service, domain, username, password, ca, room, stun, turn, cni, excludeRoutes } = credentials;
   // What is undefined stays out.
-  const plaintext = Buffer.from(JSON.stringify({ service, domain, username, password, ca, room, stun, turn, cni }));
+  const plaintext = Buffer.from(
+    JSON.stringify({ service, domain, username, password, ca, room, stun, turn, cni, excludeRoutes }),
+  );
   const header = Buffer.concat([MAGIC, rawPublicKey(ephemeral)]);
   const key = sealingKey(recipient, agree(ephemeral, sessionKey));
   const cipher = createCipheriv('chacha20-poly1305', key, NONCE, { authTagLength: TAG_BYTES });
@@ -112,6 +117,9 @@ function readCredentials(json: string): Credentials {
   const { turn } = value;
   if (turn !== undefined && turn !== 'xep-0215' && turn !== 'none')
     throw new DecodeError('credentials with another turn');
+  const excludeRoutes = value.excludeRoutes === undefined ? undefined : texts(value.excludeRoutes, EXCLUDED_MAX);
+  if (value.excludeRoutes !== undefined && excludeRoutes === undefined)
+    throw new DecodeError(`credentials without a list excludeRoutes of at most ${EXCLUDED_MAX}`);
   return {
     service: text('service'),
     domain: text('domain'),
@@ -122,6 +130,7 @@ function readCredentials(json: string): Credentials {
     stun,
     ...(turn === undefined ? {} : { turn }),
     ...(value.cni === undefined ? {} : { cni: readAttachment(value.cni) }),
+    ...(excludeRoutes === undefined ? {} : { excludeRoutes }),
   };
 }
 

@@ -121,6 +121,7 @@ impl World {
             udp_port: 0,
             stun: vec![],
             exclude: vec![],
+            exclude_routes: vec![],
             boot_id: BootId([1; 8]),
         };
         let node = Node::new(setup, now).unwrap();

@@ -22,8 +22,8 @@ import { generatePrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.t
 import { encodeParameters, MTU_AUTO } from '../../../agent/src/wire/parameters.ts';
 import { fromBase64 } from '../../../agent/src/wire/reader.ts';
 import { isRevoked } from '../../../agent/src/wire/revocations.ts';
-import { OverlayDirectory } from '../overlay/book.ts';
-import { Desk } from './desk.ts';
+import { type NodeEntry, OverlayDirectory } from '../overlay/book.ts';
+import { OverlayDesk } from './desk.ts';
 
 const NOW = Math.floor(Date.now() / 1000);
 const ROOM = 'lab@conference.evio.test';
@@ -71,10 +71,10 @@ describe('the authority at its desk', () => {
   let dir: string;
   let directory: OverlayDirectory;
   let server: FakeServer;
-  let desk: Desk;
+  let desk: OverlayDesk;
 
-  const newDesk = (): Desk =>
-    new Desk({
+  const newDesk = (): OverlayDesk =>
+    new OverlayDesk({
       directory: new OverlayDirectory(dir),
       server: { service: 'xmpps://192.0.2.1:5223', domain: 'evio.test', ca: undefined, stun: ['192.0.2.1:3478'] },
       asAdmin: server.asAdmin,
@@ -311,10 +311,35 @@ describe('the authority at its desk', () => {
     expect(renewed.addresses).to.deep.equal(certificateOf(first).addresses);
     expect(Buffer.from(renewed.sessionKey).equals(rawPublicKey(machine.session))).to.equal(true);
     expect(directory.readBook().nodes.pi1).to.deep.include({ serial: 2, state: 'enrolled', username: 'pi1.lab' });
-    // Its answer was lost: it asks with the old one, and gets another.
-    const again = await renews(machine, first.certificate, NOW + 2_501);
-    expect(again.told).to.match(/^node pi1 has certificate 3 until /);
-    expect((await renews(machine, certificate, NOW + 2_502)).answer).to.deep.include({ type: 'renewed' });
+    expect((await renews(machine, certificate, NOW + 2_502)).answer).to.deep.equal({ type: 'renewed' });
+    // Its life is mostly over in its turn.
+    const third = await renews(machine, certificate, NOW + 5_000);
+    expect(third.told).to.match(/^node pi1 has certificate 3 until /);
+  });
+
+  it('answers a request to renew that comes again with the certificate it has signed, so that the node can still leave', async () => {
+    const machine = new Machine();
+    const first = await joins(machine);
+    const { answer } = await renews(machine, first.certificate, NOW + 2_500);
+    // Its answer was lost, or the server sends the request once more.
+    for (const seconds of [2_501, 4_000]) {
+      const again = await renews(machine, first.certificate, NOW + seconds);
+      expect(again).to.deep.equal({ answer, told: 'node pi1 has certificate 2 once more' });
+    }
+    expect(directory.readBook().nextSerial).to.equal(3);
+    const { certificate = '' } = answer as RenewedBody;
+    expect(await leaves(machine, { ...first, certificate })).to.deep.include({ type: 'left' });
+  });
+
+  it('signs another for a node whose newest certificate nears its end itself, or is not in the book', async () => {
+    const machine = new Machine();
+    const first = await joins(machine);
+    await renews(machine, first.certificate, NOW + 2_500);
+    expect((await renews(machine, first.certificate, NOW + 5_000)).told).to.match(/^node pi1 has certificate 3 until /);
+    const book = directory.readBook();
+    const { certificate: _, ...entry } = book.nodes.pi1 as NodeEntry;
+    directory.writeBook({ ...book, nodes: { pi1: entry } });
+    expect((await renews(machine, first.certificate, NOW + 5_001)).told).to.match(/^node pi1 has certificate 4 until /);
   });
 
   it('tells a node that asks of who was revoked and of parameters, once it has not got them', async () => {

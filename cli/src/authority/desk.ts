@@ -12,7 +12,8 @@ import {
   endAccount,
 } from '../../../agent/src/io/xmpp-accounts.ts';
 import { XmppError } from '../../../agent/src/io/xmpp-error.ts';
-import { judge, refusal, type Verdict } from '../../../agent/src/join/judge.ts';
+import type { Desk, News, Reply } from '../../../agent/src/join/desk.ts';
+import { judge, newestFor, refusal, type Verdict } from '../../../agent/src/join/judge.ts';
 import {
   ACCOUNT_GRACE_SECONDS,
   type Claim,
@@ -25,7 +26,7 @@ import {
   withEnding,
   withoutEnding,
 } from '../../../agent/src/join/tokens.ts';
-import type { AnswerBody, JoinBody, OpenedRequest, RefusalReason } from '../../../agent/src/wire/join-message.ts';
+import type { JoinBody, OpenedRequest, RefusalReason } from '../../../agent/src/wire/join-message.ts';
 import { rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { type Admitted, admit, withNode } from '../overlay/admit.ts';
@@ -35,12 +36,6 @@ import type { AdminFile } from '../server/settings.ts';
 
 /** How long another command may take over the same overlay. */
 export const LOCK_WAIT_MS = 10_000;
-
-export interface Reply {
-  readonly answer: AnswerBody;
-  /** One line for the log, without a secret; undefined: nothing happened. */
-  readonly told: string | undefined;
-}
 
 export interface DeskOptions {
   readonly directory: OverlayDirectory;
@@ -52,7 +47,7 @@ export interface DeskOptions {
   readonly validSeconds: number;
 }
 
-export class Desk {
+export class OverlayDesk implements Desk {
   readonly #options: DeskOptions;
 
   constructor(options: DeskOptions) {
@@ -125,7 +120,7 @@ export class Desk {
       answer: {
         type: 'joined',
         parameters: book.parameters,
-        certificate: claim.certificate,
+        certificate: entry.certificate ?? claim.certificate,
         ...(revocations === undefined ? {} : { revocations }),
         account: {
           service,
@@ -150,24 +145,25 @@ export class Desk {
   ): Reply {
     const { directory, validSeconds } = this.#options;
     const { book } = books;
-    const made = due ? attempt(books, request, { name }, validSeconds, now) : undefined;
+    const entry = nodeOf(book, name) as NodeEntry;
+    const newest = due ? newestFor(entry.certificate, request, now) : undefined;
+    const made = due && newest === undefined ? attempt(books, request, { name }, validSeconds, now) : undefined;
     if (made !== undefined && 'answer' in made) return made;
-    if (made !== undefined) {
-      const { state } = nodeOf(book, name) as NodeEntry;
-      directory.writeBook(withNode(book, name, { ...made.entry, state }));
-    }
+    if (made !== undefined) directory.writeBook(withNode(book, name, { ...made.entry, state: entry.state }));
     const list = directory.revocations();
     const newer = list !== undefined && list.serial > body.revocations ? list : undefined;
     const told = [
       ...(made === undefined
         ? []
         : [`certificate ${made.entry.serial} until ${new Date(made.entry.notAfter * 1000).toISOString()}`]),
+      ...(newest === undefined ? [] : [`certificate ${entry.serial} once more`]),
       ...(newer === undefined ? [] : [`revocation list number ${newer.serial}`]),
     ];
+    const certificate = made?.certificate.toString('base64') ?? newest;
     return {
       answer: {
         type: 'renewed',
-        ...(made === undefined ? {} : { certificate: made.certificate.toString('base64') }),
+        ...(certificate === undefined ? {} : { certificate }),
         ...(parametersOf(book).serial > body.parameters ? { parameters: book.parameters } : {}),
         ...(newer === undefined ? {} : { revocations: newer.bytes.toString('base64') }),
       },
@@ -189,8 +185,7 @@ export class Desk {
     };
   }
 
-  /** What there is for nodes to ask for, as a mark that changes with it, and the accounts of those who may. */
-  news(): { readonly mark: string; readonly usernames: readonly string[] } {
+  news(): News {
     const book = this.#options.directory.readBook();
     const serials = [parametersOf(book).serial, this.#options.directory.revocations()?.serial ?? 0n];
     const nodes = Object.values(book.nodes).filter(({ state }) => state !== 'revoked');

@@ -82,7 +82,7 @@ function joinedText({ file, name, overlay, addresses, validUntil, unit, kubelet 
 function leftText({ name, overlay, revoked, why, stopped, files }: Left): string {
   const revocation =
     revoked === null
-      ? `the authority did not revoke it (${why}): evio overlay revoke ${name} does, there`
+      ? `the authority did not revoke it (${why}): evio overlay revoke ${name} does, there, or in a cluster kubectl delete evionode ${name}`
       : `the authority has revoked it (list number ${revoked})`;
   return [
     `node ${name} has left overlay ${overlay}`,

@@ -90,7 +90,7 @@ async function answerOf(session: XmppSession, question: Question): Promise<Answe
       } else if (waited >= AWAY_MS) {
         // Nobody is there by this address (RFC 6121 §8.5.3.2.3).
         throw new NotServingError(
-          `the authority of the overlay does not answer (${AWAY_MS / 1000} s, ${error.condition}); is "evio authority serve" running?`,
+          `the authority of the overlay does not answer (${AWAY_MS / 1000} s, ${error.condition}); is "evio authority serve" (in a cluster: the operator) running?`,
         );
       }
       // Not all in one moment.

@@ -16,6 +16,7 @@ import { removeEmpty, systemReason } from '../../../agent/src/io/system-error.ts
 import { DatesError, XmppError } from '../../../agent/src/io/xmpp-error.ts';
 import { shownCertificates } from '../../../agent/src/io/xmpp-tls.ts';
 import { familyOf, formatAddress, parseAddress } from '../../../agent/src/wire/address.ts';
+import { parseCertificate } from '../../../agent/src/wire/certificate.ts';
 import { isName, overlayIdOf } from '../../../agent/src/wire/ids.ts';
 import { type AnswerBody, sealRequest } from '../../../agent/src/wire/join-message.ts';
 import {
@@ -27,7 +28,7 @@ import {
   tokenPassword,
 } from '../../../agent/src/wire/join-token.ts';
 import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey, sha256 } from '../../../agent/src/wire/keys.ts';
-import { DecodeError } from '../../../agent/src/wire/reader.ts';
+import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { nodeFileOf } from '../overlay/admit.ts';
 import { nowSeconds } from '../overlay/create.ts';
@@ -87,7 +88,7 @@ export async function join(options: JoinOptions): Promise<Joined> {
   const unit = options.start ? unitOf(file) : undefined;
   if (unit !== undefined) await startUnit(unit);
   return {
-    name,
+    name: config.name,
     id: config.identity.certificate.nodeId,
     overlay: config.overlay.parameters.name,
     addresses: config.identity.certificate.addresses.map((a) => `${a.address}/${a.length}`),
@@ -253,7 +254,7 @@ async function enrol(
       asked,
       sessionKey: keys.session,
     };
-    return await askAuthority(question, (answer) => writeNodeFile(answer, token, name, keys, file, places));
+    return await askAuthority(question, (answer) => writeNodeFile(answer, token, keys, file, places));
   } catch (error) {
     throw inWords(error, token);
   }
@@ -315,17 +316,17 @@ function inWords(error: unknown, { service, expires }: JoinToken): unknown {
 function writeNodeFile(
   answer: AnswerBody,
   { authorityKey }: JoinToken,
-  name: string,
   keys: Keys,
   file: string,
   places: Partial<NodeFileInput>,
 ): NodeConfig {
   if (answer.type === 'refused') throw refusedBy(answer.reason, answer.message);
   if (answer.type !== 'joined') throw new Failure('the authority answered something else than was asked');
-  const { parameters, revocations, certificate, account } = answer;
+  const { parameters, revocations, certificate, excludeRoutes, account } = answer;
   const value: NodeFileInput = {
     ...nodeFileOf({
-      name,
+      // Of an EvioPeer's token it is the EvioPeer's; else the one that was asked for.
+      name: certifiedName(certificate),
       parameters,
       revocations,
       certificate,
@@ -333,6 +334,7 @@ function writeNodeFile(
       account,
       stun: account.stun,
     }),
+    ...(excludeRoutes === undefined ? {} : { network: { excludeRoutes } }),
     ...places,
   };
   const beside = `${file}.new`;
@@ -353,6 +355,15 @@ function writeNodeFile(
     throw new UnclearError(`cannot write ${file}: ${systemReason(error)}; then run the same command again`);
   } finally {
     discard(beside);
+  }
+}
+
+function certifiedName(certificate: string): string {
+  try {
+    return parseCertificate(fromBase64(certificate)).name;
+  } catch (error) {
+    if (error instanceof DecodeError) throw new Failure(`the authority answered with ${error.message}`);
+    throw error;
   }
 }
 

@@ -13,20 +13,29 @@ const counts = (text: string): string | undefined => text.match(/^KUBELET_EXTRA_
 describe("the kubelet's --node-ip in kubeadm's file", () => {
   it('comes after what stands there, which is repeated and stays as it is', () => {
     for (const [before, wanted] of [
-      ['', 'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3"'],
-      ['# by hand\n', 'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3"'],
-      ['KUBELET_EXTRA_ARGS=\n', 'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3"'],
-      ['KUBELET_EXTRA_ARGS=--v=2\n', 'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.3"'],
-      ['KUBELET_EXTRA_ARGS="--v=2 --node-ip=192.0.2.1"\n', 'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.3"'],
+      ['', 'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"'],
+      ['# by hand\n', 'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"'],
+      ['KUBELET_EXTRA_ARGS=\n', 'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"'],
+      [
+        'KUBELET_EXTRA_ARGS=--v=2\n',
+        'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"',
+      ],
+      [
+        'KUBELET_EXTRA_ARGS="--v=2 --node-ip=192.0.2.1"\n',
+        'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"',
+      ],
       [
         'KUBELET_EXTRA_ARGS=\'--node-labels=a="b"\'\n',
-        'KUBELET_EXTRA_ARGS=\'--node-labels=a="b" --node-ip=10.45.0.3\'',
+        'KUBELET_EXTRA_ARGS=\'--node-labels=a="b" --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true\'',
       ],
       [
         'KUBELET_EXTRA_ARGS=--v=2 \\\n  --fail-swap-on=false\n',
-        'KUBELET_EXTRA_ARGS="--v=2 --fail-swap-on=false --node-ip=10.45.0.3"',
+        'KUBELET_EXTRA_ARGS="--v=2 --fail-swap-on=false --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"',
       ],
-      ['KUBELET_EXTRA_ARGS=--v=1\nKUBELET_EXTRA_ARGS=--v=2\n', 'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.3"'],
+      [
+        'KUBELET_EXTRA_ARGS=--v=1\nKUBELET_EXTRA_ARGS=--v=2\n',
+        'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true"',
+      ],
     ] as const) {
       const after = withNodeIp(before, IP);
       expect(counts(after), before).to.equal(wanted);
@@ -36,13 +45,15 @@ describe("the kubelet's --node-ip in kubeadm's file", () => {
 
   it('has both addresses where the cluster has both families', () => {
     expect(counts(withNodeIp('', ['10.45.0.3', 'fd00::3']))).to.equal(
-      'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3,fd00::3"',
+      'KUBELET_EXTRA_ARGS="--node-ip=10.45.0.3,fd00::3 --node-labels=evio.io/host-package=true"',
     );
   });
 
   it('written again stands there once, with the new address', () => {
     const twice = withNodeIp(withNodeIp('KUBELET_EXTRA_ARGS=--v=2\n', IP), ['10.45.0.4']);
-    expect(counts(twice)).to.equal('KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.4"');
+    expect(counts(twice)).to.equal(
+      'KUBELET_EXTRA_ARGS="--v=2 --node-ip=10.45.0.4 --node-labels=evio.io/host-package=true"',
+    );
     expect(twice.match(/evio join/g)).to.have.length(2);
   });
 
@@ -97,7 +108,11 @@ describe('the files of kubelets', () => {
   it('are made, and gone again', () => {
     for (const kind of ['kubeadm', 'k3s'] as const) writeNodeIp(kind, ['10.45.0.3', 'fd00::3'], root);
     const k3s = join(root, 'etc/rancher/k3s/config.yaml.d/evio.yaml');
-    expect(readFileSync(k3s, 'utf8').split('\n')[1]).to.equal('node-ip: "10.45.0.3,fd00::3"');
+    expect(readFileSync(k3s, 'utf8').split('\n').slice(1, 4)).to.deep.equal([
+      'node-ip: "10.45.0.3,fd00::3"',
+      'node-label+:',
+      '  - "evio.io/host-package=true"',
+    ]);
     expect(statSync(join(root, 'etc/default/kubelet')).mode & 0o777).to.equal(0o644);
     expect(removeNodeIp(root)).to.deep.equal([join(root, 'etc/default/kubelet'), k3s]);
     expect([existsSync(join(root, 'etc/default/kubelet')), existsSync(dirname(k3s))]).to.deep.equal([false, false]);
@@ -119,7 +134,7 @@ describe('the files of kubelets', () => {
     const path = put('/etc/default/kubelet', 'KUBELET_EXTRA_ARGS="a \\"b\\""\n');
     expect(() => writeNodeIp('kubeadm', IP, root)).to.throw(
       Failure,
-      `${path}: KUBELET_EXTRA_ARGS has quotes within quotes; add --node-ip=10.45.0.3 to it by hand`,
+      `${path}: KUBELET_EXTRA_ARGS has quotes within quotes; add --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true to it by hand`,
     );
     expect(readFileSync(path, 'utf8')).to.equal('KUBELET_EXTRA_ARGS="a \\"b\\""\n');
   });

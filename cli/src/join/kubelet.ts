@@ -1,6 +1,6 @@
 /**
- * The kubelet's `--node-ip`, so that the control plane reaches the node by its overlay address: in the file that kubeadm's unit reads,
- * and in k3s's. What stands there stays, and is as it was once this is taken out again.
+ * The kubelet's `--node-ip`, so that the control plane reaches the node by its overlay address, and the label by which a cluster's
+ * DaemonSets leave a machine alone that runs its own agent: in the file that kubeadm's unit reads, and in k3s's. What stands there stays, and is as it was once this is taken out again.
  */
 
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
@@ -11,6 +11,10 @@ import { Failure } from '../failure.ts';
 
 export const KUBELETS = ['kubeadm', 'k3s'] as const;
 export type Kubelet = (typeof KUBELETS)[number];
+
+/** As operator/src/names.ts has it. A kubelet gives it to its Node when it registers; several --node-labels add up. */
+export const HOST_LABEL = 'evio.io/host-package=true';
+const LABEL = `--node-labels=${HOST_LABEL}`;
 
 const BEGIN = '# Written by "evio join"; "evio leave" takes it out again.';
 const END = '# End of what "evio join" wrote.';
@@ -50,8 +54,8 @@ export function withNodeIp(text: string, addresses: readonly string[]): string {
   const others = withoutNodeIp(text) ?? text;
   const before = lastArguments(others)
     .split(/\s+/)
-    .filter((word) => word !== '' && !word.startsWith('--node-ip='));
-  const line = `KUBELET_EXTRA_ARGS=${quoted([...before, `--node-ip=${addresses.join(',')}`].join(' '))}`;
+    .filter((word) => word !== '' && word !== LABEL && !word.startsWith('--node-ip='));
+  const line = `KUBELET_EXTRA_ARGS=${quoted([...before, `--node-ip=${addresses.join(',')}`, LABEL].join(' '))}`;
   const newline = others === '' || others.endsWith('\n') ? '' : '\n';
   return `${others}${newline}${BEGIN}\n${line}\n${END}\n`;
 }
@@ -90,8 +94,9 @@ function quoted(words: string): string {
   throw new RangeError('KUBELET_EXTRA_ARGS has quotes of both kinds');
 }
 
-/** k3s merges the files of this folder into its configuration. */
-export const k3sText = (addresses: readonly string[]): string => `${BEGIN}\nnode-ip: "${addresses.join(',')}"\n`;
+/** k3s merges the files of this folder into its configuration; a "+" adds to the labels that others name. */
+export const k3sText = (addresses: readonly string[]): string =>
+  `${BEGIN}\nnode-ip: "${addresses.join(',')}"\nnode-label+:\n  - "${HOST_LABEL}"\n`;
 
 // ---- files ---------------------------------------------------------------------------------------------------------
 
@@ -105,7 +110,7 @@ export function writeNodeIp(kind: Kubelet, addresses: readonly string[], root = 
     return path;
   } catch (error) {
     if (error instanceof RangeError)
-      throw new Failure(`${path}: ${error.message}; add --node-ip=${addresses.join(',')} to it by hand`);
+      throw new Failure(`${path}: ${error.message}; add --node-ip=${addresses.join(',')} ${LABEL} to it by hand`);
     throw new Failure(`cannot write ${path}: ${systemReason(error)}`);
   }
 }

@@ -6,7 +6,7 @@ import { loadNodeConfig } from '../../../agent/src/config/load.ts';
 import type { NodeConfig } from '../../../agent/src/config/node-config.ts';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
 import { XmppError } from '../../../agent/src/io/xmpp-error.ts';
-import { NO_SECRET, sealRequest } from '../../../agent/src/wire/join-message.ts';
+import { type AnswerBody, NO_SECRET, type RequestBody, sealRequest } from '../../../agent/src/wire/join-message.ts';
 import { privateKey } from '../../../agent/src/wire/keys.ts';
 import { NoAgentError } from '../agent-client.ts';
 import { Failure, oneLine } from '../failure.ts';
@@ -47,10 +47,32 @@ export async function leave(file: string): Promise<Left> {
 }
 
 /** While the node still runs, and by its own account, which ends with it. */
-async function askToRevoke({ identity, overlay, signalling }: NodeConfig): Promise<Pick<Left, 'revoked' | 'why'>> {
+async function askToRevoke(config: NodeConfig): Promise<Pick<Left, 'revoked' | 'why'>> {
+  const { identity, signalling } = config;
+  const own = identity.certificate.bytes.toString('base64');
+  try {
+    const first = await asked(config, { type: 'leave', certificate: own });
+    const answer = first.type === 'refused' && first.reason === 'member' ? await askWithNewest(config, first) : first;
+    if (answer.type === 'left') return { revoked: answer.serial, why: null };
+    return { revoked: null, why: answer.type === 'refused' ? oneLine(answer.message) : 'it answered something else' };
+  } catch (error) {
+    if (error instanceof XmppError && error.problem === 'wrong-password')
+      return { revoked: null, why: `${signalling.service.url} does not know its account any more` };
+    if (error instanceof XmppError || error instanceof Failure) return { revoked: null, why: oneLine(error) };
+    throw error;
+  }
+}
+
+/** The authority may have signed a newer certificate that never came here: with that one the node may leave. */
+async function askWithNewest(config: NodeConfig, refused: AnswerBody): Promise<AnswerBody> {
+  const own = config.identity.certificate.bytes.toString('base64');
+  const renewed = await asked(config, { type: 'renew', certificate: own, parameters: 0, revocations: 0 });
+  if (renewed.type !== 'renewed' || renewed.certificate === undefined) return refused;
+  return asked(config, { type: 'leave', certificate: renewed.certificate });
+}
+
+function asked({ identity, overlay, signalling }: NodeConfig, body: RequestBody): Promise<AnswerBody> {
   const { authorityKey } = overlay.parameters;
-  const body = { type: 'leave', certificate: identity.certificate.bytes.toString('base64') } as const;
-  const key = privateKey('ed25519', identity.seed.reveal());
   const account = {
     service: signalling.service.url,
     domain: signalling.domain,
@@ -60,18 +82,9 @@ async function askToRevoke({ identity, overlay, signalling }: NodeConfig): Promi
     // That its certificate has dates this machine's clock does not like is no reason to stay.
     time: () => undefined,
   };
-  try {
-    const asked = sealRequest(body, authorityKey, key, NO_SECRET);
-    const sessionKey = privateKey('x25519', identity.sessionKey.reveal());
-    const answer = await askAuthority({ account, authorityKey, asked, sessionKey }, (a) => a);
-    if (answer.type === 'left') return { revoked: answer.serial, why: null };
-    return { revoked: null, why: answer.type === 'refused' ? oneLine(answer.message) : 'it answered something else' };
-  } catch (error) {
-    if (error instanceof XmppError && error.problem === 'wrong-password')
-      return { revoked: null, why: `${signalling.service.url} does not know its account any more` };
-    if (error instanceof XmppError || error instanceof Failure) return { revoked: null, why: oneLine(error) };
-    throw error;
-  }
+  const request = sealRequest(body, authorityKey, privateKey('ed25519', identity.seed.reveal()), NO_SECRET);
+  const sessionKey = privateKey('x25519', identity.sessionKey.reveal());
+  return askAuthority({ account, authorityKey, asked: request, sessionKey }, (answer) => answer);
 }
 
 async function stopAll({ file, runDir }: NodeConfig): Promise<readonly string[]> {

@@ -90,6 +90,7 @@ export function admit(
       addresses: text(addresses),
       routes: text(routes),
       serial: book.nextSerial,
+      certificate: certificate.toString('base64'),
       notAfter,
       state: 'enrolled',
     },

@@ -18,21 +18,15 @@ import { readIfThere, writeAtomic } from '../../../agent/src/io/atomic-file.ts';
 import { removeEmpty, systemReason } from '../../../agent/src/io/system-error.ts';
 import { NO_TOKENS, type TokenBook, tokenBook } from '../../../agent/src/join/tokens.ts';
 import { parsePrefix } from '../../../agent/src/wire/address.ts';
+import { parseCertificate } from '../../../agent/src/wire/certificate.ts';
 import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { type Parameters, verifyParameters } from '../../../agent/src/wire/parameters.ts';
-import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
+import { DecodeError, fromBase64, passes } from '../../../agent/src/wire/reader.ts';
 import { type Revocations, verifyRevocations } from '../../../agent/src/wire/revocations.ts';
 import { Failure } from '../failure.ts';
 import { newDirectory, putFile, readJson } from '../server/layout.ts';
 
-const prefix = z.string().refine((text) => {
-  try {
-    parsePrefix(text);
-    return true;
-  } catch {
-    return false;
-  }
-});
+const prefix = z.string().refine(passes((text) => parsePrefix(text)));
 
 const nodeEntry = z.strictObject({
   id: z.string(),
@@ -41,6 +35,11 @@ const nodeEntry = z.strictObject({
   addresses: z.array(prefix),
   routes: z.array(prefix),
   serial: z.int().min(1),
+  /** The certificate of that serial, in base64: who asks with an older one gets it again. Books from before have none. */
+  certificate: z
+    .string()
+    .refine(passes((text) => parseCertificate(fromBase64(text))))
+    .optional(),
   /** Seconds since 1970. */
   notAfter: z.int(),
   /** `pending`: allotted, but its file was never finished. A revoked node's addresses are free again. */

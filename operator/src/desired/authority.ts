@@ -1,19 +1,26 @@
 /** The authority's Secret: its key, which is made once, and its ledger. */
 import type { KeyObject } from 'node:crypto';
+import { NO_TOKENS, type TokenBook, tokenBook } from '../../../agent/src/join/tokens.ts';
 import type { Secret } from '../../../agent/src/kube-api/kinds.ts';
 import { overlayIdOf } from '../../../agent/src/wire/ids.ts';
 import { privateKey, rawPrivateKey, rawPublicKey } from '../../../agent/src/wire/keys.ts';
 import { verifyParameters } from '../../../agent/src/wire/parameters.ts';
 import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
-import { AUTHORITY_KEY, LEDGER_KEY } from '../names.ts';
+import { AUTHORITY_KEY, LEDGER_KEY, TOKENS_KEY } from '../names.ts';
 import type { Overlay } from './enrolment.ts';
 import { EMPTY_LEDGER, type Ledger, readLedger, writeLedger } from './ledger.ts';
 
-export interface Authority {
+/** What stands in the Secret. */
+export interface AuthorityParts {
   readonly key: KeyObject;
+  readonly ledger: Ledger;
+  /** By what machines join; beside the ledger, so that a use is written down before anything follows from it. */
+  readonly tokens: TokenBook;
+}
+
+export interface Authority extends AuthorityParts {
   readonly publicKey: Buffer;
   readonly overlayId: string;
-  readonly ledger: Ledger;
 }
 
 /** A value of a Secret as text; undefined when it has no such key. */
@@ -35,11 +42,24 @@ export function readAuthority(secret: Secret): Authority {
   const ledger = written === undefined ? EMPTY_LEDGER : readLedger(written);
   // What another key signs, every node refuses.
   if (ledger.parameters !== '') verifyParameters(fromBase64(ledger.parameters), publicKey);
-  return { key, publicKey, overlayId: overlayIdOf(publicKey), ledger };
+  return { key, publicKey, overlayId: overlayIdOf(publicKey), ledger, tokens: readTokens(secret) };
 }
 
-export const authorityData = (key: KeyObject, ledger: Ledger): Record<string, string> =>
-  secretData({ [AUTHORITY_KEY]: rawPrivateKey(key).toString('base64'), [LEDGER_KEY]: writeLedger(ledger) });
+/** A book that cannot be read must not keep the overlay from working: tokens that were made are void then. */
+function readTokens(secret: Secret): TokenBook {
+  try {
+    return tokenBook.parse(JSON.parse(secretText(secret, TOKENS_KEY) ?? 'null') ?? NO_TOKENS);
+  } catch {
+    return NO_TOKENS;
+  }
+}
+
+export const authorityData = ({ key, ledger, tokens }: AuthorityParts): Record<string, string> =>
+  secretData({
+    [AUTHORITY_KEY]: rawPrivateKey(key).toString('base64'),
+    [LEDGER_KEY]: writeLedger(ledger),
+    ...(tokens === NO_TOKENS ? {} : { [TOKENS_KEY]: JSON.stringify(tokens) }),
+  });
 
 /** Undefined before the parameters are signed. */
 export function overlayOf({ key, publicKey, ledger }: Authority): Overlay | undefined {

@@ -39,7 +39,7 @@ function overlay(change: Partial<ParametersFields> = {}, revocations = ''): Over
 }
 
 const STATE: EnrolmentState = {
-  member: { name: 'edge1', addresses: ['10.45.0.3/16'], podCIDRs: ['10.244.2.0/24'] },
+  member: { name: 'edge1', addresses: ['10.45.0.3/16'], podCIDRs: ['10.244.2.0/24'], services: [] },
   keys: {
     identityKey: rawPublicKey(privateKey('ed25519', Buffer.alloc(32, 8))),
     sessionKey: rawPublicKey(SESSION),
@@ -56,6 +56,7 @@ const STATE: EnrolmentState = {
     stun: ['192.0.2.1:3478'],
     turn: 'xep-0215',
     cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
+    excludeRoutes: [],
   },
   lifetimeSeconds: LIFE,
 };
@@ -144,6 +145,8 @@ describe('an enrolment', () => {
       ['SignallingChanged and admit', { ...state, place: { ...state.place, stun: [] } }],
       ['SignallingChanged and admit', { ...state, place: { ...state.place, conference: 'rooms.evio.test' } }],
       ['AddressesChanged', { ...state, member: { ...state.member, podCIDRs: ['10.244.2.0/24', 'fd00::/64'] } }],
+      ['AddressesChanged', { ...state, member: { ...state.member, services: ['10.96.0.0/12'] } }],
+      ['SignallingChanged and admit', { ...state, place: { ...state.place, excludeRoutes: ['10.96.0.0/12'] } }],
       ['AddressesChanged', { ...state, member: { ...state.member, addresses: ['10.45.0.4/16'] } }],
       ['AddressesChanged', { ...state, overlay: overlay({ subnet4: parsePrefix('10.44.0.0/15'), serial: 2n }) }],
       ['ParametersChanged', { ...state, overlay: overlay({ mtu: 1300, serial: 2n }) }],

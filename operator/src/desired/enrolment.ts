@@ -35,6 +35,8 @@ export interface SignallingPlace {
   readonly turn: 'xep-0215' | 'none';
   /** What pods get; undefined: they have another network. */
   readonly cni: PodAttachment | undefined;
+  /** Within what nodes of the cluster set no routes: the addresses of Services, which kube-proxy has there. */
+  readonly excludeRoutes: readonly string[];
 }
 
 export interface Member {
@@ -42,6 +44,8 @@ export interface Member {
   /** As in the EvioNode's spec. */
   readonly addresses: readonly string[];
   readonly podCIDRs: readonly string[];
+  /** Service CIDRs that it carries for EvioPeers. */
+  readonly services: readonly string[];
 }
 
 /** The overlay as its nodes know it. */
@@ -77,8 +81,11 @@ export const keysHashOf = (keys: NodeKeys): string => sha256(keys.identityKey, k
 
 /** Of what is sealed for a node, without its password, which follows from the authority and the node id. */
 export function sealedHash(place: SignallingPlace, room: string, account: string): string {
-  const { service, domain, ca = '', stun, turn, cni } = place;
-  return sha256(Buffer.from(JSON.stringify([service, domain, ca, stun, turn, cni, room, account]))).toString('hex');
+  const { service, domain, ca = '', stun, turn, cni, excludeRoutes } = place;
+  // What is not there is not counted, so that an upgrade enrols nobody anew.
+  const more = excludeRoutes.length === 0 ? [] : [excludeRoutes];
+  const parts = [service, domain, ca, stun, turn, cni, room, account, ...more];
+  return sha256(Buffer.from(JSON.stringify(parts))).toString('hex');
 }
 
 /** The prefix length of a certificate's address is that of the overlay's subnet, also after the subnet has grown. */
@@ -88,6 +95,8 @@ function addressesIn(parameters: Parameters, addresses: readonly string[]): read
     return subnet === undefined ? prefix : { ...prefix, length: subnet.length };
   });
 }
+
+const routesOf = ({ podCIDRs, services }: Member): readonly Prefix[] => [...podCIDRs, ...services].map(parsePrefix);
 
 export interface EnrolmentState {
   readonly member: Member;
@@ -172,7 +181,7 @@ function whyAnew(
   if (
     certificate.name !== member.name ||
     !same(certificate.addresses, addressesIn(parameters, member.addresses)) ||
-    !same(certificate.routes, member.podCIDRs.map(parsePrefix))
+    !same(certificate.routes, routesOf(member))
   )
     return 'AddressesChanged';
   if (present.overlayParameters !== parameters.bytes.toString('base64')) return 'ParametersChanged';
@@ -215,7 +224,7 @@ export function makeEnrolment(
   const { authority, parameters } = overlay;
   const { overlayId } = parameters;
   const addresses = addressesIn(parameters, member.addresses);
-  const routes = member.podCIDRs.map(parsePrefix);
+  const routes = routesOf(member);
   const nodeId = nodeIdOf(keys.identityKey);
   const notAfter = now + lifetimeSeconds;
   const certificate = encodeCertificate(
@@ -244,6 +253,7 @@ export function makeEnrolment(
       stun: place.stun,
       turn: place.turn,
       cni: place.cni,
+      ...(place.excludeRoutes.length === 0 ? {} : { excludeRoutes: place.excludeRoutes }),
     },
     { overlayId, nodeId },
     keys.sessionKey,

@@ -3,7 +3,7 @@ import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
 import type { DaemonSet, Deployment } from '../../../agent/src/kube-api/kinds.ts';
 import type { Condition } from '../../../crds/src/condition.ts';
 import type { EvioNodeStatus } from '../../../crds/src/evio-node.ts';
-import { claimOf } from '../controllers/node/decide.ts';
+import { claimOf } from '../controllers/node/allot.ts';
 import { networkStatus, type StatusView } from './network-status.ts';
 import { poolsOf } from './parameters.ts';
 import { aMember, aNetwork } from './testing.ts';
@@ -61,6 +61,7 @@ function view(change: Partial<StatusView> = {}): StatusView {
     selected: ['a', 'b'],
     silent: new Set(),
     members,
+    gateway: undefined,
     pools: poolsOf(network.spec),
     book: members.map(claimOf),
     refused: new Map(),

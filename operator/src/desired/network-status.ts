@@ -12,6 +12,7 @@ import type { Claim } from './allotment.ts';
 import { free, type Pools, type Shortage } from './allotment.ts';
 import type { Authority } from './authority.ts';
 import { conditionOf, holds, mergeConditions, named, type Verdict } from './conditions.ts';
+import { peerOwnerOf } from './peer.ts';
 
 /** Something that is not as it should be. */
 export interface Problem {
@@ -29,6 +30,8 @@ export interface StatusView {
   /** Of those, whose kubelet is not heard of. */
   readonly silent: ReadonlySet<string>;
   readonly members: readonly EvioNode[];
+  /** The node that carries Services for EvioPeers. */
+  readonly gateway: string | undefined;
   readonly pools: Pools;
   readonly book: readonly Claim[];
   /** Nodes that wait for addresses, and why. */
@@ -62,8 +65,11 @@ const unknown = (type: string, message: string): Verdict => ({
 /** `now` in RFC 3339. `observed`: the generation that is acted on in full. */
 export function networkStatus(view: StatusView, observed: number | undefined, now: string): EvioNetworkStatus {
   const { network, members, selected, silent, authority } = view;
-  const ready = members.filter((m) => isReady(m) && !silent.has(m.metadata.name));
+  const ready = members
+    .filter(({ metadata }) => selected.includes(metadata.name) && !silent.has(metadata.name))
+    .filter(isReady);
   const left = free(view.pools, view.book);
+  const gateway = view.gateway;
   const verdicts = verdictsOf(view, ready);
   const generation = network.metadata.generation;
   return {
@@ -83,13 +89,21 @@ export function networkStatus(view: StatusView, observed: number | undefined, no
       nodesFree: left.nodes,
       ...(view.pools.pods.length === 0 ? {} : { podPrefixesFree: left.pieces }),
     },
+    ...(gateway === undefined ? {} : { gateway }),
     effectiveMTU: effectiveMTU(network.spec),
     versions: versionsOf(members),
     unreachablePairs: unreachableOf(members),
   };
 }
 
-const isReady = (member: EvioNode): boolean => holds(member.status, NODE_CONDITION.Ready);
+/** A machine that joined by a token has no agent that tells: its kubelet does, and a silent one was left out already. */
+const isReady = (member: EvioNode): boolean => {
+  if (peerOwnerOf(member) !== undefined) return false;
+  if (!isMachine(member)) return holds(member.status, NODE_CONDITION.Ready);
+  // Its Node is its own where that has taken it over.
+  return member.spec.enrolment !== undefined && (member.metadata.ownerReferences ?? []).length > 0;
+};
+const isMachine = ({ spec }: EvioNode): boolean => spec.machine !== undefined;
 
 function verdictsOf(view: StatusView, ready: readonly EvioNode[]): readonly Verdict[] {
   const parts = [signallingReady(view), relayReady(view), poolReady(view), ringConsistent(view), verified(view, ready)];
@@ -169,12 +183,15 @@ function poolReady({ refused, shortages, doubles, pools, book }: StatusView): Ve
 function ringConsistent({ members }: StatusView): Verdict {
   const type = NETWORK_CONDITION.RingConsistent;
   const placed = members
-    .filter((m) => isReady(m) && m.status?.ring?.label !== undefined)
+    .filter((m) => !isMachine(m) && isReady(m) && m.status?.ring?.label !== undefined)
     .sort((a, b) => ((a.status?.ring?.label ?? '') < (b.status?.ring?.label ?? '') ? -1 : 1));
   if (placed.length < 2) return yes(type, REASON.RingComplete);
+  // Of machines that joined by a token nobody tells whether they are there: one that is comes before the next that tells.
+  const machines = new Set(members.filter(isMachine).map(({ spec }) => spec.memberName));
   const wrong = placed.filter((member, at) => {
     const next = placed[(at + 1) % placed.length]?.spec.memberName ?? '';
-    return !(member.status?.ring?.successors ?? []).includes(next);
+    const successors = member.status?.ring?.successors ?? [];
+    return !successors.includes(next) && !successors.some((name) => machines.has(name));
   });
   if (wrong.length === 0) return yes(type, REASON.RingComplete);
   const names = wrong.map((m) => m.metadata.name);
@@ -187,7 +204,7 @@ function ringConsistent({ members }: StatusView): Verdict {
 function verified({ selected }: StatusView, ready: readonly EvioNode[]): Verdict {
   const type = NETWORK_CONDITION.DataPlaneVerified;
   const proven = new Set(
-    ready.filter((m) => holds(m.status, NODE_CONDITION.DataPlaneReady)).map((m) => m.metadata.name),
+    ready.filter((m) => isMachine(m) || holds(m.status, NODE_CONDITION.DataPlaneReady)).map((m) => m.metadata.name),
   );
   const open = selected.filter((name) => !proven.has(name));
   if (selected.length === 0) return unknown(type, 'there is no node yet');

@@ -45,7 +45,9 @@ export function wantedAddresses(node: Node, addresses: readonly string[]): reado
  * Whether the node's interface has its addresses, as its agent says. Who is told of them earlier may find nothing there: kube-proxy with
  * nftables looks which of the Node's addresses the machine has, for NodePorts, and then not again for an hour.
  */
-export function hasAddresses({ status }: EvioNode): boolean {
+export function hasAddresses({ spec, status }: EvioNode): boolean {
+  // `evio join --node-ip` has waited for them before it told the kubelet.
+  if (spec.machine !== undefined) return spec.enrolment !== undefined;
   const is = status?.conditions?.find(({ type }) => type === 'DataPlaneReady');
   return is !== undefined && is.reason !== 'DataPlaneAbsent';
 }

@@ -125,7 +125,7 @@ export function embeddedPlace(
   spec: EvioNetworkSpec,
   host: string,
   { ca }: ServerSecrets,
-): Omit<SignallingPlace, 'cni'> {
+): Omit<SignallingPlace, 'cni' | 'excludeRoutes'> {
   const relay = effectiveTurn(spec) === 'Embedded';
   // A NAT that maps each port of the server anew shows by the second one, which coturn has for that.
   const stun = [TURN_PORT, TURN_PORT + 1].map((port) => `${bracketed(host)}:${port}`).concat(spec.ice.stun);

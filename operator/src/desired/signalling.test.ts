@@ -62,6 +62,7 @@ describe('the signalling server', () => {
         stun: ['192.0.2.1:3478', '192.0.2.1:3479'],
         turn: 'xep-0215',
         cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
+        excludeRoutes: [],
       },
       admin: { username: 'evio-admin', password: 'admin password' },
     });
@@ -76,6 +77,7 @@ describe('the signalling server', () => {
       stun: ['[2001:db8::1]:3478', '[2001:db8::1]:3479', '192.0.2.9:3478'],
       turn: 'none',
       cni: undefined,
+      excludeRoutes: [],
     });
   });
 
@@ -96,6 +98,7 @@ describe('the signalling server', () => {
         stun: [],
         turn: 'xep-0215',
         cni: { attachment: 'Routed', podCIDRs: ['10.244.0.0/16'] },
+        excludeRoutes: [],
       },
       admin: { username: 'root', password: 'secret' },
     });

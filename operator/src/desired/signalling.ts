@@ -41,10 +41,11 @@ export function signallingOf(view: SignallingView): Signalling | Missing {
   const pods = effectivePodCIDRs(spec);
   const cni: PodAttachment | undefined =
     pods.length === 0 ? undefined : { attachment: spec.pods.attachment, podCIDRs: pods };
-  return { place: { ...found.place, cni }, admin: found.admin };
+  const excludeRoutes = spec.gateways?.serviceCIDRs ?? [];
+  return { place: { ...found.place, cni, excludeRoutes }, admin: found.admin };
 }
 
-type Found = { readonly place: Omit<SignallingPlace, 'cni'>; readonly admin: Signalling['admin'] };
+type Found = { readonly place: Omit<SignallingPlace, 'cni' | 'excludeRoutes'>; readonly admin: Signalling['admin'] };
 
 function embedded({ spec, server, host }: SignallingView): Found | Missing {
   if (host === undefined)

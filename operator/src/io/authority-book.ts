@@ -1,12 +1,13 @@
 /** The authority's Secret, read and written: one change at a time here, and none over a change of somebody else. */
-import type { KeyObject } from 'node:crypto';
+
+import { NO_TOKENS, type TokenBook } from '../../../agent/src/join/tokens.ts';
 import type { Cache } from '../../../agent/src/kube-api/cache.ts';
 import { type Client, isConflict } from '../../../agent/src/kube-api/client.ts';
 import { SECRET, type Secret } from '../../../agent/src/kube-api/kinds.ts';
 import type { OwnerReference } from '../../../agent/src/kube-api/object.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
-import { type Authority, authorityData, readAuthority } from '../desired/authority.ts';
+import { type Authority, type AuthorityParts, authorityData, readAuthority } from '../desired/authority.ts';
 import { EMPTY_LEDGER, type Ledger } from '../desired/ledger.ts';
 import { AUTHORITY_SECRET, labelsOf } from '../names.ts';
 
@@ -27,7 +28,7 @@ export class AuthorityBook {
   readonly #older = new Set<string>();
   /** Uid of the one the watch told of last. */
   #seen: string | undefined;
-  #remembered: { readonly key: KeyObject; readonly ledger: Ledger } | undefined;
+  #remembered: AuthorityParts | undefined;
   #parsed: { readonly version: string; readonly reading: Reading } | undefined;
 
   constructor(client: Client, secrets: Pick<Cache<Secret>, 'get'>, namespace: string) {
@@ -75,10 +76,10 @@ export class AuthorityBook {
 
   /** Never over one that is there. */
   async make(how: 'new' | 'restore', owner: OwnerReference): Promise<void> {
-    const { key, ledger } =
+    const made =
       how === 'restore' && this.#remembered !== undefined
         ? this.#remembered
-        : { key: generatePrivateKey('ed25519'), ledger: EMPTY_LEDGER };
+        : { key: generatePrivateKey('ed25519'), ledger: EMPTY_LEDGER, tokens: NO_TOKENS };
     const metadata = {
       name: AUTHORITY_SECRET,
       namespace: this.#namespace,
@@ -86,7 +87,7 @@ export class AuthorityBook {
       ownerReferences: [owner],
     };
     try {
-      this.#note(await this.#client.create(SECRET, { metadata, type: 'Opaque', data: authorityData(key, ledger) }));
+      this.#note(await this.#client.create(SECRET, { metadata, type: 'Opaque', data: authorityData(made) }));
     } catch (error) {
       // Somebody else's is as good, and will be seen.
       if (!isConflict(error)) throw error;
@@ -95,24 +96,33 @@ export class AuthorityBook {
 
   /** Gives what stands there then; the ledger that `change` gives back is written before this resolves. */
   change(change: (authority: Authority) => Ledger): Promise<Authority> {
+    return this.#next((authority) => ({ ...authority, ledger: change(authority) }));
+  }
+
+  /** The same of the join tokens. What `change` throws is thrown, and nothing is written. */
+  changeTokens(change: (authority: Authority) => TokenBook): Promise<Authority> {
+    return this.#next((authority) => ({ ...authority, tokens: change(authority) }));
+  }
+
+  #next(change: (authority: Authority) => Authority): Promise<Authority> {
     const turn = this.#turn.then(() => this.#change(change));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  async #change(change: (authority: Authority) => Ledger): Promise<Authority> {
+  async #change(change: (authority: Authority) => Authority): Promise<Authority> {
     for (let tries = 1; ; tries++) {
       const secret = await this.#client.get(SECRET, this.#key);
       const { authority, broken } = readingOf(secret);
       if (authority === undefined) throw new Error(`cannot use the Secret ${this.#key}: ${broken}`);
-      const ledger = change(authority);
-      if (ledger === authority.ledger) return authority;
+      const next = change(authority);
+      if (next.ledger === authority.ledger && next.tokens === authority.tokens) return authority;
       try {
-        const data = { ...secret.data, ...authorityData(authority.key, ledger) };
+        const data = { ...secret.data, ...authorityData(next) };
         const { apiVersion: _, kind: __, ...object } = secret;
         this.#older.add(secret.metadata.resourceVersion);
         this.#note(await this.#client.update(SECRET, { ...object, data }));
-        return { ...authority, ledger };
+        return next;
       } catch (error) {
         if (!isConflict(error) || tries >= TRIES) throw error;
       }

@@ -29,8 +29,9 @@ export class Lab {
   readonly xmpp: Prosody;
   readonly #operators = new Map<string, { readonly child: ChildProcess; log: string }>();
 
-  static async start(): Promise<Lab> {
-    const [api, xmpp] = await Promise.all([startKubeApi({ users: { operator: OPERATOR } }), startProsody()]);
+  /** `users`: who else may log in, by the names of their tokens. */
+  static async start(users: Readonly<Record<string, { readonly name: string }>> = {}): Promise<Lab> {
+    const [api, xmpp] = await Promise.all([startKubeApi({ users: { operator: OPERATOR, ...users } }), startProsody()]);
     const lab = new Lab(api, xmpp);
     try {
       await lab.#prepare();
@@ -114,7 +115,7 @@ export class Lab {
     return answer.status === 404 ? undefined : (this.must(answer) as T);
   }
 
-  async node(name: string, { external = false } = {}): Promise<void> {
+  async node(name: string, { external = false, labels = {} } = {}): Promise<void> {
     const taints = external
       ? [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true', effect: 'NoSchedule' }]
       : [];
@@ -122,7 +123,7 @@ export class Lab {
     const status = external ? {} : { addresses: [{ type: 'InternalIP', address: '192.168.1.10' }] };
     this.must(
       await this.api.request('POST', '/api/v1/nodes', {
-        metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+        metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels } },
         spec: { taints },
         status,
       }),
@@ -167,15 +168,20 @@ export class Lab {
     this.must(await this.api.request('POST', path, { metadata: { name }, spec: { holderIdentity: name } }));
   }
 
-  /** With the test's Prosody as external server, unless `spec` says otherwise. */
-  async apply(spec: EvioNetworkSpecInput = {}): Promise<void> {
+  /** The test's Prosody. */
+  external(): EvioNetworkSpecInput {
     const { service, domain } = this.xmpp;
     const external = { service, domain, adminSecretRef: { name: 'xmpp-admin' }, caSecretRef: { name: 'xmpp-ca' } };
+    return { signalling: { external } };
+  }
+
+  /** With the test's Prosody as external server, unless `spec` says otherwise. */
+  async apply(spec: EvioNetworkSpecInput = {}): Promise<void> {
     const body = {
       apiVersion: 'evio.io/v1alpha1',
       kind: 'EvioNetwork',
       metadata: { name: 'default' },
-      spec: { signalling: { external }, ...spec },
+      spec: { ...this.external(), ...spec },
     };
     const path = `${GROUP}/evionetworks/default?fieldManager=test&force=true`;
     this.must(await this.api.request('PATCH', path, body, { type: APPLY }));

@@ -206,6 +206,14 @@ export const CONFIG_ROWS: readonly Row[] = [
     'pods.hostInterfacePrefix: "e\\"" is not allowed; allowed: 1 to 14 letters, digits, "-" and "_"',
   ),
   value(
+    'routes to leave out that are no prefixes',
+    (node) => {
+      section(node, 'network').excludeRoutes = ['10.96.0.1/12', 'services'];
+    },
+    'network.excludeRoutes[0]: "10.96.0.1/12" is not allowed; allowed: a list of at most 16 prefixes without host bits, like "10.96.0.0/12"',
+    'network.excludeRoutes[1]: "services" is not allowed; allowed: a list of at most 16 prefixes without host bits, like "10.96.0.0/12"',
+  ),
+  value(
     'a run directory whose sockets would have too long a name',
     (node) => {
       node.runDir = `/${'x'.repeat(95)}`;

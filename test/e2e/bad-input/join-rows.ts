@@ -243,7 +243,7 @@ export const JOIN_ROWS: readonly Row[] = [
         args: joining(place, await own.token()),
         code: 1,
         says: [
-          'evio: the authority of the overlay does not answer (10 s, service-unavailable); is "evio authority serve" running?',
+          'evio: the authority of the overlay does not answer (10 s, service-unavailable); is "evio authority serve" (in a cluster: the operator) running?',
         ],
       };
     },

@@ -60,7 +60,15 @@ impl World {
         let now = Now { us: 100 * SECOND, ..NOW };
         let bridge = Bridge { name: "fuzz-br".into(), tap: "fuzz-tap".into(), per_tunnel: None };
         let boot_id = BootId([1; 8]);
-        let setup = Setup { local: papers.own.local(1), bridge, udp_port: 0, stun: vec![], exclude: vec![], boot_id };
+        let setup = Setup {
+            local: papers.own.local(1),
+            bridge,
+            udp_port: 0,
+            stun: vec![],
+            exclude: vec![],
+            exclude_routes: vec![],
+            boot_id,
+        };
         let node = Node::new(setup, now).unwrap_or_else(|failure| panic!("no node: {}", failure.message));
         let mut peer = Sessions::new(papers.peer.local(2), Box::new(Counting(0)), now);
         peer.add_member(&papers.own.certificate, now).expect("a member");

@@ -153,6 +153,30 @@ mod tests {
     }
 
     #[test]
+    fn excluded_routes_are_networks_and_an_older_agent_names_none() {
+        let parsed = |more: &str| {
+            let line = format!(
+                r#"{{"id":1,"method":"configure","params":{{"sessionKey":"","certificate":"","parameters":"","bridge":{{"name":"evio0","tap":"evio0-tap"}},"udp":{{"port":0}},"stun":[]{more}}}}}"#
+            );
+            match parse(line.as_bytes()) {
+                Ok((_, Method::Configure(configure))) => Ok(configure.exclude_routes),
+                Ok((_, method)) => panic!("{method:?}"),
+                Err((_, failure)) => Err(failure.message),
+            }
+        };
+        assert!(parsed("").unwrap().is_empty());
+        let networks = parsed(r#","excludeRoutes":["10.96.0.0/12","fd00:96::/112"]"#).unwrap();
+        assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.96.0.0/12", "fd00:96::/112"]);
+        for wrong in ["", "10.96.0.1/12", "10.96.0.0", "services"] {
+            let message = parsed(&format!(r#","excludeRoutes":["{wrong}"]"#)).unwrap_err();
+            assert!(message.contains("is no network like 10.96.0.0/12"), "{message}");
+        }
+        let many = vec![r#""10.96.0.0/12""#; 17].join(",");
+        let message = parsed(&format!(r#","excludeRoutes":[{many}]"#)).unwrap_err();
+        assert!(message.contains("excludeRoutes has 17 prefixes, 16 are allowed"), "{message}");
+    }
+
+    #[test]
     fn a_refusal_carries_the_id_where_there_is_one() {
         assert_eq!(code(r#"{"id":9,"method":"no-such-method"}"#).0, Some(9));
         let line = answer(None, Err(Failure::bad_request("no")));

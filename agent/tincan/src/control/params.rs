@@ -107,6 +107,9 @@ pub struct Configure {
     /// Interfaces of which nothing is offered and by which nothing is sent. Missing: none.
     #[serde(default, deserialize_with = "interfaces")]
     pub exclude_interfaces: Vec<String>,
+    /// Prefixes within which no route is set, neither to members nor for our own. Missing: none.
+    #[serde(default, deserialize_with = "excluded_routes")]
+    pub exclude_routes: Vec<Prefix>,
 }
 
 /// As many as a node file may name.
@@ -129,6 +132,20 @@ fn interfaces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
         ))),
         None => Ok(names),
     }
+}
+
+const EXCLUDED_ROUTES_MAX: usize = 16;
+
+fn excluded_routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Prefix>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.len() > EXCLUDED_ROUTES_MAX {
+        return Err(D::Error::custom(format!(
+            "excludeRoutes has {} prefixes, {EXCLUDED_ROUTES_MAX} are allowed",
+            texts.len()
+        )));
+    }
+    let wrong = |text: &String| D::Error::custom(format!("excludeRoutes: {text:?} is no network like 10.96.0.0/12"));
+    texts.iter().map(|text| Prefix::parse(text).ok_or_else(|| wrong(text))).collect()
 }
 
 #[derive(Debug, Deserialize)]

@@ -310,7 +310,9 @@ impl Daemon {
         let stun: Vec<SocketAddr> = configure.stun.clone();
         let bridge = configure.bridge.clone();
         let exclude = configure.exclude_interfaces.clone();
-        let setup = Setup { local, bridge, udp_port: configure.udp.port, stun, exclude, boot_id: self.boot_id };
+        let exclude_routes = configure.exclude_routes.clone();
+        let udp_port = configure.udp.port;
+        let setup = Setup { local, bridge, udp_port, stun, exclude, exclude_routes, boot_id: self.boot_id };
         let mut node = Node::new(setup, now)?;
         self.watch(&mut node)
             .map_err(|error| Failure::system(format!("cannot wait for the node's sockets: {error}")))?;

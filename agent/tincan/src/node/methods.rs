@@ -93,6 +93,7 @@ impl Node {
             .update_local(local)
             .map_err(|refusal| Failure::bad_request(format!("the node's papers are refused: {}", refusal.name())))?;
         self.exclude(&configure.exclude_interfaces, now);
+        self.exclude_routes.clone_from(&configure.exclude_routes);
         self.set_stun(&configure.stun, now);
         self.ensure_links(now)?;
         if renewed {

@@ -34,6 +34,7 @@ use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Received, Udp, RECEIVE_BYTES};
 use crate::large::Large;
 use crate::log;
+use crate::prefix::Prefix;
 use crate::reach::Reach;
 use crate::session::{keys, Local, Now, Sessions, SystemRandom};
 use crate::stun;
@@ -97,6 +98,7 @@ pub struct Node {
     /// As configured, also those that are not asked.
     stun_servers: Vec<SocketAddr>,
     excluded: Excluded,
+    exclude_routes: Vec<Prefix>,
     /// The node's own addresses as last told: (address, type, server).
     local: BTreeSet<candidates::LocalCandidate>,
     /// Those of all interfaces that may be used.
@@ -156,6 +158,8 @@ pub struct Setup {
     pub stun: Vec<SocketAddr>,
     /// Names of interfaces that are not used.
     pub exclude: Vec<String>,
+    /// Prefixes within which no route is set.
+    pub exclude_routes: Vec<Prefix>,
     pub boot_id: BootId,
 }
 
@@ -172,7 +176,7 @@ fn random<const N: usize>() -> [u8; N] {
 
 impl Node {
     pub fn new(setup: Setup, now: Now) -> Result<Self, Failure> {
-        let Setup { local, bridge, udp_port, stun: servers, exclude, boot_id } = setup;
+        let Setup { local, bridge, udp_port, stun: servers, exclude, exclude_routes, boot_id } = setup;
         let node_id = local.certificate().node_id();
         let label = node_id.label();
         let port = if udp_port == 0 { derived_port(label) } else { udp_port };
@@ -208,6 +212,7 @@ impl Node {
             stun: stun::Client::new(random),
             stun_servers: Vec::new(),
             excluded: Excluded::new(&exclude),
+            exclude_routes,
             local: BTreeSet::new(),
             addresses: BTreeSet::new(),
             inside: Vec::new(),

@@ -27,26 +27,28 @@ fn gateway(certificate: &Certificate, prefix: &Prefix) -> Option<IpAddr> {
 }
 
 /// In the order of their prefixes. Of two members with one prefix the newer certificate counts, as with addresses; what is within our
-/// own is ours.
-fn routes<'a>(own: &'a Certificate, members: impl Iterator<Item = &'a Certificate>) -> Vec<Route> {
+/// own is ours. What is within `excluded` gets no route, nor is it unreachable: others do that here (kube-proxy, for Services).
+fn routes<'a>(own: &'a Certificate, members: impl Iterator<Item = &'a Certificate>, excluded: &[Prefix]) -> Vec<Route> {
+    let left = |prefix: &Prefix| excluded.iter().any(|other| other.covers(prefix));
     let mut found: BTreeMap<Prefix, (u64, Option<IpAddr>)> = BTreeMap::new();
     for certificate in members {
         for prefix in routed(certificate) {
             let Some(via) = gateway(certificate, &prefix) else { continue };
             let ours = routed(own).any(|ours| ours.covers(&prefix));
             let newer = found.get(&prefix).is_none_or(|&(serial, _)| serial < certificate.serial);
-            if newer && !ours {
+            if newer && !ours && !left(&prefix) {
                 found.insert(prefix, (certificate.serial, Some(via)));
             }
         }
     }
-    found.extend(routed(own).map(|prefix| (prefix, (own.serial, None))));
+    found.extend(routed(own).filter(|prefix| !left(prefix)).map(|prefix| (prefix, (own.serial, None))));
     found.into_iter().map(|(to, (_, via))| Route { to, via }).collect()
 }
 
 impl Node {
     pub(super) fn routes(&self) -> Vec<Route> {
-        routes(self.sessions.certificate(), self.sessions.members().map(|member| &*member.certificate))
+        let members = self.sessions.members().map(|member| &*member.certificate);
+        routes(self.sessions.certificate(), members, &self.exclude_routes)
     }
 
     /// What became of the routes at the last look.
@@ -116,11 +118,28 @@ mod tests {
     }
 
     fn texts(own: &Certificate, members: &[Certificate]) -> Vec<String> {
+        texts_without(own, members, &[])
+    }
+
+    fn texts_without(own: &Certificate, members: &[Certificate], excluded: &[&str]) -> Vec<String> {
         let text = |route: &Route| match route.via {
             Some(via) => format!("{} via {via}", route.to),
             None => format!("unreachable {}", route.to),
         };
-        routes(own, members.iter()).iter().map(text).collect()
+        let excluded: Vec<Prefix> = excluded.iter().filter_map(|one| Prefix::parse(one)).collect();
+        routes(own, members.iter(), &excluded).iter().map(text).collect()
+    }
+
+    #[test]
+    fn what_is_excluded_is_left_to_others_here_a_members_and_our_own() {
+        let own = node(1, &["10.96.0.0/12", "10.244.1.0/24"], &[]);
+        let others = [node(2, &["10.244.2.0/24", "10.96.0.0/12", "10.97.0.0/16"], &["fd00:96::/112"])];
+        let left = texts_without(&own, &others, &["10.96.0.0/12", "fd00:96::/108"]);
+        assert_eq!(left, ["unreachable 10.244.1.0/24", "10.244.2.0/24 via 10.9.0.2"]);
+        // What is larger than that is not all of it.
+        let larger = texts_without(&node(1, &[], &[]), &others, &["10.96.0.0/13"]);
+        assert!(larger.contains(&"10.96.0.0/12 via 10.9.0.2".to_owned()), "{larger:?}");
+        assert!(!larger.contains(&"10.97.0.0/16 via 10.9.0.2".to_owned()), "{larger:?}");
     }
 
     #[test]

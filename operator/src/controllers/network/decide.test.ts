@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { NO_TOKENS } from '../../../../agent/src/join/tokens.ts';
 import type { DaemonSet, Deployment, Pod } from '../../../../agent/src/kube-api/kinds.ts';
 import { overlayIdOf } from '../../../../agent/src/wire/ids.ts';
 import { privateKey, rawPublicKey } from '../../../../agent/src/wire/keys.ts';
@@ -21,6 +22,7 @@ const authority = (ledger: Ledger = EMPTY_LEDGER): Authority => ({
   publicKey: PUBLIC,
   overlayId: overlayIdOf(PUBLIC),
   ledger,
+  tokens: NO_TOKENS,
 });
 
 interface Parts extends Partial<Omit<NetworkView, 'signalling'>> {

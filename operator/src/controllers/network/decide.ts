@@ -8,6 +8,7 @@ import type { DaemonSet, Deployment, Node, Pod, Secret } from '../../../../agent
 import type { KubeObject } from '../../../../agent/src/kube-api/object.ts';
 import type { EvioNetworkSpec } from '../../../../crds/src/evio-network.ts';
 import type { Authority } from '../../desired/authority.ts';
+import { isSilent } from '../../desired/gateway.ts';
 import { type Ledger, settle, withParameters } from '../../desired/ledger.ts';
 import type { Problem } from '../../desired/network-status.ts';
 import { MANAGED_ANNOTATION } from '../../desired/node-addresses.ts';
@@ -202,10 +203,6 @@ function isDone({ nodes }: RemovalView, { metadata, status }: DaemonSet, now: nu
   const away = [...nodes.values()].filter(isSilent).length;
   return status.numberReady >= status.desiredNumberScheduled - away;
 }
-
-/** The node controller of Kubernetes has not heard of its kubelet. */
-export const isSilent = (node: Node): boolean =>
-  node.status?.conditions?.find((c) => c.type === 'Ready')?.status === 'Unknown';
 
 /** Nodes whose addresses we wrote. */
 export const managedNodes = (nodes: Iterable<Node>): readonly Node[] =>

@@ -4,12 +4,13 @@ import { EVIO_NETWORK, type EvioNetwork } from '../../../../agent/src/kube-api/e
 import { type EvioNetworkStatus, NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { accountOf } from '../../desired/enrolment.ts';
+import { isSilent } from '../../desired/gateway.ts';
 import { networkStatus } from '../../desired/network-status.ts';
 import { nodeMatters } from '../node/index.ts';
 import type { World } from '../world.ts';
 import { keepAccounts } from './accounts.ts';
 import { carryOut, follow } from './apply.ts';
-import { decide, isSilent } from './decide.ts';
+import { decide } from './decide.ts';
 import { observe, observeStatus } from './observe.ts';
 import { remove } from './removal.ts';
 
@@ -58,6 +59,7 @@ export function networkController(world: World, signals: Watching): Controller {
 /** There is no network: nobody is asked anything. */
 function rest(world: World): void {
   world.link.want(undefined);
+  world.join.want(undefined);
   world.relay.want(undefined);
   world.book.forget();
 }
@@ -83,11 +85,13 @@ async function reconcile(network: EvioNetwork, world: World, status: StatusWrite
   return Math.min(failure === undefined ? LOOK_MS : RETRY_MS, waitMs ?? LOOK_MS);
 }
 
-/** Of all members, also of those that are not in the ledger yet. */
+/** Of all members, also of those that are not in the ledger yet; and those that end at a time of their own. */
 function accountsOf(world: World): ReadonlySet<string> {
   const { authority } = world.book.read();
   if (authority === undefined) return new Set();
-  return new Set([...world.members.all().values()].map((m) => accountOf(authority.overlayId, m.spec.memberName)));
+  const { overlayId, tokens } = authority;
+  const accounts = [...world.members.all().values()].map(({ spec }) => accountOf(overlayId, spec.memberName));
+  return new Set([...accounts, ...tokens.ending.map(({ username }) => username)]);
 }
 
 class StatusWriter {

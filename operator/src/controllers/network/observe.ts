@@ -3,13 +3,14 @@
 import type { EvioNetwork } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { allot, doubles } from '../../desired/allotment.ts';
+import { gatewayOf, isSilent } from '../../desired/gateway.ts';
 import type { Problem, StatusView } from '../../desired/network-status.ts';
 import { poolsOf } from '../../desired/parameters.ts';
 import { signallingIs } from '../../desired/signalling.ts';
 import { AGENT, CLEANUP, DATAPLANE, SERVER } from '../../names.ts';
-import { claimOf, selects, shortageOf, waitingFor } from '../node/decide.ts';
+import { claimOf, selects, shortageOf, waitingFor } from '../node/allot.ts';
 import type { World } from '../world.ts';
-import { isSilent, type NetworkView } from './decide.ts';
+import type { NetworkView } from './decide.ts';
 
 export function observe(network: EvioNetwork, world: World): NetworkView {
   const { authority, broken } = world.book.read();
@@ -50,6 +51,7 @@ export function observeStatus(
     selected: selected.map((node) => node.metadata.name).sort(),
     silent: new Set(selected.filter(isSilent).map((node) => node.metadata.name)),
     members: [...members.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
+    gateway: gatewayOf({ network, nodes, members }),
     pools,
     book,
     refused,

@@ -2,7 +2,8 @@
  * The end of an EvioNetwork. What runs goes first, then the nodes are cleaned of what it leaves, then the rest goes, and last the finalizer. What
  * cannot be reached is left: the finalizer always comes off.
  */
-import { endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
+import { deleteAccount, endAccount } from '../../../../agent/src/io/xmpp-accounts.ts';
+import { TOKENS_CONFIG_MAP } from '../../../../agent/src/join/cluster-token.ts';
 import {
   isConflict,
   isForbidden,
@@ -11,9 +12,20 @@ import {
   type PatchStep,
 } from '../../../../agent/src/kube-api/client.ts';
 import { EVIO_NETWORK, EVIO_NODE, type EvioNetwork } from '../../../../agent/src/kube-api/evio-kinds.ts';
-import { DAEMON_SET, DEPLOYMENT, LEASE, NODE, type Node, SECRET } from '../../../../agent/src/kube-api/kinds.ts';
+import {
+  CONFIG_MAP,
+  DAEMON_SET,
+  DEPLOYMENT,
+  LEASE,
+  NODE,
+  type Node,
+  SECRET,
+} from '../../../../agent/src/kube-api/kinds.ts';
+import { authorityAccountName } from '../../../../agent/src/wire/join-message.ts';
+import { tokenAccountName } from '../../../../agent/src/wire/join-token.ts';
 import { isAccountOf } from '../../desired/enrolment.ts';
 import { releaseSteps } from '../../desired/node-addresses.ts';
+import { isTokenSecret } from '../../desired/tokens.ts';
 import { cleanup } from '../../desired/workloads.ts';
 import { AGENT, AUTHORITY_SECRET, CLEANUP, DATAPLANE, FINALIZER, NODE_LEASE_PREFIX, SERVER } from '../../names.ts';
 import type { World } from '../world.ts';
@@ -38,6 +50,7 @@ export async function remove(network: EvioNetwork, world: World): Promise<number
       return LOOK_MS;
     case 'delete-workloads':
       await client.delete(DAEMON_SET, world.key(AGENT), background);
+      world.join.want(undefined);
       if (network.spec.signalling.external !== undefined) await endAccounts(world);
       world.link.want(undefined);
       world.relay.want(undefined);
@@ -91,6 +104,9 @@ async function removeRest(network: EvioNetwork, { nodes }: RemovalView, world: W
   }
   await client.delete(SECRET, world.key(SERVER));
   await client.delete(SECRET, world.key(AUTHORITY_SECRET));
+  for (const { metadata } of world.secrets.list().filter(isTokenSecret))
+    await client.delete(SECRET, world.key(metadata.name));
+  await client.delete(CONFIG_MAP, world.key(TOKENS_CONFIG_MAP));
   world.book.forget();
   await takeFinalizer(network, world);
   log.info('the EvioNetwork is gone, and what was made for it');
@@ -126,6 +142,8 @@ async function endAccounts(world: World): Promise<void> {
   const ended = world.link.use(async (admin, room) => {
     for (const account of present.filter((name) => isAccountOf(authority.overlayId, name)))
       await endAccount(admin, room, account);
+    const ids = authority.tokens.tokens.map(({ id }) => tokenAccountName(id));
+    for (const account of [...ids, authorityAccountName(authority.overlayId)]) await deleteAccount(admin, account);
     await admin.destroyRoom(room);
   });
   const late = new Promise<void>((resolve) => setTimeout(resolve, ACCOUNTS_MS).unref());

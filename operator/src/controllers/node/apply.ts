@@ -1,13 +1,14 @@
 /** Carries out what was decided for a Node, one thing after the other; what fails is tried again from the start. */
 
 import { isConflict, isInvalid, isNotFound } from '../../../../agent/src/kube-api/client.ts';
-import { EVIO_NODE, type EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { EVIO_NODE, EVIO_PEER, type EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import { NODE } from '../../../../agent/src/kube-api/kinds.ts';
 import { keyOf } from '../../../../agent/src/kube-api/object.ts';
 import { accountOf, entryOf, makeEnrolment, passwordOf } from '../../desired/enrolment.ts';
 import { issue } from '../../desired/ledger.ts';
 import type { World } from '../world.ts';
-import { type NodeAction, type NodePlan, type NodeView, type Removal, selects } from './decide.ts';
+import { selects } from './allot.ts';
+import type { NodeAction, NodePlan, NodeView, Removal } from './decide.ts';
 
 /** The next look, when something stood in the way that will have gone soon. */
 const SOON_MS = 1_000;
@@ -18,6 +19,7 @@ const AWAY_MS = 10_000;
 
 const REMOVALS: Readonly<Record<Removal, string>> = {
   NetworkGone: 'there is no EvioNetwork any more',
+  PeerGone: 'its EvioPeer is gone',
   NodeGone: 'its Node is gone',
   NodeReplaced: 'its Node was deleted and made anew',
   NotSelected: 'its Node is not among those that the EvioNetwork selects',
@@ -77,6 +79,12 @@ async function remove(
   if (reason === 'NodeGone' || reason === 'NotSelected') {
     const there = await client.find(NODE, name);
     if (there !== undefined && network !== undefined && selects(network, there)) return SOON_MS;
+  }
+  if (reason === 'PeerGone') {
+    const there = await client.find(EVIO_PEER, name);
+    const owner = world.members.all().get(name)?.metadata.ownerReferences?.[0];
+    if (there !== undefined && there.metadata.uid === owner?.uid && there.metadata.deletionTimestamp === undefined)
+      return SOON_MS;
   }
   try {
     await client.delete(EVIO_NODE, name, { uid });

@@ -1,12 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { EvioNetwork, EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { NO_TOKENS } from '../../../../agent/src/join/tokens.ts';
+import type { EvioNetwork, EvioNode, EvioPeer } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { nodeIdOf, overlayIdOf } from '../../../../agent/src/wire/ids.ts';
 import { privateKey, rawPublicKey } from '../../../../agent/src/wire/keys.ts';
 import type { EvioNetworkSpecInput } from '../../../../crds/src/evio-network.ts';
-import type { Authority } from '../../desired/authority.ts';
-import { entryOf, makeEnrolment } from '../../desired/enrolment.ts';
+import { type Authority, overlayOf } from '../../desired/authority.ts';
+import { entryOf, makeEnrolment, readKeys } from '../../desired/enrolment.ts';
+import { gatewayOf } from '../../desired/gateway.ts';
 import { EMPTY_LEDGER, issue, withParameters } from '../../desired/ledger.ts';
 import { parametersOf } from '../../desired/parameters.ts';
 import { aMember, aNetwork, aNode, someKeys } from '../../desired/testing.ts';
@@ -22,12 +24,13 @@ const PLACE = {
   stun: [],
   turn: 'none',
   cni: undefined,
+  excludeRoutes: [],
 } as const;
 
 function authorityOf(network: EvioNetwork): Authority {
   const publicKey = rawPublicKey(KEY);
   const ledger = withParameters(EMPTY_LEDGER, parametersOf(network.spec), KEY, NOW);
-  return { key: KEY, publicKey, overlayId: overlayIdOf(publicKey), ledger };
+  return { key: KEY, publicKey, overlayId: overlayIdOf(publicKey), ledger, tokens: NO_TOKENS };
 }
 
 interface Parts {
@@ -47,10 +50,11 @@ function view(name: string, { spec, nodes = [], members = [], more = {}, ...rest
     network,
     nodes: byName(nodes),
     members: byName(members),
+    peers: new Map(),
     authority: network === undefined ? undefined : authorityOf(network),
     place: PLACE,
     ...more,
-  };
+  } as NodeView;
 }
 
 const kinds = (of: NodeView, now = NOW): string[] =>
@@ -138,8 +142,9 @@ describe('a Node', () => {
   });
 });
 
+const told = (seed: string) => ({ keys: someKeys(seed) });
+
 describe('a member', () => {
-  const told = (seed: string) => ({ keys: someKeys(seed) });
   const nodes = [aNode('a'), aNode('b')];
 
   it('is enrolled once it has told its keys, and the place to meet is known', () => {
@@ -190,6 +195,147 @@ describe('a member', () => {
     const note = find({ ...of, authority: { ...authority, ledger } }, 'note');
     expect([note?.note.reason, note?.note.note.includes('node a')]).to.deep.equal(['KeysOfAnotherNode', true]);
     expect(kinds({ ...of, authority: { ...authority, ledger } })).to.deep.equal(['note']);
+  });
+});
+
+describe('a machine that joined by a token', () => {
+  const machine = { ...told('m').keys, joined: '2027-01-15T08:00:00Z' };
+  const joined = (more: Partial<EvioNode['spec']> = {}): EvioNode =>
+    aMember('m', 1, { spec: { machine, podCIDRs: [], ...more }, meta: { ownerReferences: [] } });
+  const host = { spec: { mode: 'HostNetwork' } } as const;
+
+  it('is enrolled by the keys in its spec, and by no others that an agent tells', () => {
+    const member: EvioNode = { ...joined(), status: told('z') };
+    const action = find(view('m', { ...host, members: [member] }), 'issue');
+    expect(action?.reason).to.equal('FirstEnrolment');
+    expect(action?.state.keys.identityKey.toString('base64')).to.equal(machine.identityKey);
+    expect(action?.member.spec?.machine).to.deep.equal(machine);
+    expect(action?.member.metadata.ownerReferences).to.equal(undefined);
+  });
+
+  it('stays without a Node, also where nodeSelector would not choose it, and goes with the Node that it had', () => {
+    const choosy = { spec: { mode: 'HostNetwork', nodeSelector: { zone: 'edge' } } } as const;
+    expect(kinds(view('m', { ...host, members: [joined()] }))).to.deep.equal(['issue FirstEnrolment']);
+    const node = aNode('m', { meta: { labels: { 'evio.io/host-package': 'true' } } });
+    const taken = find(view('m', { ...choosy, members: [joined()], nodes: [node] }), 'issue');
+    expect(taken?.member.metadata.ownerReferences?.[0]).to.deep.include({ kind: 'Node', uid: 'm-uid' });
+    const had = aMember('m', 1, { spec: { machine, podCIDRs: [] } });
+    expect(kinds(view('m', { ...host, members: [had] }))).to.deep.equal(['delete NodeGone']);
+    expect(kinds(view('m', { network: undefined, members: [joined()] }))).to.deep.equal(['delete NetworkGone']);
+  });
+});
+
+describe('a Node with the name of a machine that joined by a token', () => {
+  const machine = { ...told('m').keys, joined: '2027-01-15T08:00:00Z' };
+  const member = aMember('m', 1, { spec: { machine, podCIDRs: [] }, meta: { ownerReferences: [] } });
+  const spec = { mode: 'HostNetwork', nodeAddresses: 'Auto' } as const;
+  const waits = { key: 'node.cloudprovider.kubernetes.io/uninitialized', effect: 'NoSchedule' };
+  const enrolled = { ...member, spec: { ...member.spec, enrolment: { serial: '1' } as never } };
+
+  it('gets neither that one nor its address, unless its kubelet says that it runs the host package', () => {
+    const other = aNode('m', { addresses: [], taints: [waits] });
+    const plan = decide(view('m', { spec, nodes: [other], members: [enrolled], more: { place: undefined } }), NOW);
+    expect(plan.actions.map((a) => (a.kind === 'note' ? a.note.reason : a.kind))).to.deep.equal(['NameTaken']);
+    const own = aNode('m', { addresses: [], taints: [waits], meta: { labels: { 'evio.io/host-package': 'true' } } });
+    expect(kinds(view('m', { spec, nodes: [own], members: [enrolled], more: { place: undefined } }))).to.deep.equal([
+      'patch-node',
+      'apply',
+    ]);
+  });
+});
+
+describe('a gateway to Services', () => {
+  const services = ['10.96.0.0/12'];
+  const spec = { mode: 'HostNetwork', gateways: { serviceCIDRs: services } } as const;
+  const its = (name: string, of: Omit<Parts, 'spec'>): unknown => {
+    const action = find(view(name, { spec, ...of }), 'issue');
+    return [action?.reason, action?.state.member.services];
+  };
+  const enrolled = (name: string, n: number, certified: readonly string[] = []): EvioNode => {
+    const network = aNetwork(spec);
+    const authority = authorityOf(network);
+    const overlay = overlayOf(authority);
+    if (overlay === undefined) throw new Error('no overlay');
+    const addresses = [`10.45.0.${n}/16`];
+    const keys = readKeys(someKeys(name));
+    const state = {
+      ...{
+        member: { name, addresses, podCIDRs: [], services: certified },
+        keys,
+        present: undefined,
+        issued: undefined,
+      },
+      ...{ uid: `member-${name}`, overlay, place: PLACE, lifetimeSeconds: 720 * 3_600 },
+    };
+    const enrolment = makeEnrolment(state, n, '', NOW);
+    return aMember(name, n, { status: told(name), spec: { podCIDRs: [], enrolment } });
+  };
+  const members = [enrolled('a', 1), enrolled('b', 2, services)];
+  const silent = { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } };
+  const gateway = (nodes: readonly Node[], of = members) =>
+    gatewayOf({
+      network: aNetwork(spec),
+      nodes: new Map(nodes.map((node) => [node.metadata.name, node])),
+      members: new Map(of.map((member) => [member.metadata.name, member])),
+    });
+
+  it('is one node, and stays it while its kubelet is heard of', () => {
+    expect(gateway([aNode('a'), aNode('b')])).to.equal('b');
+    expect(gateway([aNode('a'), { ...aNode('b'), ...silent } as Node])).to.equal('a');
+    expect(
+      gateway([
+        { ...aNode('a'), ...silent },
+        { ...aNode('b'), ...silent },
+      ] as Node[]),
+    ).to.equal('b');
+    expect(gateway([aNode('a')])).to.equal('a');
+    expect(gateway([aNode('a'), aNode('b')], [aMember('a', 1), enrolled('b', 2)])).to.equal('b');
+    expect(gateway([])).to.equal(undefined);
+  });
+
+  it('has the addresses of Services in its certificate, and the former one is taken them off', () => {
+    const nodes = [aNode('a'), { ...aNode('b'), ...silent } as Node];
+    expect(its('a', { nodes, members })).to.deep.equal(['NotInLedger', services]);
+    expect(its('b', { nodes, members })).to.deep.equal(['NotInLedger', []]);
+  });
+});
+
+describe('an EvioPeer', () => {
+  const peer = (name: string): EvioPeer => ({
+    apiVersion: 'evio.io/v1alpha1',
+    kind: 'EvioPeer',
+    metadata: { name, uid: `${name}-peer`, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { network: 'default' },
+  });
+  const peers = new Map([['p', peer('p')]]);
+  const owner = { apiVersion: 'evio.io/v1alpha1', kind: 'EvioPeer', name: 'p', uid: 'p-peer', controller: true };
+  const its = aMember('p', 2, { spec: { podCIDRs: [] }, meta: { ownerReferences: [owner] } });
+
+  it('gets an EvioNode with an address after the Nodes that wait, and no addresses for pods, then or later', () => {
+    const made = find(view('p', { nodes: [aNode('a')], more: { peers } }), 'create')?.member;
+    expect(made?.spec).to.deep.equal({
+      network: 'default',
+      memberName: 'p',
+      addresses: ['10.45.0.2/16'],
+      podCIDRs: [],
+    });
+    expect(made?.metadata.ownerReferences).to.deep.equal([owner]);
+    expect(kinds(view('p', { members: [its], more: { peers } }))).to.deep.equal([]);
+  });
+
+  it('gets none where a Node, or an EvioNode, has its name; a Node of its name takes nothing from it', () => {
+    expect(find(view('p', { nodes: [aNode('p')], more: { peers } }), 'create')?.member.spec?.podCIDRs).to.have.length(
+      1,
+    );
+    const other = aMember('q', 1, { spec: { memberName: 'p' } });
+    expect(kinds(view('p', { members: [other], more: { peers } }))).to.deep.equal([]);
+    expect(kinds(view('p', { nodes: [aNode('p')], members: [its], more: { peers } }))).to.deep.equal(['note']);
+  });
+
+  it('that is deleted, or made anew, takes its EvioNode with it', () => {
+    expect(kinds(view('p', { members: [its] }))).to.deep.equal(['delete PeerGone']);
+    const anew = new Map([['p', { ...peer('p'), metadata: { ...peer('p').metadata, uid: 'another' } }]]);
+    expect(kinds(view('p', { members: [its], more: { peers: anew } }))).to.deep.equal(['delete PeerGone']);
   });
 });
 

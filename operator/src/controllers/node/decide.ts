@@ -4,23 +4,18 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { PatchStep } from '../../../../agent/src/kube-api/client.ts';
-import type { EvioNetwork, EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import {
+  EVIO_PEER,
+  type EvioNetwork,
+  type EvioNode,
+  type EvioPeer,
+} from '../../../../agent/src/kube-api/evio-kinds.ts';
 import { NODE, type Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { type Applied, ownerReference } from '../../../../agent/src/kube-api/object.ts';
 import { formatPrefix, parsePrefix } from '../../../../agent/src/wire/address.ts';
 import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
 import { DecodeError } from '../../../../agent/src/wire/reader.ts';
-import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
-import type { Enrolment, EvioNodeSpec } from '../../../../crds/src/evio-node.ts';
-import {
-  type Allotment,
-  allot,
-  byAge,
-  type Claim,
-  doubles,
-  type Pools,
-  type Shortage,
-} from '../../desired/allotment.ts';
+import { type Allotment, allot, byAge, type Claim, doubles, type Pools } from '../../desired/allotment.ts';
 import { type Authority, overlayOf } from '../../desired/authority.ts';
 import {
   decideEnrolment,
@@ -30,11 +25,16 @@ import {
   readKeys,
   type SignallingPlace,
 } from '../../desired/enrolment.ts';
+import { gatewayOf, serviceCIDRsOf } from '../../desired/gateway.ts';
 import { issuedTo, ownerOf } from '../../desired/ledger.ts';
 import { memberNameOf } from '../../desired/member-name.ts';
 import { decideAddresses } from '../../desired/node-addresses.ts';
 import { poolsOf } from '../../desired/parameters.ts';
+import { peerOwnerOf } from '../../desired/peer.ts';
+import { isHostPackage } from '../../desired/register.ts';
 import type { Note } from '../../events/recorder.ts';
+import { HOST_PACKAGE_LABEL } from '../../names.ts';
+import { allotPeers, claimOf, type MemberParts, memberObject, selects, shortageOf, waitingFor } from './allot.ts';
 
 export interface NodeView {
   /** Of the Node, and of its EvioNode. */
@@ -43,6 +43,7 @@ export interface NodeView {
   /** All there are; by name, each is there once. */
   readonly nodes: ReadonlyMap<string, Node>;
   readonly members: ReadonlyMap<string, EvioNode>;
+  readonly peers: ReadonlyMap<string, EvioPeer>;
   /** Undefined until the network's controller has made it. */
   readonly authority: Authority | undefined;
   /** Undefined while it is not known how to reach the signalling server. */
@@ -68,7 +69,7 @@ export type NodeAction =
     }
   | { readonly kind: 'note'; readonly about: 'node' | 'member'; readonly note: Note };
 
-export type Removal = 'NetworkGone' | 'NodeGone' | 'NodeReplaced' | 'NotSelected' | 'AddressesOverlap';
+export type Removal = 'NetworkGone' | 'PeerGone' | 'NodeGone' | 'NodeReplaced' | 'NotSelected' | 'AddressesOverlap';
 
 export interface NodePlan {
   readonly actions: readonly NodeAction[];
@@ -78,31 +79,6 @@ export interface NodePlan {
 
 const NOTHING: NodePlan = { actions: [] };
 const HOUR_SECONDS = 3_600;
-
-export const selects = (network: EvioNetwork, node: Node): boolean =>
-  node.metadata.deletionTimestamp === undefined &&
-  Object.entries(network.spec.nodeSelector).every(([key, value]) => node.metadata.labels?.[key] === value);
-
-export const claimOf = ({ metadata, spec }: EvioNode): Claim => ({
-  name: metadata.name,
-  created: metadata.creationTimestamp,
-  addresses: spec.addresses,
-  podCIDRs: spec.podCIDRs,
-});
-
-/** Nodes that are to get an EvioNode and have none, oldest first. */
-export function waitingFor({
-  network,
-  nodes,
-  members,
-}: Pick<NodeView, 'network' | 'nodes' | 'members'>): readonly string[] {
-  if (network === undefined) return [];
-  return [...nodes.values()]
-    .filter((node) => selects(network, node) && !members.has(node.metadata.name))
-    .map((node) => ({ name: node.metadata.name, created: node.metadata.creationTimestamp }))
-    .sort(byAge)
-    .map(({ name }) => name);
-}
 
 /** `now` in seconds since 1970. */
 export function decide(view: NodeView, now: number): NodePlan {
@@ -115,30 +91,38 @@ export function decide(view: NodeView, now: number): NodePlan {
     const removal = whyRemoved(view, node, member);
     if (removal !== undefined) return { actions: [{ kind: 'delete', uid: member.metadata.uid, reason: removal }] };
   }
-  if (network === undefined || node === undefined || !selects(network, node)) return NOTHING;
-  return member === undefined ? admit(view, network, node) : keep(view, network, node, member, now);
+  if (network === undefined) return NOTHING;
+  if (member !== undefined) return keep(view, network, node, member, now);
+  if (node !== undefined) return selects(network, node) ? admit(view, network, node) : NOTHING;
+  const peer = view.peers.get(name);
+  return peer === undefined ? NOTHING : admitPeer(view, network, peer);
 }
 
-function whyRemoved({ network, members }: NodeView, node: Node | undefined, member: EvioNode): Removal | undefined {
+function whyRemoved(
+  { network, members, peers }: NodeView,
+  node: Node | undefined,
+  member: EvioNode,
+): Removal | undefined {
   if (network === undefined) return 'NetworkGone';
-  if (node === undefined) return 'NodeGone';
-  const owner = member.metadata.ownerReferences?.find((o) => o.kind === NODE.kind);
-  if (owner !== undefined && owner.uid !== node.metadata.uid) return 'NodeReplaced';
-  if (!selects(network, node)) return 'NotSelected';
   const others = [...members.values()].map(claimOf);
-  return doubles(others).includes(member.metadata.name) ? 'AddressesOverlap' : undefined;
+  const overlaps = doubles(others).includes(member.metadata.name) ? 'AddressesOverlap' : undefined;
+  const peerOwner = peerOwnerOf(member);
+  if (peerOwner !== undefined) {
+    const peer = peers.get(member.metadata.name);
+    const stays = peer?.metadata.uid === peerOwner.uid && peer.metadata.deletionTimestamp === undefined;
+    return stays ? overlaps : 'PeerGone';
+  }
+  const owner = member.metadata.ownerReferences?.find((o) => o.kind === NODE.kind);
+  // A machine that joined by a token may have no kubelet yet; once it had one, it goes with its Node.
+  const awaited = member.spec.machine !== undefined && owner === undefined;
+  if (node === undefined && !awaited) return 'NodeGone';
+  if (node !== undefined && owner !== undefined && owner.uid !== node.metadata.uid) return 'NodeReplaced';
+  // Who made the token has chosen it.
+  if (node !== undefined && member.spec.machine === undefined && !selects(network, node)) return 'NotSelected';
+  return overlaps;
 }
 
 // ---- a node without an EvioNode --------------------------------------------------------------------------------------
-
-const SHORTAGES: Readonly<Record<Shortage, (pools: Pools) => string>> = {
-  addresses: ({ nodes }) =>
-    `no overlay address is left in ${nodes.map(formatPrefix).join(' and ')}: let nodeCIDRs grow, or delete Nodes that are gone`,
-  pods: ({ pods }) =>
-    `no piece is left in ${pods.map(({ prefix, length }) => `${formatPrefix(prefix)} (cut at /${length})`).join(' and ')}: let podCIDRs grow, or delete Nodes that are gone`,
-};
-
-export const shortageOf = (shortage: Shortage, pools: Pools): string => SHORTAGES[shortage](pools);
 
 function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   const { name } = view;
@@ -148,7 +132,7 @@ function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   const { granted, refused } = allot(pools, book, waitingFor(view));
   const allotment = granted.get(name);
   if (allotment !== undefined)
-    return { actions: [{ kind: 'create', member: memberObject(node, allotment, undefined) }] };
+    return { actions: [{ kind: 'create', member: memberObject(partsOf(node), allotment, undefined) }] };
   const shortage = refused.get(name);
   if (shortage === undefined) return NOTHING;
   const note = {
@@ -160,27 +144,34 @@ function admit(view: NodeView, network: EvioNetwork, node: Node): NodePlan {
   return { actions: [{ kind: 'note', about: 'node', note }] };
 }
 
-export function memberObject(
-  node: Node,
-  { addresses, podCIDRs }: Allotment,
-  enrolment: Enrolment | undefined,
-): Applied<EvioNode> {
-  const spec: EvioNodeSpec = {
-    network: NETWORK_NAME,
-    memberName: memberNameOf(node.metadata.name),
-    addresses: [...addresses],
-    podCIDRs: [...podCIDRs],
-    ...(enrolment === undefined ? {} : { enrolment }),
-  };
-  return { metadata: { name: node.metadata.name, ownerReferences: [ownerReference(NODE, node)] }, spec };
+function admitPeer(view: NodeView, network: EvioNetwork, peer: EvioPeer): NodePlan {
+  const { name } = peer.metadata;
+  const allotment = allotPeers(view, network).granted.get(name);
+  if (allotment === undefined) return NOTHING;
+  const parts = { name, memberName: name, owner: ownerReference(EVIO_PEER, peer), machine: undefined };
+  return { actions: [{ kind: 'create', member: memberObject(parts, allotment, undefined) }] };
 }
+
+const partsOf = (node: Node): MemberParts => ({
+  name: node.metadata.name,
+  memberName: memberNameOf(node.metadata.name),
+  owner: ownerReference(NODE, node),
+  machine: undefined,
+});
 
 // ---- a node with one -------------------------------------------------------------------------------------------------
 
-function keep(view: NodeView, network: EvioNetwork, node: Node, member: EvioNode, now: number): NodePlan {
+function keep(view: NodeView, network: EvioNetwork, called: Node | undefined, member: EvioNode, now: number): NodePlan {
+  const node = isHomeOf(called, member) ? called : undefined;
   const allotment = amended(view, network, member);
-  const wanted = memberObject(node, allotment, member.spec.enrolment);
-  const actions: NodeAction[] = addressActions(network, node, member);
+  const { memberName, machine } = member.spec;
+  const parts = {
+    ...{ name: member.metadata.name, memberName, machine },
+    owner: peerOwnerOf(member) ?? (node === undefined ? undefined : ownerReference(NODE, node)),
+  };
+  const wanted = memberObject(parts, allotment, member.spec.enrolment);
+  const actions: NodeAction[] = node === undefined ? [] : addressActions(network, node, member);
+  if (called !== undefined && node === undefined) actions.push(nameTaken(called));
   const { actions: enrolment, again } = enrolmentPlan(view, network, member, wanted, now);
   // What applies the enrolment applies the rest too.
   const applies = enrolment.some((a) => a.kind === 'apply' || a.kind === 'issue');
@@ -188,9 +179,28 @@ function keep(view: NodeView, network: EvioNetwork, node: Node, member: EvioNode
   return { actions: [...actions, ...enrolment], again };
 }
 
+/**
+ * Whether this Node is the member's own. One whose kubelet does not say that it runs the host package is another machine than the one
+ * that joined by a token under its name: were it given that one's address, the API server would look for its kubelet there.
+ */
+const isHomeOf = (node: Node | undefined, member: EvioNode): boolean =>
+  node !== undefined && peerOwnerOf(member) === undefined && (member.spec.machine === undefined || isHostPackage(node));
+
+const nameTaken = ({ metadata }: Node): NodeAction => ({
+  kind: 'note',
+  about: 'node',
+  note: {
+    type: 'Warning',
+    reason: 'NameTaken',
+    action: 'Allot',
+    note: `an EvioPeer, or a machine that joined by a token, is ${metadata.name} already: delete that (kubectl get eviopeers,evionodes), or where this is its Node: kubectl label node ${metadata.name} ${HOST_PACKAGE_LABEL}=true`,
+  },
+});
+
 function holds(member: EvioNode, wanted: Applied<EvioNode>): boolean {
   const owner = wanted.metadata.ownerReferences?.[0];
-  const owned = member.metadata.ownerReferences?.some((o) => o.uid === owner?.uid && o.kind === owner?.kind) ?? false;
+  const owners = member.metadata.ownerReferences ?? [];
+  const owned = owner === undefined || owners.some((o) => o.uid === owner.uid && o.kind === owner.kind);
   return owned && isDeepStrictEqual(structuredClone(member.spec), structuredClone(wanted.spec));
 }
 
@@ -198,8 +208,10 @@ function holds(member: EvioNode, wanted: Applied<EvioNode>): boolean {
  * A node keeps its addresses; their prefix length follows the subnet that grew, and a family that came later is allotted then. Until the
  * pool has something for it, it stays without.
  */
-function amended(view: NodeView, network: EvioNetwork, { metadata, spec }: EvioNode): Allotment {
-  const pools = poolsOf(network.spec);
+function amended(view: NodeView, network: EvioNetwork, member: EvioNode): Allotment {
+  const { metadata, spec } = member;
+  const all = poolsOf(network.spec);
+  const pools = peerOwnerOf(member) === undefined ? all : { ...all, pods: [] };
   const families = (texts: readonly string[]): readonly number[] => texts.map((text) => parsePrefix(text).family);
   const lengths = new Map(pools.nodes.map((subnet) => [subnet.family, subnet.length]));
   const addresses = spec.addresses.map((text) => {
@@ -227,7 +239,13 @@ function extra(view: NodeView, name: string, pools: Pools): Allotment | undefine
   if (wanted.length === 0) return undefined;
   const book = [...view.members.values()].map(claimOf);
   const has = (claim: Claim): readonly string[] => (pools.nodes.length > 0 ? claim.addresses : claim.podCIDRs);
-  const lacking = book.filter((claim) => !has(claim).some((text) => wanted.includes(parsePrefix(text).family)));
+  const mayHave = ({ name: one }: Claim): boolean => {
+    const member = view.members.get(one);
+    return pools.pods.length === 0 || member === undefined || peerOwnerOf(member) === undefined;
+  };
+  const lacking = book.filter(
+    (claim) => mayHave(claim) && !has(claim).some((text) => wanted.includes(parsePrefix(text).family)),
+  );
   const names = lacking.sort(byAge).map((claim) => claim.name);
   return allot(pools, book, names).granted.get(name);
 }
@@ -250,14 +268,14 @@ function addressActions(network: EvioNetwork, node: Node, member: EvioNode): Nod
 }
 
 function enrolmentPlan(
-  { name, authority, place }: NodeView,
+  { name, authority, place, nodes, members }: NodeView,
   network: EvioNetwork,
   member: EvioNode,
   wanted: Applied<EvioNode>,
   now: number,
 ): NodePlan {
   const overlay = authority && overlayOf(authority);
-  const told = member.status?.keys;
+  const told = member.spec.machine ?? member.status?.keys;
   if (authority === undefined || overlay === undefined || place === undefined || told === undefined) return NOTHING;
   const keys = usableKeys(told);
   if (keys === undefined)
@@ -271,11 +289,13 @@ function enrolmentPlan(
       'KeysOfAnotherNode',
       `its keys are those of node ${owner}: a copied disk? delete /var/lib/evio/kubernetes on one of them, and its agent makes new ones`,
     );
+  const isGateway = gatewayOf({ network, nodes, members }) === name;
   const state: EnrolmentState = {
     member: {
       name: member.spec.memberName,
       addresses: wanted.spec?.addresses ?? [],
       podCIDRs: wanted.spec?.podCIDRs ?? [],
+      services: isGateway ? serviceCIDRsOf(network) : [],
     },
     keys,
     present: member.spec.enrolment,

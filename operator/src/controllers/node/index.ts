@@ -6,12 +6,15 @@ import type { KubeObject } from '../../../../agent/src/kube-api/object.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
 import { secretText } from '../../desired/authority.ts';
+import { isSilent } from '../../desired/gateway.ts';
 import { readLedger } from '../../desired/ledger.ts';
 import { hasAddresses } from '../../desired/node-addresses.ts';
+import { waitingPeers } from '../../desired/peer.ts';
 import { AUTHORITY_SECRET, LEDGER_KEY } from '../../names.ts';
 import type { World } from '../world.ts';
+import { waitingFor } from './allot.ts';
 import { apply } from './apply.ts';
-import { decide, waitingFor } from './decide.ts';
+import { decide } from './decide.ts';
 import { observe } from './observe.ts';
 
 const CONCURRENCY = 4;
@@ -19,20 +22,31 @@ const CONCURRENCY = 4;
 /** `signals`: what wakes all nodes that is in no cache. */
 export function nodeController(world: World, signals: Watching): Controller {
   const all = (): readonly string[] => [
-    ...new Set([...world.nodes.list(), ...world.memberCache.list()].map(({ metadata }) => metadata.name)),
+    ...new Set(
+      [...world.nodes.list(), ...world.memberCache.list(), ...world.peers.list()].map(({ metadata }) => metadata.name),
+    ),
   ];
-  const waiting = (): readonly string[] =>
-    waitingFor({
-      network: world.networks.get(NETWORK_NAME),
-      nodes: new Map(world.nodes.list().map((node): [string, Node] => [node.metadata.name, node])),
-      members: world.members.all(),
-    });
-  let turn: Promise<unknown> = Promise.resolve();
+  const waiting = (): readonly string[] => {
+    const view = observe('', world);
+    return [...waitingFor(view), ...waitingPeers(view)];
+  };
   return {
     name: 'node',
     watches: [
       watch(world.nodes, (node) => [node.metadata.name], nodeMatters),
       watch(world.memberCache, (member) => [member.metadata.name], memberMatters),
+      watch(
+        world.peers,
+        (peer) => [peer.metadata.name],
+        (after, before) => !sameObject(after, before),
+      ),
+      // Who carries Services for EvioPeers is chosen of those that are heard of.
+      watch(
+        world.nodes,
+        () => (world.networks.get(NETWORK_NAME)?.spec.gateways === undefined ? [] : all()),
+        (after, before) =>
+          isSilent(after) !== isSilent(before) || !isDeepStrictEqual(after.metadata.labels, before.metadata.labels),
+      ),
       // One that goes makes room for those that wait; one that changes does not.
       watch(world.memberCache, waiting, () => false),
       watch(
@@ -48,13 +62,11 @@ export function nodeController(world: World, signals: Watching): Controller {
       const view = observe(name, world);
       const plan = decide(view, world.now());
       if (!plan.actions.some((action) => action.kind === 'create')) return later(await apply(view, plan, world));
-      // What is allotted to one has to be seen by the next: here it is one at a time.
-      const mine = turn.then(() => {
+      const made = await world.allotting(() => {
         const now = observe(name, world);
         return apply(now, decide(now, world.now()), world);
       });
-      turn = mine.catch(() => undefined);
-      return later(await mine);
+      return later(made);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What the node controller decides from, as the caches have it. */
 
+import type { EvioPeer } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { roomOf } from '../../desired/enrolment.ts';
@@ -15,6 +16,7 @@ export function observe(name: string, world: World): NodeView {
     network,
     nodes: new Map(world.nodes.list().map((node): [string, Node] => [node.metadata.name, node])),
     members: world.members.all(),
+    peers: new Map(world.peers.list().map((peer): [string, EvioPeer] => [peer.metadata.name, peer])),
     authority: world.book.read().authority,
     place: signalling !== undefined && signallingIs(signalling) ? signalling.place : undefined,
   };
