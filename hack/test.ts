@@ -166,7 +166,12 @@ const LONG: readonly Step[] = [
   },
   {
     name: 'the overlay at scale, simulated',
-    command: ['node', 'test/sim/scale/main.ts', '--seeds', '20'],
+    command: ['node', 'test/sim/scale/main.ts', '--seeds', '20', '--only', 'standing'],
+    count: counted,
+  },
+  {
+    name: 'the overlay at scale, from nothing and after deaths',
+    command: ['node', 'test/sim/scale/main.ts', '--only', 'moving'],
     count: counted,
   },
   {

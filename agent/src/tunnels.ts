@@ -79,7 +79,9 @@ export class Tunnels {
   }
 
   deadline(): Instant | undefined {
-    return earliest(...[...this.#machines.values()].map((tunnel) => tunnel.deadline()));
+    let first: Instant | undefined;
+    for (const tunnel of this.#machines.values()) first = earliest(first, tunnel.deadline());
+    return first;
   }
 
   due(now: Instant): void {

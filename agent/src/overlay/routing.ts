@@ -59,6 +59,7 @@ export function nextHops(
     if (i === home) continue;
     let best: Candidate | undefined;
     for (const candidate of candidates) {
+      if (best !== undefined && (candidate.rank[i] ?? 0) > (best.rank[i] ?? 0)) continue;
       if (allowed(candidate, i) && (best === undefined || compare(candidate, best, ring, i) < 0)) best = candidate;
     }
     ports[i] = best?.neighbour.port;
@@ -129,28 +130,37 @@ class Candidate {
   readonly cost: Int32Array;
   /** 1 where the next hop is, or has a tunnel to, the node at that place: no guess about the ring is in that. */
   readonly exact: Uint8Array;
-  readonly up: boolean;
+  /** The lower the better, for each place: one number, because it is compared for each place of a large ring. */
+  readonly rank: Int32Array;
 
   constructor(neighbour: Neighbour, self: Label, ring: BigUint64Array) {
     this.neighbour = neighbour;
-    this.up = neighbour.up ?? true;
+    const up = neighbour.up ?? true;
     const place = placeOf(ring, neighbour.label);
     // What lay behind a tunnel that is down is not known any more.
-    const beyond = this.up ? neighbour.adjacent.filter((a) => a !== self).map((a) => placeOf(ring, a)) : [];
+    const beyond = up ? neighbour.adjacent.filter((a) => a !== self).map((a) => placeOf(ring, a)) : [];
     this.exact = new Uint8Array(ring.length);
-    for (const at of this.up ? [place, ...beyond] : []) this.exact[at] = 1;
+    for (const at of up ? [place, ...beyond] : []) this.exact[at] = 1;
     this.cost = placesFrom([place], ring.length);
     const far = placesFrom(beyond, ring.length);
-    for (let i = 0; i < ring.length; i++) this.cost[i] = 1 + Math.min(this.cost[i] ?? 0, 1 + (far[i] ?? 0));
+    this.rank = new Int32Array(ring.length);
+    for (let i = 0; i < ring.length; i++) {
+      const cost = 1 + Math.min(this.cost[i] ?? 0, 1 + (far[i] ?? 0));
+      this.cost[i] = cost;
+      this.rank[i] = 2 * cost - (this.exact[i] ?? 0) + (up ? 0 : DOWN);
+    }
   }
 }
 
-/** A tunnel that is down is named only where nothing else leads on: tincan then detours by itself (docs/wire.md §10.2). */
+/**
+ * What a tunnel that is down adds to a rank: it is named only where nothing else leads on, and tincan then detours by itself
+ * (docs/wire.md §10.2).
+ */
+const DOWN = 1 << 30;
+
+/** Live tunnels first, then by hops, then those whose hops are no guess; the nearer by label decides between equals. */
 function compare(a: Candidate, b: Candidate, ring: BigUint64Array, place: number): number {
-  const difference =
-    Number(b.up) - Number(a.up) ||
-    (a.cost[place] ?? 0) - (b.cost[place] ?? 0) ||
-    (b.exact[place] ?? 0) - (a.exact[place] ?? 0);
+  const difference = (a.rank[place] ?? 0) - (b.rank[place] ?? 0);
   if (difference !== 0) return difference;
   const target = ring[place] ?? 0n;
   return (
@@ -159,7 +169,7 @@ function compare(a: Candidate, b: Candidate, ring: BigUint64Array, place: number
   );
 }
 
-/** More places than any ring has, and room to add to it. */
+/** More places than any ring has. */
 const NOWHERE = 0x3fff_ffff;
 
 /** For each place of a ring of `size`, how many places it is from the nearest of `sources`, either way round. */
