@@ -170,8 +170,13 @@ mod tests {
     use super::*;
 
     fn ring(n: usize, dead: &[usize]) -> Graph {
+        ring_of(n, 2, dead)
+    }
+
+    /// Tunnel `i * successors + k` leads from node i to the one k + 1 places on.
+    fn ring_of(n: usize, successors: usize, dead: &[usize]) -> Graph {
         let labels: Vec<String> = (0..n as u64).map(|i| format!("{:016x}", i * (u64::MAX / n as u64))).collect();
-        let tunnels: Vec<_> = (0..n).flat_map(|i| [(i, (i + 1) % n), (i, (i + 2) % n)]).collect();
+        let tunnels: Vec<_> = (0..n).flat_map(|i| (1..=successors).map(move |k| (i, (i + k) % n))).collect();
         Graph::new(&labels, &tunnels, dead, 1).expect("a graph")
     }
 
@@ -187,6 +192,18 @@ mod tests {
         let answer = run(&ring(16, &[3]), 50, 1);
         assert_eq!((answer.reached, answer.complete, answer.twice), (answer.expected, 50, 0));
         assert!(answer.reassigned > 0 && answer.records > answer.expected);
+    }
+
+    #[test]
+    fn a_node_of_whose_eight_tunnels_all_but_one_are_silent_reaches_everyone_and_is_reached() {
+        // Node 0's: four to its successors, one from each of the four before it.
+        let of_zero = [0, 1, 2, 3, 15 * 4, 14 * 4 + 1, 13 * 4 + 2, 12 * 4 + 3];
+        for left in 0..of_zero.len() {
+            let dead: Vec<usize> =
+                of_zero.iter().copied().enumerate().filter(|&(i, _)| i != left).map(|(_, t)| t).collect();
+            let answer = run(&ring_of(16, 4, &dead), 60, 1);
+            assert_eq!((answer.reached, answer.complete, answer.twice), (60 * 15, 60, 0), "tunnel {left} left");
+        }
     }
 
     #[test]
