@@ -46,7 +46,7 @@ describe('the draw of long-distance links', () => {
 
   it('falls on members as it falls on places of the ring', () => {
     const random = seeded(2);
-    const draws = 20_000;
+    const draws = 8_000;
     const drawn = new Array<number>(N).fill(0);
     for (let i = 0; i < draws; i++) {
       const id = drawLink(idAt(0), ring, new Set(), random) ?? '';
