@@ -195,14 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn a_node_of_whose_eight_tunnels_all_but_one_are_silent_reaches_everyone_and_is_reached() {
+    fn a_node_of_whose_eight_tunnels_five_are_silent_reaches_everyone_and_is_reached() {
         // Node 0's: four to its successors, one from each of the four before it.
         let of_zero = [0, 1, 2, 3, 15 * 4, 14 * 4 + 1, 13 * 4 + 2, 12 * 4 + 3];
-        for left in 0..of_zero.len() {
-            let dead: Vec<usize> =
-                of_zero.iter().copied().enumerate().filter(|&(i, _)| i != left).map(|(_, t)| t).collect();
+        for first in 0..of_zero.len() {
+            let dead: Vec<usize> = (0..5).map(|i| of_zero[(first + i) % of_zero.len()]).collect();
             let answer = run(&ring_of(16, 4, &dead), 60, 1);
-            assert_eq!((answer.reached, answer.complete, answer.twice), (60 * 15, 60, 0), "tunnel {left} left");
+            assert_eq!((answer.reached, answer.complete, answer.twice), (60 * 15, 60, 0), "{dead:?}");
         }
     }
 
