@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit test test-full test-faults test-exact test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit sim test test-full test-faults test-exact test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ check: setup ## Format, lint, types, clippy, generated files
 
 unit: build ## Unit, property and simulator tests of both languages
 	@node hack/test.ts unit
+
+sim: build ## The overlay at scale, simulated, as a table (results/sim.json, ring pictures; NODES=16,128,1000 SEED=7 SEEDS=1; docs/sim.md)
+	@node test/sim/scale/main.ts $(if $(NODES),--nodes $(NODES)) $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: images cluster-build ## Everything a change must pass: check, unit, fuzzing, integration, short demos, faults, transfers and cluster
 	@node hack/test.ts all

@@ -172,6 +172,21 @@ const LONG: readonly Step[] = [
     count: mocha,
   },
   {
+    name: 'the overlay at scale, simulated',
+    command: ['node', 'test/sim/scale/main.ts', '--seeds', '20', '--only', 'standing'],
+    count: counted,
+  },
+  {
+    name: 'the overlay at scale, from nothing and after deaths',
+    command: ['node', 'test/sim/scale/main.ts', '--only', 'moving'],
+    count: counted,
+  },
+  {
+    name: 'the overlay at scale, 10,000 nodes',
+    command: ['node', 'test/sim/scale/main.ts', '--nodes', '10000', '--only', 'standing', '--floods', '100'],
+    count: counted,
+  },
+  {
     name: "the operator's caches, with more of everything",
     command: ['mocha', '--no-config', 'test/contract/operator/watch.test.ts'],
     env: { EVIO_WATCH: 'full', EVIO_CHURN: '4000' },

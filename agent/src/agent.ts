@@ -48,6 +48,11 @@ export const SETTLE_MS = 3_000;
 export const SETTLE_ADOPTED_MS = 10_000;
 /** Without the XMPP server, what tunnels and gossip told by then is the picture. */
 export const SETTLE_ALONE_MS = 60_000;
+/**
+ * The room tells a newcomer of everybody one by one, of itself last. The overlay hears of them together: of each by itself, it would
+ * want an edge to whoever is nearest so far, and in a large room make twenty connections for four. So long is waited at most.
+ */
+export const ENTER_MS = 5_000;
 const DEMAND_MS = 5_000;
 /** A tincan that was started anew has all its paths back by then; what it has not is down, and the ring closes over it. */
 const RECHECK_MS = 5_000;
@@ -93,6 +98,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #tincanReady = false;
   #settled = false;
   #settleAt: Instant | undefined;
+  /** Set while the room tells who is there. */
+  #enteringUntil: Instant | undefined;
   #demandAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
@@ -220,6 +227,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       this.#controller.deadline(),
       this.#edge?.controller.deadline(),
       this.#settleAt,
+      this.#enteringUntil,
       this.#demandAt,
       this.#recheckAt,
       this.#tunnels.deadline(),
@@ -247,6 +255,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toSignal({ kind: 'clock', wallSeconds: event.wallSeconds });
         return;
       case 'signal':
+        this.#entering(event.event);
         this.#toSignal(event.event);
         return;
       case 'joined':
@@ -304,8 +313,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     if (due(this.#edge?.controller.deadline())) this.#toEdge({ kind: 'deadline' });
     if (this.#options.lan && due(this.#lan.deadline())) this.#toLan({ kind: 'deadline' });
     this.#tunnels.due(this.#now);
+    if (due(this.#enteringUntil)) this.#entered();
     if (due(this.#settleAt)) {
       this.#settleAt = undefined;
+      this.#enteringUntil = undefined;
       this.#settled = true;
       this.#tellMembers();
     }
@@ -396,6 +407,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   }
 
   #tellMembers(): void {
+    if (this.#enteringUntil !== undefined) return;
     const members = this.members;
     this.#toOverlay({ kind: 'members', members: members.map((member) => member.nodeId), settled: this.#settled });
     this.#tellStatic(members);
@@ -415,7 +427,19 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#toOverlay({ kind: 'topology', topology: { ...topology, static: wanted } });
   }
 
+  #entering({ kind }: SignalEvent): void {
+    if (kind === 'connected' && !this.#settled) this.#enteringUntil = this.#now + ENTER_MS;
+    if (kind === 'disconnected') this.#entered();
+  }
+
+  #entered(): void {
+    if (this.#enteringUntil === undefined) return;
+    this.#enteringUntil = undefined;
+    this.#tellMembers();
+  }
+
   #joined(): void {
+    this.#entered();
     if (this.#settled) return;
     const adopted = this.#tunnels.peers.some((peer) => this.#tunnels.get(peer)?.path !== 'none');
     this.#settleAt = this.#now + (adopted ? SETTLE_ADOPTED_MS : SETTLE_MS);

@@ -19,6 +19,7 @@ export type Random = () => number;
 
 /** The earliest of some deadlines. */
 export function earliest(...deadlines: readonly (Instant | undefined)[]): Instant | undefined {
-  const set = deadlines.filter((d) => d !== undefined);
-  return set.length === 0 ? undefined : Math.min(...set);
+  let first: Instant | undefined;
+  for (const at of deadlines) if (at !== undefined && (first === undefined || at < first)) first = at;
+  return first;
 }

@@ -18,7 +18,6 @@ export interface Contact {
 interface Peer {
   contact: Contact | undefined;
   readonly addresses: Map<AddressSource, readonly string[]>;
-  tunnel: Tunnel | undefined;
   /** What the edge is for, as both ends see it. */
   kinds: readonly EdgeKind[];
   /** tincan's number for the tunnel. */
@@ -37,6 +36,8 @@ export interface TunnelsOptions {
 export class Tunnels {
   readonly #options: TunnelsOptions;
   readonly #peers = new Map<NodeId, Peer>();
+  /** Those with a machine. In a large overlay they are few, and they are asked for their deadlines after every event. */
+  readonly #machines = new Map<NodeId, Tunnel>();
   #localUdp: readonly string[] = [];
 
   constructor(options: TunnelsOptions) {
@@ -45,7 +46,7 @@ export class Tunnels {
 
   /** Peers there is a tunnel to, or to be. */
   get peers(): readonly NodeId[] {
-    return [...this.#peers].filter(([, { tunnel }]) => tunnel !== undefined).map(([peer]) => peer);
+    return [...this.#machines.keys()];
   }
 
   has(peer: NodeId): boolean {
@@ -53,7 +54,7 @@ export class Tunnels {
   }
 
   get(peer: NodeId): Tunnel | undefined {
-    return this.#peers.get(peer)?.tunnel;
+    return this.#machines.get(peer);
   }
 
   kinds(peer: NodeId): readonly EdgeKind[] {
@@ -78,12 +79,14 @@ export class Tunnels {
   }
 
   deadline(): Instant | undefined {
-    return earliest(...[...this.#peers.values()].map(({ tunnel }) => tunnel?.deadline()));
+    let first: Instant | undefined;
+    for (const tunnel of this.#machines.values()) first = earliest(first, tunnel.deadline());
+    return first;
   }
 
   due(now: Instant): void {
-    for (const [peer, { tunnel }] of this.#peers)
-      if ((tunnel?.deadline() ?? Number.POSITIVE_INFINITY) <= now) this.give(peer, { kind: 'deadline' }, now);
+    for (const [peer, tunnel] of this.#machines)
+      if ((tunnel.deadline() ?? Number.POSITIVE_INFINITY) <= now) this.give(peer, { kind: 'deadline' }, now);
   }
 
   give(peer: NodeId, event: TunnelEvent, now: Instant): void {
@@ -119,7 +122,7 @@ export class Tunnels {
   /** False when it is no news. */
   setPort(peer: NodeId, port: number | undefined): boolean {
     const known = this.#peers.get(peer);
-    if (known?.tunnel === undefined || known.port === port) return false;
+    if (known === undefined || !this.has(peer) || known.port === port) return false;
     known.port = port;
     return true;
   }
@@ -133,7 +136,7 @@ export class Tunnels {
   want(peer: NodeId, kinds: readonly EdgeKind[], seen: readonly EdgeKind[], now: Instant): void {
     const known = this.#peer(peer);
     known.kinds = seen;
-    if (known.tunnel === undefined) this.#make(peer, known, now);
+    if (!this.has(peer)) this.#make(peer, known, now);
     this.give(peer, { kind: 'want', kinds }, now);
   }
 
@@ -146,16 +149,17 @@ export class Tunnels {
 
   drain(peer: NodeId, now: Instant): void {
     const known = this.#peers.get(peer);
-    if (known?.tunnel === undefined) return;
+    if (known === undefined || !this.has(peer)) return;
     known.kinds = [];
     this.give(peer, { kind: 'drain' }, now);
   }
 
   drop(peer: NodeId, now: Instant): void {
     const known = this.#peers.get(peer);
-    if (known?.tunnel === undefined) return;
+    if (known === undefined || !this.has(peer)) return;
     this.give(peer, { kind: 'drop' }, now);
-    Object.assign(known, { tunnel: undefined, kinds: [], port: undefined, status: undefined });
+    this.#machines.delete(peer);
+    Object.assign(known, { kinds: [], port: undefined, status: undefined });
   }
 
   forget(peer: NodeId, now: Instant): void {
@@ -169,7 +173,6 @@ export class Tunnels {
     const fresh: Peer = {
       contact: undefined,
       addresses: new Map(),
-      tunnel: undefined,
       kinds: [],
       port: undefined,
       status: undefined,
@@ -180,7 +183,7 @@ export class Tunnels {
 
   #make(peer: NodeId, known: Peer, now: Instant): void {
     const { self, random } = this.#options;
-    known.tunnel = new Tunnel({ self, peer, random });
+    this.#machines.set(peer, new Tunnel({ self, peer, random }));
     if (known.contact !== undefined) this.give(peer, { kind: 'contact', ...known.contact }, now);
     this.give(peer, { kind: 'local-udp', addresses: this.#localUdp }, now);
     for (const [source, addresses] of known.addresses) this.give(peer, { kind: 'addresses', source, addresses }, now);

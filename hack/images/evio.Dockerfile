@@ -20,6 +20,8 @@ COPY agent/tincan agent/tincan
 COPY cni-plugin cni-plugin
 COPY test/hostile test/hostile
 COPY test/impair test/impair
+COPY test/load test/load
+COPY test/scale test/scale
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=evio-$TARGETARCH \
     machine=$(cat /machine) && upper=$(echo "$machine" | tr a-z A-Z) && \
     if [ "$(uname -m)" != "$machine" ]; then \

@@ -43,6 +43,13 @@ describe('the Dockerfile and the archives', () => {
     });
   }
 
+  it('has every crate of the workspace, without which cargo builds none', () => {
+    const manifest = readFileSync(new URL('../../Cargo.toml', import.meta.url), 'utf8');
+    const members = JSON.parse(/^members = (\[.*\])$/m.exec(manifest)?.[1] ?? '[]') as readonly string[];
+    expect(members).to.include('agent/tincan');
+    expect(members.filter((member) => !DOCKERFILE.includes(`COPY ${member} ${member}\n`))).to.deep.equal([]);
+  });
+
   it('buildx bake builds every image', () => {
     const listed = JSON.parse(/matrix *= \{ image = (\[.*\]) \}/.exec(BAKE)?.[1] ?? '[]') as readonly string[];
     expect(listed).to.deep.equal(IMAGES.map(({ name }) => name));

@@ -74,6 +74,21 @@ describe('a simulated world', function () {
     expect(world.apart()).to.deep.equal([]);
   });
 
+  it('lets a newcomer to a full room connect to those that stay its neighbours, and to nobody else', () => {
+    const world = random(SEED, 12, { successors: 1, longDistance: 0, onDemand: 0, fullMesh: 'off' });
+    world.start();
+    world.runUntil(() => world.whole(), 20_000);
+    world.run(15_000);
+    const before = world.rtc.offers;
+    const late = world.node('late');
+    late.startAgent();
+    world.runUntil(() => world.whole(), 10_000);
+    world.run(15_000);
+    expect(late.agent?.overlay.ringComplete).to.equal(true);
+    // Both ends of an edge may offer.
+    expect(world.rtc.offers - before).to.be.at.most(4);
+  });
+
   for (const size of SIZES) {
     it(`of ${size} nodes converges, survives deaths and heals after a partition, seed ${SEED}`, () => {
       const world = random(SEED, size);

@@ -10,4 +10,5 @@
 export { EDGE_KINDS, mirrored, sortedKinds } from './edges.ts';
 export { type Label, labelOf, type NodeId, shorterWay } from './label.ts';
 export { Overlay, type OverlayAction, type OverlayEvent, type OverlayNeighbour, type Topology } from './overlay.ts';
-export { type CoreFlow, coreFlows, firstHops, lookup, type Neighbour } from './routing.ts';
+export { Ring } from './ring.ts';
+export { type CoreFlow, coreFlows, firstHops, lookup, type Neighbour, nextHops } from './routing.ts';

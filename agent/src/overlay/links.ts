@@ -2,6 +2,7 @@
 
 import type { Random } from '../machine.ts';
 import type { NodeId } from './label.ts';
+import type { Ring } from './ring.ts';
 import { drawLink } from './symphony.ts';
 
 /** Once the overlay grew or shrank by this since a link was drawn, its length is no longer right (Symphony §3.4). */
@@ -32,23 +33,52 @@ export class Links {
   }
 
   /**
-   * Gives up links that are wrong, then draws what is missing.
-   * @param order the other members, clockwise from here
+   * Gives up links that are no use, and draws what is missing. Links whose length is no longer right are exchanged one after the
+   * other, each only when its replacement is up: they still lead somewhere, and when an overlay doubles all its nodes find so at once.
+   * @param ring with this node
    * @param never peers that are no use as a link: ring neighbours, suspects, those that refused
+   * @param isUp whether records can cross the link now
    */
-  update(order: readonly NodeId[], count: number, never: ReadonlySet<NodeId>): void {
-    const n = order.length + 1;
-    const members = new Set(order);
+  update(ring: Ring, count: number, never: ReadonlySet<NodeId>, isUp: (peer: NodeId) => boolean): void {
+    const n = ring.size;
     for (const [peer, among] of this.#drawnAmong) {
-      const grown = among !== undefined && (n >= among * REDRAW_FACTOR || n * REDRAW_FACTOR <= among);
-      if (grown || never.has(peer) || !members.has(peer)) this.#drawnAmong.delete(peer);
+      if (never.has(peer) || !ring.has(peer)) this.#drawnAmong.delete(peer);
       else if (among === undefined) this.#drawnAmong.set(peer, n);
     }
-    for (const surplus of this.peers.slice(count)) this.#drawnAmong.delete(surplus);
-    while (this.#drawnAmong.size < count) {
-      const peer = drawLink(this.#self, order, new Set([...never, ...this.peers]), this.#random);
+    const room = count + this.#exchange(n, count, isUp);
+    const wrong = this.#wrong(n);
+    const leastUse = [...wrong, ...this.peers.filter((peer) => !wrong.includes(peer)).toReversed()];
+    for (const surplus of leastUse.slice(0, Math.max(0, this.#drawnAmong.size - room)))
+      this.#drawnAmong.delete(surplus);
+    while (this.#drawnAmong.size < room) {
+      const peer = drawLink(this.#self, ring, new Set([...never, ...this.peers]), this.#random);
       if (peer === undefined) return;
       this.#drawnAmong.set(peer, n);
     }
+    // A replacement may be up already: there was a tunnel for another reason.
+    if (room > count && this.#replacementsUp(n, isUp)) this.update(ring, count, never, isUp);
+  }
+
+  /** Gives up a wrong link whose replacement is up; 1 while there is one more to be replaced. */
+  #exchange(n: number, count: number, isUp: (peer: NodeId) => boolean): number {
+    const wrong = this.#wrong(n);
+    const [first] = wrong;
+    if (first === undefined) return 0;
+    const replaced = this.#drawnAmong.size > count;
+    if (!this.#replacementsUp(n, isUp)) return Number(replaced);
+    if (!replaced) return 1;
+    this.#drawnAmong.delete(first);
+    return Number(wrong.length > 1);
+  }
+
+  #replacementsUp(n: number, isUp: (peer: NodeId) => boolean): boolean {
+    const wrong = this.#wrong(n);
+    return this.peers.every((peer) => wrong.includes(peer) || isUp(peer));
+  }
+
+  #wrong(n: number): readonly NodeId[] {
+    return [...this.#drawnAmong].flatMap(([peer, among = n]) =>
+      n >= among * REDRAW_FACTOR || n * REDRAW_FACTOR <= among ? [peer] : [],
+    );
   }
 }

@@ -75,12 +75,20 @@ describe('an overlay', () => {
     expect(wants(first)).to.have.length(10);
   });
 
-  it('keeps its links when one node comes, and draws anew when the overlay doubled', () => {
+  it('keeps its links when one node comes, and exchanges them one after the other when the overlay doubled', () => {
     const { overlay } = joined(60, DEFAULTS);
     const more = [...nodes(60), node(61, 120)];
     expect(wants(overlay.handle({ kind: 'members', members: more, settled: true }, 200))).to.have.length(0);
-    const doubled = overlay.handle({ kind: 'members', members: nodes(120), settled: true }, 300);
-    expect(wants(doubled).length).to.be.greaterThan(4);
+    let actions = overlay.handle({ kind: 'members', members: nodes(120), settled: true }, 300);
+    const first = wants(actions);
+    const all: NodeId[] = [];
+    for (let now = 400; wants(actions).length > 0; now += 100) {
+      all.push(...wants(actions));
+      actions = wants(actions).flatMap((peer) => overlay.handle({ kind: 'tunnel', peer, up: true }, now));
+    }
+    // Two nearer ring neighbours, the link more that it may have now, and the first replacement; then the others.
+    expect(first.length).to.be.within(3, 4);
+    expect(all.length - first.length).to.be.within(2, 6);
   });
 
   it('removes nothing on the strength of an unsettled picture', () => {

@@ -13,7 +13,7 @@ import { Demand, type DemandSample } from './demand.ts';
 import { type EdgeEdit, mirrored, planEdges, sortedKinds, type Wanted } from './edges.ts';
 import { type Label, labelOf, type NodeId } from './label.ts';
 import { Links } from './links.ts';
-import { clockwiseFrom, nearest } from './ring.ts';
+import { nearest, Ring } from './ring.ts';
 import { automaticLinks } from './symphony.ts';
 
 /** A refused peer is not drawn or wanted on demand again for this long. */
@@ -40,7 +40,7 @@ export type OverlayEvent =
    * All members, as far as known. `settled` once the picture is whole (the room was read, or time enough passed): before that
    * nothing is removed, since an empty first picture proves nothing.
    */
-  | { readonly kind: 'members'; readonly members: readonly NodeId[]; readonly settled: boolean }
+  | { readonly kind: 'members'; readonly members: Iterable<NodeId>; readonly settled: boolean }
   /** A tunnel found in tincan at start, with the kinds its note tells. */
   | { readonly kind: 'adopted'; readonly peer: NodeId; readonly kinds: readonly EdgeKind[]; readonly up: boolean }
   /** Records can cross the tunnel, or no longer. */
@@ -89,6 +89,7 @@ export interface OverlayNeighbour {
 }
 
 interface Edge {
+  readonly label: Label;
   kinds: readonly EdgeKind[];
   seen: readonly EdgeKind[];
   up: boolean;
@@ -103,10 +104,8 @@ const KEPT = { released: false, drainedAt: undefined } as const;
 export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   readonly #self: NodeId;
   #topology: Topology;
-  /** The other members. */
-  #members: ReadonlySet<NodeId> = new Set();
-  /** They, clockwise from here. */
-  #order: readonly NodeId[] = [];
+  /** The members, this node among them. */
+  #ring: Ring;
   #settled = false;
   /** Tunnels we asked for or adopted. */
   readonly #edges = new Map<NodeId, Edge>();
@@ -124,6 +123,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   constructor(self: NodeId, topology: Topology, random: Random) {
     this.#self = self;
     this.#topology = topology;
+    this.#ring = Ring.empty.with(self);
     this.#links = new Links(self, random);
   }
 
@@ -150,6 +150,8 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   handle(event: OverlayEvent, now: Instant): readonly OverlayAction[] {
     this.#now = now;
     const answer = this.#take(event);
+    // It changes routes, but not what is wanted: of all events it is the most frequent by far.
+    if (event.kind === 'adjacency') return this.#tellNeighbours();
     return [...answer, ...this.#reconcile(), ...this.#tellNeighbours()];
   }
 
@@ -158,7 +160,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
       case 'members':
         this.#settled ||= event.settled;
         // Until the picture is whole it only grows.
-        this.#setMembers(this.#settled ? event.members : [...this.#members, ...event.members]);
+        this.#setMembers(this.#settled || this.#ring.size === 1 ? event.members : [...this.#ring, ...event.members]);
         return [];
       case 'adopted':
         this.#adopt(event.peer, sortedKinds(event.kinds), event.up);
@@ -190,14 +192,13 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   }
 
   #setMembers(members: Iterable<NodeId>): void {
-    this.#order = clockwiseFrom(this.#self, members);
-    this.#members = new Set(this.#order);
-    for (const peer of this.#asked.keys()) if (!this.#members.has(peer)) this.#asked.delete(peer);
+    this.#ring = Ring.of(members).with(this.#self);
+    for (const peer of this.#asked.keys()) if (!this.#ring.has(peer)) this.#asked.delete(peer);
   }
 
   #adopt(peer: NodeId, kinds: readonly EdgeKind[], up: boolean): void {
-    this.#edges.set(peer, { ...KEPT, kinds, seen: kinds, up });
-    this.#setMembers([...this.#members, peer]);
+    this.#edges.set(peer, { ...KEPT, label: labelOf(peer), kinds, seen: kinds, up });
+    this.#ring = this.#ring.with(peer);
     if (kinds.includes('long-distance')) this.#links.adopt(peer);
     if (kinds.includes('on-demand')) this.#demand.adopt(peer, this.#now);
   }
@@ -225,7 +226,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
       return [{ kind: 'refuse', peer, reason: 'limit' }];
     }
     // Its certificate was verified before this event was made, so it is a member although we had not heard of it.
-    if (!this.#members.has(peer)) this.#setMembers([...this.#members, peer]);
+    this.#ring = this.#ring.with(peer);
     this.#asked.set(peer, kinds);
     this.#refusedUntil.delete(peer);
     return [];
@@ -251,7 +252,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
     for (const [peer, until] of this.#refusedUntil) if (this.#now >= until) this.#refusedUntil.delete(peer);
     const wanted = this.#wanted();
     const absent = wanted.map((w) => w.peer).filter((peer) => this.#edges.get(peer)?.up !== true);
-    this.#absences.update(absent, (peer) => this.#members.has(peer), this.#now);
+    this.#absences.update(absent, (peer) => this.#ring.has(peer), this.#now);
     const present = [...this.#edges].map(([peer, edge]) => ({ peer, ...edge }));
     const edits = planEdges(wanted, present).flatMap((edit) => this.#apply(edit));
     const gone = [...this.#edges].filter(([, edge]) => edge.drainedAt !== undefined && this.#now >= edge.drainedAt);
@@ -261,7 +262,13 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   #apply(edit: EdgeEdit): readonly OverlayAction[] {
     switch (edit.op) {
       case 'add':
-        this.#edges.set(edit.peer, { ...KEPT, kinds: edit.kinds, seen: edit.seen, up: false });
+        this.#edges.set(edit.peer, {
+          ...KEPT,
+          label: labelOf(edit.peer),
+          kinds: edit.kinds,
+          seen: edit.seen,
+          up: false,
+        });
         return [{ kind: 'want-tunnel', peer: edit.peer, kinds: edit.kinds, seen: edit.seen }];
       case 'change':
         Object.assign(this.#edges.get(edit.peer) ?? {}, { ...KEPT, kinds: edit.kinds, seen: edit.seen });
@@ -277,7 +284,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
     // What only the peer wanted needs no whole picture: it will be gone at the other end, and no route may lead there then.
     if (!this.#settled && !edge.released) return [];
     // What is no member must not send. (A tunnel that is down here may be up at the other end already.)
-    if (!this.#members.has(peer)) return [this.#remove(peer)];
+    if (!this.#ring.has(peer)) return [this.#remove(peer)];
     Object.assign(edge, { kinds: [], seen: [], drainedAt: this.#now + DRAIN_MS });
     return [{ kind: 'drain-tunnel', peer }];
   }
@@ -299,7 +306,9 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
     for (const kind of ['successor', 'predecessor'] as const) {
       for (const peer of this.#ringPeers(kind)) want(peer, kind);
     }
-    for (const peer of this.#topology.static ?? []) if (this.#members.has(peer)) want(peer, 'static');
+    for (const peer of this.#topology.static ?? []) {
+      if (peer !== this.#self && this.#ring.has(peer)) want(peer, 'static');
+    }
     for (const peer of this.#linkPeers(new Set(ours.keys()))) want(peer, 'long-distance');
     for (const peer of this.#onDemandPeers(new Set(ours.keys()))) want(peer, 'on-demand');
     return [...new Set([...ours.keys(), ...this.#asked.keys()])].map((peer) => {
@@ -310,42 +319,42 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   }
 
   #ringPeers(side: 'successor' | 'predecessor'): readonly NodeId[] {
-    const order = side === 'successor' ? this.#order : this.#order.toReversed();
+    const order = side === 'successor' ? this.#ring.clockwise(this.#self) : this.#ring.counterclockwise(this.#self);
     return nearest(order, this.#topology.successors, (id) => this.#absences.suspected(id, this.#now));
   }
 
   #linkPeers(others: ReadonlySet<NodeId>): readonly NodeId[] {
     // Beyond the ring neighbours an edge of a full mesh is nothing but a link that needs no draw.
-    if (this.#wantsFullMesh()) return this.#order.filter((peer) => !others.has(peer));
+    if (this.#wantsFullMesh()) return [...this.#ring.clockwise(this.#self)].filter((peer) => !others.has(peer));
     // A draw among the first members heard of would be thrown away as soon as the others are known.
     if (this.#settled) {
       const useless = [...others, ...this.#refusedUntil.keys(), ...this.#absences.suspects(this.#now)];
-      this.#links.update(this.#order, this.#linkCount(), new Set(useless));
+      this.#links.update(this.#ring, this.#linkCount(), new Set(useless), (peer) => this.#edges.get(peer)?.up === true);
     }
     return this.#links.peers;
   }
 
   #onDemandPeers(others: ReadonlySet<NodeId>): Iterable<NodeId> {
-    const eligible = (peer: NodeId) => this.#members.has(peer) && !others.has(peer) && !this.#refusedUntil.has(peer);
+    const eligible = (peer: NodeId) => this.#ring.has(peer) && !others.has(peer) && !this.#refusedUntil.has(peer);
     this.#demand.decide(this.#topology.onDemand, eligible, this.#now);
     return this.#demand.holders;
   }
 
   #wantsFullMesh(): boolean {
     const { fullMesh, successors } = this.#topology;
-    return fullMesh === 'auto' && this.#order.length <= 2 * successors + 2 * this.#linkCount();
+    return fullMesh === 'auto' && this.#ring.size - 1 <= 2 * successors + 2 * this.#linkCount();
   }
 
   #linkCount(): number {
     const { longDistance } = this.#topology;
-    return longDistance === 'auto' ? automaticLinks(this.#order.length + 1) : longDistance;
+    return longDistance === 'auto' ? automaticLinks(this.#ring.size) : longDistance;
   }
 
   #tellNeighbours(): readonly OverlayAction[] {
     const staying = [...this.#edges].filter(([, edge]) => edge.drainedAt === undefined);
     const neighbours = staying.map(([peer, edge]) => ({
       peer,
-      label: labelOf(peer),
+      label: edge.label,
       up: edge.up,
       adjacent: this.#adjacent.get(peer) ?? [],
     }));
@@ -362,5 +371,5 @@ function sameNeighbours(a: readonly OverlayNeighbour[], b: readonly OverlayNeigh
 }
 
 function sameLabels(a: readonly Label[], b: readonly Label[]): boolean {
-  return a.length === b.length && a.every((label, i) => label === b[i]);
+  return a === b || (a.length === b.length && a.every((label, i) => label === b[i]));
 }

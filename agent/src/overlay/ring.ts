@@ -1,35 +1,90 @@
 /** The members in ring order, and who stands beside whom. */
 
-import { clockwise, labelOf, type NodeId } from './label.ts';
+import type { NodeId } from './label.ts';
 
 /**
- * The other members, clockwise from `self`: the first is its successor, the last its predecessor.
- * Two nodes with one label cannot be told apart by routing; the one whose id sorts first comes first, on every node alike.
+ * Members in ring order. A value: with another member it is another ring, so many may share one.
+ *
+ * A label is the beginning of a node id (docs/wire.md §1) and ids are hex of one length, so they lie on the ring as they sort as
+ * text. Two nodes with one label cannot be told apart by routing; the one whose id sorts first comes first, for every node alike.
  */
-export function clockwiseFrom(self: NodeId, members: Iterable<NodeId>): readonly NodeId[] {
-  const origin = labelOf(self);
-  return [...new Set(members)]
-    .filter((id) => id !== self)
-    .map((id) => ({ id, distance: clockwise(origin, labelOf(id)) }))
-    .sort((a, b) => (a.distance < b.distance ? -1 : a.distance > b.distance ? 1 : a.id < b.id ? -1 : 1))
-    .map(({ id }) => id);
+export class Ring implements Iterable<NodeId> {
+  static readonly empty: Ring = new Ring([]);
+  readonly #ids: readonly NodeId[];
+
+  private constructor(ids: readonly NodeId[]) {
+    this.#ids = ids;
+  }
+
+  static of(ids: Iterable<NodeId>): Ring {
+    return ids instanceof Ring ? ids : new Ring([...new Set(ids)].sort());
+  }
+
+  get size(): number {
+    return this.#ids.length;
+  }
+
+  [Symbol.iterator](): Iterator<NodeId> {
+    return this.#ids[Symbol.iterator]();
+  }
+
+  has(id: NodeId): boolean {
+    return this.#ids[this.#place(id)] === id;
+  }
+
+  with(id: NodeId): Ring {
+    const place = this.#place(id);
+    return this.#ids[place] === id ? this : new Ring(this.#ids.toSpliced(place, 0, id));
+  }
+
+  /** The first member at or after a place that is written as an id, across the zero of the ring. */
+  atOrAfter(place: string): NodeId | undefined {
+    return this.#ids[this.#place(place)] ?? this.#ids[0];
+  }
+
+  /** The other members from here on; the first is the successor, the last the predecessor. */
+  *clockwise(self: NodeId): Generator<NodeId> {
+    const start = this.#place(self);
+    for (let i = 0; i < this.#ids.length; i++) {
+      const id = this.#ids[(start + i) % this.#ids.length];
+      if (id !== undefined && id !== self) yield id;
+    }
+  }
+
+  /** The same the other way round. */
+  *counterclockwise(self: NodeId): Generator<NodeId> {
+    const start = this.#place(self);
+    const { length } = this.#ids;
+    for (let i = 1; i <= length; i++) {
+      const id = this.#ids[(start - i + length) % length];
+      if (id !== undefined && id !== self) yield id;
+    }
+  }
+
+  /** Where the id stands, or would. */
+  #place(id: string): number {
+    let [low, high] = [0, this.#ids.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#ids[middle] ?? '') < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }
 
 /**
  * The members to stand beside: the `count` nearest in `order`, and as many further ones as are needed to have `count` that are not
  * suspected of being dead. The nearest stay wanted although suspected, because a suspicion is not a proof (a path may come back).
  */
-export function nearest(
-  order: readonly NodeId[],
-  count: number,
-  suspected: (id: NodeId) => boolean,
-): readonly NodeId[] {
+export function nearest(order: Iterable<NodeId>, count: number, suspected: (id: NodeId) => boolean): readonly NodeId[] {
   const chosen: NodeId[] = [];
   let alive = 0;
-  for (const [index, id] of order.entries()) {
+  let index = 0;
+  for (const id of order) {
     if (alive >= count && index >= count) break;
     const suspect = suspected(id);
-    if (index >= count && suspect) continue;
+    if (index++ >= count && suspect) continue;
     chosen.push(id);
     if (!suspect) alive++;
   }

@@ -43,14 +43,28 @@ export function routes(
   neighbours: readonly Neighbour[],
   members: Iterable<Label>,
 ): ReadonlyMap<Label, number | undefined> {
-  const { ring, candidates, allowed } = survey(self, neighbours, members);
-  return new Map(
-    ring.map((target, i) => {
-      if (target === self) return [target, undefined];
-      const fit = candidates.filter((candidate) => allowed(candidate, target, i));
-      return [target, cheapest(fit, target, i)?.neighbour.port];
-    }),
-  );
+  const { ring, ports } = nextHops(self, neighbours, members);
+  return new Map(Array.from(ring, (label, i) => [label, ports[i]]));
+}
+
+/** The same by place: the known labels in order, and the port of each. */
+export function nextHops(
+  self: Label,
+  neighbours: readonly Neighbour[],
+  members: Iterable<Label>,
+): { readonly ring: BigUint64Array; readonly ports: readonly (number | undefined)[] } {
+  const { ring, home, candidates, allowed } = survey(self, neighbours, members);
+  const ports = new Array<number | undefined>(ring.length).fill(undefined);
+  for (let i = 0; i < ring.length; i++) {
+    if (i === home) continue;
+    let best: Candidate | undefined;
+    for (const candidate of candidates) {
+      if (best !== undefined && (candidate.rank[i] ?? 0) > (best.rank[i] ?? 0)) continue;
+      if (allowed(candidate, i) && (best === undefined || compare(candidate, best, ring, i) < 0)) best = candidate;
+    }
+    ports[i] = best?.neighbour.port;
+  }
+  return { ring, ports };
 }
 
 /**
@@ -62,99 +76,114 @@ export function firstHops(
   neighbours: readonly Neighbour[],
   members: Iterable<Label>,
 ): ReadonlyMap<Label, readonly Label[]> {
-  const { ring, candidates, allowed } = survey(self, neighbours, members);
-  return new Map(
-    ring.flatMap((target, i) => {
-      if (target === self) return [];
-      const rank = (c: Candidate) => Number(!allowed(c, target, i));
-      const order = candidates.toSorted((a, b) => rank(a) - rank(b) || compare(a, b, target, i));
-      return [[target, order.map(({ neighbour }) => neighbour.label)] as const];
-    }),
-  );
+  const { ring, home, candidates, allowed } = survey(self, neighbours, members);
+  const hops = new Map<Label, readonly Label[]>();
+  ring.forEach((target, i) => {
+    if (i === home) return;
+    const rank = (c: Candidate) => Number(!allowed(c, i));
+    const order = candidates.toSorted((a, b) => rank(a) - rank(b) || compare(a, b, ring, i));
+    hops.set(
+      target,
+      order.map(({ neighbour }) => neighbour.label),
+    );
+  });
+  return hops;
+}
+
+interface Survey {
+  /** Every label that is a member, a neighbour, or adjacent to one, in order. */
+  readonly ring: BigUint64Array;
+  /** Our own place. */
+  readonly home: number;
+  readonly candidates: readonly Candidate[];
+  readonly allowed: (candidate: Candidate, place: number) => boolean;
 }
 
 /** What all routes from here are chosen from. */
-function survey(self: Label, neighbours: readonly Neighbour[], members: Iterable<Label>) {
+function survey(self: Label, neighbours: readonly Neighbour[], members: Iterable<Label>): Survey {
   const ring = knownRing(self, neighbours, members);
-  const place = new Map(ring.map((label, i) => [label, i]));
-  const candidates = neighbours
-    .filter((n) => n.label !== self)
-    .map((neighbour) => new Candidate(neighbour, self, place, ring.length));
-  const walk = placesFrom([place.get(self) ?? 0], ring.length);
-  const allowed = (candidate: Candidate, target: Label, at: number) =>
-    candidate.exact(target) || (candidate.cost[at] ?? Infinity) <= (walk[at] ?? 0);
-  return { ring, candidates, allowed };
+  const home = placeOf(ring, self);
+  const candidates = neighbours.filter((n) => n.label !== self).map((n) => new Candidate(n, self, ring));
+  const walk = placesFrom([home], ring.length);
+  const allowed = (candidate: Candidate, place: number) =>
+    candidate.exact[place] === 1 || (candidate.cost[place] ?? 0) <= (walk[place] ?? 0);
+  return { ring, home, candidates, allowed };
 }
 
-/** Every label that is a member, a neighbour, or adjacent to one, in order. */
-function knownRing(self: Label, neighbours: readonly Neighbour[], members: Iterable<Label>): readonly Label[] {
-  const known = new Set<Label>([self, ...members]);
-  for (const n of neighbours) {
-    known.add(n.label);
-    for (const a of n.adjacent) known.add(a);
-  }
-  return [...known].sort(compareLabels);
+function knownRing(self: Label, neighbours: readonly Neighbour[], members: Iterable<Label>): BigUint64Array {
+  const known = [self, ...members];
+  for (const n of neighbours) known.push(n.label, ...n.adjacent);
+  // As numbers of the machine: to sort thousands of bigints takes longer than all the rest.
+  return BigUint64Array.from(known)
+    .sort()
+    .filter((label, i, all) => i === 0 || label !== all[i - 1]);
+}
+
+/** Where a label of the ring stands. */
+function placeOf(ring: BigUint64Array, label: Label): number {
+  return firstFrom(ring, label, 0, ring.length);
 }
 
 class Candidate {
   readonly neighbour: Neighbour;
   /** Hops to each place of the ring by way of this neighbour. */
-  readonly cost: readonly number[];
-  readonly #beyond: ReadonlySet<Label>;
+  readonly cost: Int32Array;
+  /** 1 where the next hop is, or has a tunnel to, the node at that place: no guess about the ring is in that. */
+  readonly exact: Uint8Array;
+  /** The lower the better, for each place: one number, because it is compared for each place of a large ring. */
+  readonly rank: Int32Array;
 
-  constructor(neighbour: Neighbour, self: Label, place: ReadonlyMap<Label, number>, size: number) {
+  constructor(neighbour: Neighbour, self: Label, ring: BigUint64Array) {
     this.neighbour = neighbour;
+    const up = neighbour.up ?? true;
+    const place = placeOf(ring, neighbour.label);
     // What lay behind a tunnel that is down is not known any more.
-    this.#beyond = new Set(this.up ? neighbour.adjacent.filter((a) => a !== self) : []);
-    const near = placesFrom([place.get(neighbour.label) ?? 0], size);
-    const far = placesFrom(
-      [...this.#beyond].map((a) => place.get(a) ?? 0),
-      size,
-    );
-    this.cost = near.map((hops, i) => 1 + Math.min(hops, 1 + (far[i] ?? Infinity)));
-  }
-
-  get up(): boolean {
-    return this.neighbour.up ?? true;
-  }
-
-  /** Whether the next hop is, or has a tunnel to, the target: no guess about the ring is in that. */
-  exact(target: Label): boolean {
-    return this.up && (this.neighbour.label === target || this.#beyond.has(target));
+    const beyond = up ? neighbour.adjacent.filter((a) => a !== self).map((a) => placeOf(ring, a)) : [];
+    this.exact = new Uint8Array(ring.length);
+    for (const at of up ? [place, ...beyond] : []) this.exact[at] = 1;
+    this.cost = placesFrom([place], ring.length);
+    const far = placesFrom(beyond, ring.length);
+    this.rank = new Int32Array(ring.length);
+    for (let i = 0; i < ring.length; i++) {
+      const cost = 1 + Math.min(this.cost[i] ?? 0, 1 + (far[i] ?? 0));
+      this.cost[i] = cost;
+      this.rank[i] = 2 * cost - (this.exact[i] ?? 0) + (up ? 0 : DOWN);
+    }
   }
 }
 
-/** A tunnel that is down is named only where nothing else leads on: tincan then detours by itself (docs/wire.md §10.2). */
-function cheapest(candidates: readonly Candidate[], target: Label, place: number): Candidate | undefined {
-  let best: Candidate | undefined;
-  for (const candidate of candidates) {
-    if (best === undefined || compare(candidate, best, target, place) < 0) best = candidate;
-  }
-  return best;
-}
+/**
+ * What a tunnel that is down adds to a rank: it is named only where nothing else leads on, and tincan then detours by itself
+ * (docs/wire.md §10.2).
+ */
+const DOWN = 1 << 30;
 
-function compare(a: Candidate, b: Candidate, target: Label, place: number): number {
+/** Live tunnels first, then by hops, then those whose hops are no guess; the nearer by label decides between equals. */
+function compare(a: Candidate, b: Candidate, ring: BigUint64Array, place: number): number {
+  const difference = (a.rank[place] ?? 0) - (b.rank[place] ?? 0);
+  if (difference !== 0) return difference;
+  const target = ring[place] ?? 0n;
   return (
-    Number(b.up) - Number(a.up) ||
-    (a.cost[place] ?? 0) - (b.cost[place] ?? 0) ||
-    Number(b.exact(target)) - Number(a.exact(target)) ||
     compareLabels(shorterWay(a.neighbour.label, target), shorterWay(b.neighbour.label, target)) ||
     compareLabels(a.neighbour.label, b.neighbour.label)
   );
 }
 
+/** More places than any ring has. */
+const NOWHERE = 0x3fff_ffff;
+
 /** For each place of a ring of `size`, how many places it is from the nearest of `sources`, either way round. */
-function placesFrom(sources: readonly number[], size: number): readonly number[] {
-  const places = new Array<number>(size).fill(Infinity);
+function placesFrom(sources: readonly number[], size: number): Int32Array {
+  const places = new Int32Array(size).fill(NOWHERE);
   for (const source of sources) places[source] = 0;
   // Twice round each way, because the first round starts before it knows what lies behind it.
-  for (let i = 0; i < 2 * size; i++) relax(places, (i + 1) % size, i % size);
-  for (let i = 2 * size; i > 0; i--) relax(places, (i - 1) % size, i % size);
+  let walked = NOWHERE;
+  for (let round = 0; round < 2; round++)
+    for (let i = 0; i < size; i++) places[i] = walked = Math.min(places[i] ?? NOWHERE, walked + 1);
+  walked = NOWHERE;
+  for (let round = 0; round < 2; round++)
+    for (let i = size - 1; i >= 0; i--) places[i] = walked = Math.min(places[i] ?? NOWHERE, walked + 1);
   return places;
-}
-
-function relax(places: number[], at: number, from: number): void {
-  places[at] = Math.min(places[at] ?? Infinity, (places[from] ?? Infinity) + 1);
 }
 
 /**
@@ -170,15 +199,15 @@ export function coreFlows(
   neighbours: readonly Neighbour[],
   members: Iterable<Label> = [],
 ): readonly CoreFlow[] {
-  const hops = [...routes(self, neighbours, members)].map(([label, port]) => ({ label, port }));
+  const hops = nextHops(self, neighbours, members);
   const flows: CoreFlow[] = [];
-  emit(build(0n, 0, hops), undefined, flows);
+  emit(build(0n, 0, hops, 0, hops.ring.length), undefined, flows);
   return flows;
 }
 
-interface Hop {
-  readonly label: Label;
-  readonly port: number | undefined;
+interface Hops {
+  readonly ring: BigUint64Array;
+  readonly ports: readonly (number | undefined)[];
 }
 
 /**
@@ -193,17 +222,32 @@ interface Block {
   readonly halves: readonly [Block, Block] | undefined;
 }
 
-/** @param hops the members that own some label of the block, in ring order */
-function build(prefix: Label, length: number, hops: readonly Hop[]): Block {
-  const ports = new Set(hops.map((hop) => hop.port));
-  if (ports.size <= 1) return { prefix, length, ports: [...ports], halves: undefined };
+/** @param from,to the places of the members that own some label of the block */
+function build(prefix: Label, length: number, hops: Hops, from: number, to: number): Block {
+  const port = hops.ports[from];
+  if (onePort(hops.ports, from, to)) return { prefix, length, ports: from < to ? [port] : [], halves: undefined };
   const half = prefix | (1n << (RING_BITS - 1n - BigInt(length)));
-  const split = hops.findIndex((hop) => hop.label >= half);
+  const split = firstFrom(hops.ring, half, from, to);
   // With all members on one side the other half belongs to the one nearest to it.
-  const lower = split === -1 ? hops : hops.slice(0, Math.max(split, 1));
-  const upper = split === -1 ? hops.slice(-1) : hops.slice(split);
-  const halves = [build(prefix, length + 1, lower), build(half, length + 1, upper)] as const;
-  return { prefix, length, ports: common(halves[0].ports, halves[1].ports), halves };
+  const lower = build(prefix, length + 1, hops, from, Math.max(split, from + 1));
+  const upper = build(half, length + 1, hops, Math.min(split, to - 1), to);
+  return { prefix, length, ports: common(lower.ports, upper.ports), halves: [lower, upper] };
+}
+
+function onePort(ports: Hops['ports'], from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i++) if (ports[i] !== ports[from]) return false;
+  return true;
+}
+
+/** The first place within [from, to) whose label is not below `label`; `to` if there is none. */
+function firstFrom(ring: BigUint64Array, label: Label, from: number, to: number): number {
+  let [low, high] = [from, to];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ring[middle] ?? 0n) < label) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function common(a: Block['ports'], b: Block['ports']): Block['ports'] {

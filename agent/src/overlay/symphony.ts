@@ -6,7 +6,8 @@
  */
 
 import type { Random } from '../machine.ts';
-import { clockwise, type Label, labelOf, type NodeId, RING_SIZE } from './label.ts';
+import { clockwise, labelHex, labelOf, type NodeId, RING_SIZE } from './label.ts';
+import type { Ring } from './ring.ts';
 
 /** Draws tried before a link is given up for now: most failures are draws that hit a neighbour on a small ring. */
 const TRIES = 32;
@@ -24,26 +25,24 @@ export function automaticLinks(n: number): number {
 /**
  * A member to link to, or undefined if every draw met one in `taken`.
  * The drawn place belongs to the first member at or after it.
- * @param order the other members, clockwise from `self`
+ * @param ring with `self`
  */
-export function drawLink(
-  self: NodeId,
-  order: readonly NodeId[],
-  taken: ReadonlySet<NodeId>,
-  random: Random,
-): NodeId | undefined {
-  const n = order.length + 1;
-  if (order.every((id) => taken.has(id))) return undefined;
-  const origin = labelOf(self);
+export function drawLink(self: NodeId, ring: Ring, taken: ReadonlySet<NodeId>, random: Random): NodeId | undefined {
+  let free = ring.size - 1;
+  for (const id of taken) if (id !== self && ring.has(id)) free--;
+  if (free <= 0) return undefined;
   for (let i = 0; i < TRIES; i++) {
-    const id = ownerOf(harmonicLength(n, random()), origin, order);
+    const id = ownerOf(harmonicLength(ring.size, random()), self, ring);
     if (id !== undefined && !taken.has(id)) return id;
   }
   return undefined;
 }
 
-function ownerOf(length: number, origin: Label, order: readonly NodeId[]): NodeId | undefined {
+/** Undefined where the first one from that place on is `self`, or lies behind it. */
+function ownerOf(length: number, self: NodeId, ring: Ring): NodeId | undefined {
+  const origin = labelOf(self);
   // 53 bits of a float are far finer than the distances between members.
   const distance = BigInt(Math.floor(length * 2 ** 53)) * (RING_SIZE >> 53n);
-  return order.find((id) => clockwise(origin, labelOf(id)) >= distance);
+  const id = ring.atOrAfter(labelHex((origin + distance) % RING_SIZE));
+  return id !== undefined && id !== self && clockwise(origin, labelOf(id)) >= distance ? id : undefined;
 }

@@ -130,6 +130,15 @@ impl Neighbours {
             .map(|(port, _)| port)
     }
 
+    /// Where a record without DETOUR goes when a flow names `port`: that tunnel, else round it; and whether it carries DETOUR from
+    /// here. None when nothing leads on. `port` None: the flow names no tunnel that is there.
+    pub fn hop(&self, destination: Label, came_by: Option<u32>, port: Option<u32>) -> Option<(u32, bool)> {
+        match port.filter(|&port| self.is_up(port) && Some(port) != came_by) {
+            Some(port) => Some((port, false)),
+            None => self.detour(destination, came_by, port).map(|port| (port, true)),
+        }
+    }
+
     /// First hop of a detour: for a record whose next hop `failed` (down, or the tunnel it came by). Any live neighbour will do,
     /// the nearer the better; the one it came by only when there is no other, which is safe once: from here the record carries
     /// DETOUR, and the rule of [`Self::onward`] never turns.

@@ -299,13 +299,10 @@ impl<'a> Walk<'a> {
     /// Towards `label` by tunnel `port`, or round it when it is down or where the record came from.
     fn hop(&mut self, label: Label, port: Option<u32>) {
         let neighbours = &self.datapath.neighbours;
-        let usable = port.filter(|&port| neighbours.is_up(port) && Some(port) != self.came_by);
         let output = if label == self.datapath.own {
             Output::Drop(DropReason::Policy)
-        } else if let Some(port) = usable {
-            Output::Node { label, port, detour: self.failover }
-        } else if let Some(port) = neighbours.detour(label, self.came_by, port) {
-            Output::Node { label, port, detour: true }
+        } else if let Some((port, detour)) = neighbours.hop(label, self.came_by, port) {
+            Output::Node { label, port, detour: detour || self.failover }
         } else {
             Output::Drop(DropReason::NoRoute(label))
         };

@@ -1,0 +1,84 @@
+/** Asks `test/scale`, which holds tincan's own machines, what floods and detours do on a graph. */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { labelHex } from '../../../agent/src/wire/ids.ts';
+import type { Graph, Hops } from './measure.ts';
+
+const PROGRAM = 'target/release/scale';
+const ANSWER_MAX_BYTES = 64 << 20;
+
+export interface FloodAnswer {
+  readonly floods: number;
+  readonly expected: number;
+  readonly reached: number;
+  readonly complete: number;
+  readonly twice: number;
+  readonly records: number;
+  readonly tunnels: number;
+  readonly most: number;
+  readonly last_ms_mean: number;
+  readonly last_ms_max: number;
+  readonly hunted: number;
+  readonly reassigned: number;
+  readonly abandoned: number;
+}
+
+export interface Moment {
+  readonly ms: number;
+  readonly pairs: number;
+  readonly arrived: number;
+  readonly hops_mean: number;
+  readonly hops_max: number;
+  readonly swallowed: number;
+  readonly stuck: number;
+  readonly too_many_hops: number;
+  readonly example: readonly [number, number] | null;
+}
+
+export interface RouteAnswer {
+  readonly found_ms_mean: number;
+  readonly found_ms_max: number;
+  readonly at: readonly Moment[];
+}
+
+export interface Question {
+  readonly seed: number;
+  readonly graph: Graph;
+  /** Indices of tunnels. */
+  readonly dead?: readonly number[];
+  readonly floods?: number;
+  readonly routes?: { readonly targets: readonly number[]; readonly hops: Hops; readonly atMs: readonly number[] };
+}
+
+export function ask({ seed, graph, dead = [], floods = 0, routes }: Question): Answer {
+  const request = {
+    seed,
+    labels: graph.labels.map(labelHex),
+    tunnels: graph.tunnels,
+    dead,
+    floods,
+    ...(routes && {
+      routes: { targets: routes.targets, hops: routes.hops.map((row) => [...row]), at_ms: routes.atMs },
+    }),
+  };
+  return run(request);
+}
+
+/** How long ends of idle tunnels need to find that the other end is dead, in milliseconds. */
+export function deaths(seed: number, samples: number): readonly number[] {
+  return run({ seed, labels: [], tunnels: [], dead: [], deaths: samples }).deaths ?? [];
+}
+
+interface Answer {
+  readonly floods: FloodAnswer | null;
+  readonly routes: RouteAnswer | null;
+  readonly deaths: readonly number[] | null;
+}
+
+function run(request: object): Answer {
+  if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: cargo build --release -p scale`);
+  const ran = spawnSync(PROGRAM, { input: `${JSON.stringify(request)}\n`, maxBuffer: ANSWER_MAX_BYTES });
+  if (ran.status !== 0) throw new Error(`${PROGRAM}: ${ran.stderr.toString().trim() || (ran.error?.message ?? '')}`);
+  return JSON.parse(ran.stdout.toString());
+}
