@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { loadNodeConfig } from '../../agent/src/config/load.ts';
 import { decodeToken, tokenAccountName, tokenId, tokenPassword } from '../../agent/src/wire/join-token.ts';
+import { nameHint } from '../../cli/src/join/kubelet.ts';
 import { Lab, type Machine } from './join/lab.ts';
 import { Machine as SystemdMachine } from './systemd/machine.ts';
 import { environment, hasLink, inside, until } from './terminal/lan.ts';
@@ -296,6 +297,7 @@ for (const xmpp of ['prosody', 'ejabberd'] as const)
         expect(said.split('\n').slice(1)).to.deep.equal([
           'evio.service runs it, now and at each boot',
           '/etc/default/kubelet: has --node-ip; a kubelet that runs already has to be restarted',
+          nameHint('a', await machine.ok('cat', '/proc/sys/kernel/hostname')),
           '',
         ]);
         const [address] = loadNodeConfig(a.file).identity.certificate.addresses;

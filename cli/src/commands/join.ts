@@ -69,12 +69,13 @@ async function join(args: JoinArgs, io: Io): Promise<void> {
   print(io, done, joinedText);
 }
 
-function joinedText({ file, name, overlay, addresses, validUntil, unit, kubelet }: Joined): string {
+function joinedText({ file, name, overlay, addresses, validUntil, unit, kubelet, kubeletName }: Joined): string {
   const next = unit === null ? `then: evio agent run --config ${file}` : `${unit} runs it, now and at each boot`;
   return [
     `${file}: node ${name} of overlay ${overlay}, ${addresses.join(', ')}, valid until ${validUntil}`,
     next,
     ...kubelet.map((path) => `${path}: has --node-ip; a kubelet that runs already has to be restarted`),
+    ...(kubeletName === null ? [] : [kubeletName]),
     '',
   ].join('\n');
 }

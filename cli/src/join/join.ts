@@ -35,7 +35,7 @@ import { nowSeconds } from '../overlay/create.ts';
 import { newDirectory } from '../server/layout.ts';
 import { STANDARD_INPUT } from '../usage.ts';
 import { type Account, askAuthority, UnclearError } from './ask.ts';
-import { type Kubelet, kubeletsHere, writeNodeIp } from './kubelet.ts';
+import { type Kubelet, kubeletsHere, nameHint, writeNodeIp } from './kubelet.ts';
 import { startUnit, unitOf } from './units.ts';
 
 export interface JoinOptions {
@@ -65,6 +65,8 @@ export interface Joined {
   readonly unit: string | null;
   /** Files that have --node-ip now. */
   readonly kubelet: readonly string[];
+  /** What to do about the kubelet's name; null: nothing. */
+  readonly kubeletName: string | null;
 }
 
 export async function join(options: JoinOptions): Promise<Joined> {
@@ -96,6 +98,7 @@ export async function join(options: JoinOptions): Promise<Joined> {
     validUntil: new Date(config.identity.certificate.notAfter * 1000).toISOString(),
     unit: unit ?? null,
     kubelet: options.nodeIp === undefined ? [] : await tellKubelets(config, kubelets, options.nodeIp.families),
+    kubeletName: options.nodeIp === undefined ? null : (nameHint(config.name, hostname()) ?? null),
   };
 }
 

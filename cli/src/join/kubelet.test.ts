@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Failure } from '../failure.ts';
-import { kubeletsHere, removeNodeIp, withNodeIp, withoutNodeIp, writeNodeIp } from './kubelet.ts';
+import { kubeletsHere, nameHint, removeNodeIp, withNodeIp, withoutNodeIp, writeNodeIp } from './kubelet.ts';
 
 const IP = ['10.45.0.3'];
 /** The assignment that counts: the last one. */
@@ -137,5 +137,14 @@ describe('the files of kubelets', () => {
       `${path}: KUBELET_EXTRA_ARGS has quotes within quotes; add --node-ip=10.45.0.3 --node-labels=evio.io/host-package=true to it by hand`,
     );
     expect(readFileSync(path, 'utf8')).to.equal('KUBELET_EXTRA_ARGS="a \\"b\\""\n');
+  });
+});
+
+describe('the name of a machine and its kubelet', () => {
+  it('is one, or what to do is said', () => {
+    expect(nameHint('edge7', 'Edge7')).to.equal(undefined);
+    expect(nameHint('edge7', 'edge7.example.org'))
+      .to.include('call this machine edge7.example.org')
+      .and.include('--node-name edge7');
   });
 });

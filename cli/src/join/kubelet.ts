@@ -98,6 +98,16 @@ function quoted(words: string): string {
 export const k3sText = (addresses: readonly string[]): string =>
   `${BEGIN}\nnode-ip: "${addresses.join(',')}"\nnode-label+:\n  - "${HOST_LABEL}"\n`;
 
+/**
+ * What to say where a kubelet would call its Node otherwise than the overlay calls the machine: a kubelet takes the whole host name
+ * (lower-case), a member's name has no dots. In a cluster the Node takes over the EvioNode of its own name. Undefined: they are the same.
+ */
+export function nameHint(name: string, host: string): string | undefined {
+  const own = host.trim().toLowerCase();
+  if (own === name) return undefined;
+  return `the kubelet would call this machine ${own}: give it the name ${name} (kubeadm join --node-name ${name}, k3s agent --node-name ${name}), or in a cluster its Node is another node of the overlay`;
+}
+
 // ---- files ---------------------------------------------------------------------------------------------------------
 
 /** Gives the file that was written. */
