@@ -32,8 +32,11 @@ export function gatewayOf({ network, nodes, members }: GatewayView): string | un
     node !== undefined &&
     node.metadata.deletionTimestamp === undefined &&
     Object.entries(gateways.nodeSelector).every(([key, value]) => node.metadata.labels?.[key] === value);
+  // Only nodes that the DaemonSets run: their node files leave Services to kube-proxy. That of a machine that joined by a token before
+  // `gateways` was written does not, and a Node of its name may be another machine's.
   const candidates = [...members.values()]
-    .filter((member) => member.spec.enrolment !== undefined && peerOwnerOf(member) === undefined)
+    .filter(({ spec }) => spec.enrolment !== undefined && spec.machine === undefined)
+    .filter((member) => peerOwnerOf(member) === undefined)
     .filter((member) => member.metadata.deletionTimestamp === undefined && fits(nodes.get(member.metadata.name)))
     .map((member) => ({ name: member.metadata.name, created: member.metadata.creationTimestamp, member }))
     .sort(byAge);

@@ -8,6 +8,7 @@ import { type Allotment, allot, type Shortage } from '../../desired/allotment.ts
 import { poolsOf } from '../../desired/parameters.ts';
 import { memberCalled } from '../../desired/register.ts';
 import { claimOf, memberObject, shortageOf, waitingFor } from '../node/allot.ts';
+import { applyPresent } from '../node/present.ts';
 import type { World } from '../world.ts';
 
 export interface Refusal {
@@ -84,8 +85,8 @@ async function adopt(world: World, present: EvioNode, machine: JoinedMachine): P
   }
   const owner = metadata.ownerReferences?.[0];
   const parts = { name: metadata.name, memberName: spec.memberName, owner, machine };
-  world.members.leave(await world.client.apply(EVIO_NODE, memberObject(parts, spec, spec.enrolment)));
-  return undefined;
+  if (await applyPresent(world, present, memberObject(parts, spec, spec.enrolment))) return undefined;
+  return { reason: 'unavailable', message: `the EvioNode ${metadata.name} has just been deleted` };
 }
 
 /** After all Nodes that wait: they were there first. */

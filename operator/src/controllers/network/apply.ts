@@ -19,10 +19,12 @@ export async function carryOut(view: NetworkView, action: NetworkAction, world: 
   const { network } = view;
   const { client, book, log } = world;
   switch (action.kind) {
-    case 'add-finalizer':
-      // Its list is a set to server-side apply: those of others stay.
-      await client.apply(EVIO_NETWORK, { metadata: { name: network.metadata.name, finalizers: [FINALIZER] } });
+    case 'add-finalizer': {
+      // Its list is a set to server-side apply: those of others stay. With the uid: one that was just deleted is not made again.
+      const { name, uid } = network.metadata;
+      await client.apply(EVIO_NETWORK, { metadata: { name, uid, finalizers: [FINALIZER] } });
       return;
+    }
     case 'make-authority':
       await book.make(action.how, ownerReference(EVIO_NETWORK, network));
       log.info(

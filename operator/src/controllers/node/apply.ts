@@ -1,6 +1,6 @@
 /** Carries out what was decided for a Node, one thing after the other; what fails is tried again from the start. */
 
-import { isConflict, isInvalid, isNotFound } from '../../../../agent/src/kube-api/client.ts';
+import { type Client, isConflict, isInvalid, isNotFound } from '../../../../agent/src/kube-api/client.ts';
 import { EVIO_NODE, EVIO_PEER, type EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
 import { NODE } from '../../../../agent/src/kube-api/kinds.ts';
 import { keyOf } from '../../../../agent/src/kube-api/object.ts';
@@ -9,6 +9,7 @@ import { issue } from '../../desired/ledger.ts';
 import type { World } from '../world.ts';
 import { selects } from './allot.ts';
 import type { NodeAction, NodePlan, NodeView, Removal } from './decide.ts';
+import { applyPresent } from './present.ts';
 
 /** The next look, when something stood in the way that will have gone soon. */
 const SOON_MS = 1_000;
@@ -59,33 +60,18 @@ async function carryOut(view: NodeView, action: NodeAction, world: World): Promi
     case 'delete':
       return remove(view, action.uid, action.reason, world);
     case 'apply':
-      world.members.leave(await client.apply(EVIO_NODE, action.member));
-      return undefined;
+      return member !== undefined && (await applyPresent(world, member, action.member)) ? undefined : SOON_MS;
     case 'patch-node':
       return patchNode(name, action, world);
     case 'issue':
-      return enrol(member, action, world);
+      return member === undefined ? SOON_MS : enrol(member, action, world);
   }
 }
 
-async function remove(
-  { name, network }: NodeView,
-  uid: string,
-  reason: Removal,
-  world: World,
-): Promise<number | undefined> {
+async function remove(view: NodeView, uid: string, reason: Removal, world: World): Promise<number | undefined> {
   const { client } = world;
-  // A cache that is behind must not cost a node its addresses: whether the Node is gone is asked of the API server.
-  if (reason === 'NodeGone' || reason === 'NotSelected') {
-    const there = await client.find(NODE, name);
-    if (there !== undefined && network !== undefined && selects(network, there)) return SOON_MS;
-  }
-  if (reason === 'PeerGone') {
-    const there = await client.find(EVIO_PEER, name);
-    const owner = world.members.all().get(name)?.metadata.ownerReferences?.[0];
-    if (there !== undefined && there.metadata.uid === owner?.uid && there.metadata.deletionTimestamp === undefined)
-      return SOON_MS;
-  }
+  const { name } = view;
+  if (await hasGround(view, reason, client)) return SOON_MS;
   try {
     await client.delete(EVIO_NODE, name, { uid });
   } catch (error) {
@@ -95,6 +81,30 @@ async function remove(
   world.members.gone(name);
   world.log.info(`node ${name}: its EvioNode goes: ${REMOVALS[reason]}`);
   return SOON_MS;
+}
+
+/** A cache that is behind must not cost a node its addresses: whether what it is there for is gone is asked of the API server. */
+async function hasGround({ name, network, members }: NodeView, reason: Removal, client: Client): Promise<boolean> {
+  const owners = members.get(name)?.metadata.ownerReferences ?? [];
+  switch (reason) {
+    case 'NodeGone': {
+      const there = await client.find(NODE, name);
+      const owner = owners.find(({ kind }) => kind === NODE.kind);
+      // Whether it is selected is another question, and none for a machine that joined by a token.
+      return there !== undefined && (owner === undefined || there.metadata.uid === owner.uid);
+    }
+    case 'NotSelected': {
+      const there = await client.find(NODE, name);
+      return there !== undefined && network !== undefined && selects(network, there);
+    }
+    case 'PeerGone': {
+      const there = await client.find(EVIO_PEER, name);
+      const is = there !== undefined && there.metadata.deletionTimestamp === undefined;
+      return is && owners.some(({ uid }) => uid === there.metadata.uid);
+    }
+    default:
+      return false;
+  }
 }
 
 async function patchNode(
@@ -115,7 +125,7 @@ async function patchNode(
 }
 
 async function enrol(
-  present: EvioNode | undefined,
+  present: EvioNode,
   { member, state, reason, admit }: Extract<NodeAction, { kind: 'issue' }>,
   world: World,
 ): Promise<number | undefined> {
@@ -134,12 +144,11 @@ async function enrol(
     return issued.ledger;
   });
   const enrolment = makeEnrolment(state, serial, ledger.revocations, now);
-  world.members.leave(await world.client.apply(EVIO_NODE, { ...member, spec: { ...member.spec, enrolment } }));
+  // Of one that is gone the network's controller revokes what was just issued.
+  if (!(await applyPresent(world, present, { ...member, spec: { ...member.spec, enrolment } }))) return SOON_MS;
   world.log.info(`node ${name}: certificate ${serial} until ${enrolment.notAfter} (${reason})`);
-  if (present !== undefined) {
-    const note = `certificate ${serial}, until ${enrolment.notAfter}`;
-    world.events.event(EVIO_NODE, present, { type: 'Normal', reason: 'Enrolled', action: 'Enrol', note });
-  }
+  const note = `certificate ${serial}, until ${enrolment.notAfter}`;
+  world.events.event(EVIO_NODE, present, { type: 'Normal', reason: 'Enrolled', action: 'Enrol', note });
   return undefined;
 }
 

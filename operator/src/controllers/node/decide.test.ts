@@ -293,6 +293,18 @@ describe('a gateway to Services', () => {
     expect(gateway([])).to.equal(undefined);
   });
 
+  it('is never a machine that joined by a token, whose node file may leave Services to nobody, nor by the Node of another', () => {
+    const machine = { ...told('m').keys, joined: '2027-01-15T08:00:00Z' };
+    const [first] = members;
+    if (first === undefined) throw new Error('no member');
+    const joined = { ...first, spec: { ...first.spec, machine } };
+    const own = aNode('a', { meta: { labels: { 'evio.io/host-package': 'true' } } });
+    for (const node of [own, aNode('a')]) {
+      expect(gateway([node], [joined])).to.equal(undefined);
+      expect(gateway([node, aNode('b')], [joined, enrolled('b', 2)])).to.equal('b');
+    }
+  });
+
   it('has the addresses of Services in its certificate, and the former one is taken them off', () => {
     const nodes = [aNode('a'), { ...aNode('b'), ...silent } as Node];
     expect(its('a', { nodes, members })).to.deep.equal(['NotInLedger', services]);
@@ -330,6 +342,16 @@ describe('an EvioPeer', () => {
     const other = aMember('q', 1, { spec: { memberName: 'p' } });
     expect(kinds(view('p', { members: [other], more: { peers } }))).to.deep.equal([]);
     expect(kinds(view('p', { nodes: [aNode('p')], members: [its], more: { peers } }))).to.deep.equal(['note']);
+  });
+
+  it('is not enrolled by the keys that the agent of a Node of its name tells, but by those of the machine that joined', () => {
+    const told = { keys: someKeys('z') };
+    const called = view('p', { nodes: [aNode('p')], members: [{ ...its, status: told }], more: { peers } });
+    expect(kinds(called)).to.deep.equal(['note']);
+    const machine = { ...someKeys('m'), joined: '2027-01-15T08:00:00Z' };
+    const joined = { ...its, status: told, spec: { ...its.spec, machine } };
+    const action = find({ ...called, members: new Map([['p', joined]]) }, 'issue');
+    expect(action?.state.keys.identityKey.toString('base64')).to.equal(machine.identityKey);
   });
 
   it('that is deleted, or made anew, takes its EvioNode with it', () => {

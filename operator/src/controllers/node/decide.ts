@@ -275,7 +275,8 @@ function enrolmentPlan(
   now: number,
 ): NodePlan {
   const overlay = authority && overlayOf(authority);
-  const told = member.spec.machine ?? member.status?.keys;
+  // The agent that tells keys for an EvioPeer runs on a Node of its name, which is another machine.
+  const told = member.spec.machine ?? (peerOwnerOf(member) === undefined ? member.status?.keys : undefined);
   if (authority === undefined || overlay === undefined || place === undefined || told === undefined) return NOTHING;
   const keys = usableKeys(told);
   if (keys === undefined)
