@@ -160,7 +160,8 @@ describe('joining a cluster by token', function () {
     await until('its account is gone', async () =>
       /does not take the token any more: it expired/.test(await refusal(joins('late', short.token))),
     );
-    expect((await listClusterTokens(place())).map(({ id }) => id)).not.to.include.members([revoked.id, short.id]);
+    const ids = (await listClusterTokens(place())).map(({ id }) => id);
+    for (const { id } of [revoked, short]) expect(ids).not.to.include(id);
   });
 
   it('a node asks what is new, and gets the list of who was revoked; the same question again changes nothing', async () => {
