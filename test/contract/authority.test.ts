@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import xml from '@xmpp/xml';
 import { expect } from 'chai';
 import { loadNodeConfig } from '../../agent/src/config/load.ts';
+import { JoinService } from '../../agent/src/io/join-service.ts';
 import { answerIn, questionOf } from '../../agent/src/io/join-stanza.ts';
 import { XmppRoom } from '../../agent/src/io/xmpp.ts';
 import type { XmppAdmin } from '../../agent/src/io/xmpp-admin.ts';
@@ -15,7 +16,7 @@ import { authorityJid, NS_JOIN } from '../../agent/src/join/address.ts';
 import { papersOf } from '../../agent/src/join/papers.ts';
 import { overlayIdOf } from '../../agent/src/wire/ids.ts';
 import { authorityAccountName, NO_SECRET, sealRequest } from '../../agent/src/wire/join-message.ts';
-import { privateKey, rawPublicKey } from '../../agent/src/wire/keys.ts';
+import { generatePrivateKey, privateKey, rawPublicKey } from '../../agent/src/wire/keys.ts';
 import { AuthorityService } from '../../cli/src/authority/serve.ts';
 import { createToken } from '../../cli/src/authority/tokens.ts';
 import { askAuthority } from '../../cli/src/join/ask.ts';
@@ -147,6 +148,42 @@ for (const [title, startXmpp] of SERVERS)
       expect(await asked(session, xml('query', { xmlns: 'jabber:iq:roster' }))).to.equal('service-unavailable');
       expect(await asked(session, xml('done', { xmlns: NS_JOIN }))).to.equal('answered');
       expect(await joins('three')).to.equal('three');
+    });
+
+    it('troubles its desk with the word of nobody but who has an account that is to end', async () => {
+      const confirmed: string[] = [];
+      const authority = generatePrivateKey('ed25519');
+      const own = new JoinService({
+        ...{ service: server.service, domain: DOMAIN, ca: server.ca, authority },
+        log: { error: () => undefined, warn: () => undefined, info: () => undefined, debug: () => undefined },
+        makeAccount: async (username, password) => void (await admin.addUser(username, password)),
+        desk: {
+          answer: () => Promise.reject(new Error('nobody asks')),
+          awaits: (username) => username === awaited,
+          confirm: async (username) => void confirmed.push(username),
+          tidy: async () => undefined,
+          news: () => ({ mark: '', usernames: [] }),
+        },
+      });
+      let awaited = '';
+      own.start();
+      try {
+        const session = await stranger();
+        const to = authorityJid(overlayIdOf(rawPublicKey(authority)), DOMAIN);
+        const says = () =>
+          session.iq('set', to, xml('done', { xmlns: NS_JOIN })).then(
+            () => true,
+            () => false,
+          );
+        while (!(await says())) await sleep(50);
+        expect(confirmed).to.deep.equal([]);
+        awaited = 'stranger';
+        expect(await says()).to.equal(true);
+        await sleep(0);
+        expect(confirmed).to.deep.equal(['stranger']);
+      } finally {
+        await own.stop();
+      }
     });
 
     it('renews a certificate for the node itself, over its own connection to the room, and tells it of who left', async () => {

@@ -93,7 +93,7 @@ describe('joining a cluster by token', function () {
   });
 
   it('a machine joins with its own keys, has its EvioNode before its Node, and its Node takes it over', async () => {
-    const { token } = await create();
+    const { id, token } = await create();
     const joined = await joins('edge1', token);
     expect(joined.addresses).to.deep.equal(['10.45.0.1/16']);
     const { identity, signalling } = loadNodeConfig(file('edge1'));
@@ -107,6 +107,12 @@ describe('joining a cluster by token', function () {
     expect(service.url).to.equal(lab.xmpp.service);
     // The same line again by somebody else.
     expect(await refusal(joins('thief', token))).to.match(/used/);
+    // What is spent leaves nothing behind that an older book could take for good.
+    await until('its Secret is gone', async () => (await lab.there('secrets', tokenSecretName(id))) === undefined);
+    expect((await listClusterTokens(place())).find((one) => one.id === id)).to.deep.include({
+      left: 0,
+      joined: ['edge1'],
+    });
     await lab.node('edge1', { labels: HOST_PACKAGE });
     await until(
       'its Node owns it',
@@ -160,7 +166,14 @@ describe('joining a cluster by token', function () {
     await until('its account is gone', async () =>
       /does not take the token any more: it expired/.test(await refusal(joins('late', short.token))),
     );
-    expect((await listClusterTokens(place())).map(({ id }) => id)).not.to.include.members([revoked.id, short.id]);
+    const tooLong = { uses: 1, lifeSeconds: 31 * 86_400, peer: undefined };
+    const before = await lab.secretNames();
+    const refused = await refusal(createClusterToken(place('admin'), tooLong));
+    expect((await lab.secretNames()).filter((name) => !before.includes(name))).to.deep.equal([]);
+    expect(refused).to.match(/^the operator refuses the token: .*more than 30 days$/);
+    expect(await refusal(createClusterToken(place(), tooLong))).to.match(/30 days; its Secret stays: kubectl -n /);
+    const ids = (await listClusterTokens(place())).map(({ id }) => id);
+    for (const { id } of [revoked, short]) expect(ids).not.to.include(id);
   });
 
   it('a node asks what is new, and gets the list of who was revoked; the same question again changes nothing', async () => {

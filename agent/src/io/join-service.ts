@@ -59,6 +59,8 @@ export class JoinService {
   /** Requests are answered one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  /** Answers that were left for later. */
+  readonly #late = new Set<Promise<unknown>>();
   #stopped = false;
   /** Of what nodes were told last. */
   #newsMark: string | undefined;
@@ -100,6 +102,7 @@ export class JoinService {
     this.#stopped = true;
     clearTimeout(this.#tidyTimer);
     await this.#turn;
+    await Promise.allSettled(this.#late);
     // Its answer goes out after its turn.
     await sleep(0);
     this.#steady.stop();
@@ -159,6 +162,8 @@ export class JoinService {
     if (this.#waiting >= WAITING_MAX || !this.#share.take(bare, performance.now()))
       throw new StanzaError('resource-constraint', '');
     if (done) {
+      // Anybody with an account says so as often as he likes: neither the book nor what is due later waits for that.
+      if (!this.#options.desk.awaits(username)) return xml('done', { xmlns: NS_JOIN });
       void this.#next(() => this.#options.desk.confirm(username, this.#now())).then(
         (at) => this.#tidyAt(at),
         () => this.#tidyAt(undefined),
@@ -180,7 +185,8 @@ export class JoinService {
       throw new StanzaError('bad-request', '');
     }
     try {
-      const { answer, told } = await this.#next(() => desk.answer(opened, this.#now()));
+      const reply = await this.#next(() => desk.answer(opened, this.#now()));
+      const { answer, told } = 'later' in reply ? await this.#outOfTurn(reply.later()) : reply;
       if (told !== undefined) log.info(`${username}: ${told}`);
       return sealAnswer(answer, opened, authority);
     } catch (error) {
@@ -190,6 +196,11 @@ export class JoinService {
     } finally {
       this.#tidyAt(this.#now());
     }
+  }
+
+  async #outOfTurn<T>(work: Promise<T>): Promise<T> {
+    this.#late.add(work);
+    return work.finally(() => this.#late.delete(work));
   }
 
   #next<T>(work: () => Promise<T>): Promise<T> {

@@ -14,6 +14,8 @@ import { DecodeError } from '../wire/reader.ts';
 export const TOKEN_SECRET_TYPE = 'evio.io/join-token';
 const SECRET_PREFIX = 'evio-token-';
 export const tokenSecretName = (id: string): string => `${SECRET_PREFIX}${id}`;
+/** The id that such a name has, 16 hex characters; undefined: it is no name of a token's Secret. */
+export const tokenIdIn = (name: string): string | undefined => /^evio-token-([0-9a-f]{16})$/.exec(name)?.[1];
 
 export const TOKENS_CONFIG_MAP = 'evio-tokens';
 /** What a token is composed of; the other keys are ids of tokens. */
@@ -57,8 +59,8 @@ export function readOffer(name: string, text: (key: string) => string | undefine
     if (!form.test(value)) throw new DecodeError(`${key} is not ${what}`);
     return value;
   };
-  const id = name.startsWith(SECRET_PREFIX) ? name.slice(SECRET_PREFIX.length) : '';
-  if (!/^[0-9a-f]{16}$/.test(id)) throw new DecodeError(`its name is not ${SECRET_PREFIX} and 16 hex characters`);
+  const id = tokenIdIn(name);
+  if (id === undefined) throw new DecodeError(`its name is not ${SECRET_PREFIX} and 16 hex characters`);
   const hash = part('hash', /^[0-9a-f]{64}$/, '64 hex characters');
   const password = part('password', /^[-_A-Za-z0-9]{32}$/, 'a password as evio token create makes it');
   const expires = Math.floor(Date.parse(part('expires', /^\d{4}-\d\d-\d\dT[0-9:.]+Z$/, 'a time in UTC')) / 1000);

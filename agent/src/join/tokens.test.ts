@@ -19,11 +19,12 @@ import {
   withEnding,
   withoutEnding,
   withoutToken,
+  withSerial,
 } from './tokens.ts';
 
 const NOW = 1_800_000_000;
 const secretOf = (n: number): Buffer => Buffer.alloc(16, n);
-const claimOf = (node: string, at = NOW): Claim => ({ node, name: node, serial: 1, certificate: '', at });
+const claimOf = (node: string, at = NOW): Claim => ({ node, name: node, serial: 0, certificate: '', at });
 const made = (uses = 1, lifeSeconds = 3_600, n = 1, book: TokenBook = NO_TOKENS) =>
   addToken(book, secretOf(n), { uses, lifeSeconds }, NOW);
 const kind = (book: TokenBook, node: string, now = NOW, n = 1) => standingOf(book, secretOf(n), node, now).kind;
@@ -67,15 +68,42 @@ describe('the tokens of an overlay', () => {
   });
 
   it('that are spent end their account: at once when the machine has its answer, else after a minute', () => {
-    const { book, token } = made(2);
-    const once = withClaim(book, token.id, claimOf('a'));
-    expect(once.ending).to.deep.equal([]);
-    const spent = withClaim(once, token.id, claimOf('b'));
+    const { book, token } = made();
     const account = tokenAccountName(token.id);
+    const spent = withSerial(withClaim(book, token.id, claimOf('a')), token.id, 'a', 7, NOW);
+    expect(spent.tokens[0]?.claims).to.deep.equal([{ ...claimOf('a'), serial: 7 }]);
     expect(due(spent, NOW)).to.deep.equal([]);
     expect(due(spent, NOW + ACCOUNT_GRACE_SECONDS)).to.deep.equal([account]);
     expect(due(confirmed(spent, account), NOW)).to.deep.equal([account]);
     expect(deadline(spent)).to.equal(NOW + ACCOUNT_GRACE_SECONDS);
+    // Asked again, it is answered again, and an account that has ended does not end once more.
+    const ended = withoutEnding(spent, [account]);
+    expect(withSerial(ended, token.id, 'a', 7, NOW + 1)).to.equal(ended);
+  });
+
+  it('keep their account while a join is not finished, however long that takes, until they expire', () => {
+    const { book, token } = made();
+    const account = tokenAccountName(token.id);
+    const open = withClaim(book, token.id, claimOf('a'));
+    expect(due(open, token.expires)).to.deep.equal([]);
+    expect(confirmed(open, account)).to.equal(open);
+    const late = NOW + 10 * ACCOUNT_GRACE_SECONDS;
+    const finished = withSerial(open, token.id, 'a', 7, late);
+    expect(due(finished, late)).to.deep.equal([]);
+    expect(due(finished, late + ACCOUNT_GRACE_SECONDS)).to.deep.equal([account]);
+    expect(due(settle(open, token.expires + 1), token.expires + 1)).to.deep.equal([account]);
+  });
+
+  it('of several machines end when the last one has finished, and not because another one says that it has its answer', () => {
+    const { book, token } = made(2);
+    const account = tokenAccountName(token.id);
+    const both = withClaim(withClaim(book, token.id, claimOf('a')), token.id, claimOf('b'));
+    const one = withSerial(both, token.id, 'b', 2, NOW);
+    expect(one.ending).to.deep.equal([]);
+    expect(confirmed(one, account)).to.equal(one);
+    const all = withSerial(one, token.id, 'a', 3, NOW + 9);
+    expect(confirmed(all, account)).to.equal(all);
+    expect(due(all, NOW + 9 + ACCOUNT_GRACE_SECONDS)).to.deep.equal([account]);
   });
 
   it('are not ended by who says that he has an answer before they are spent, nor by a stranger', () => {
@@ -100,7 +128,7 @@ describe('the tokens of an overlay', () => {
 
   it('whose account has ended with their last use do not end it again when they expire', () => {
     const { book, token } = made();
-    const spent = withClaim(book, token.id, claimOf('a'));
+    const spent = withSerial(withClaim(book, token.id, claimOf('a')), token.id, 'a', 7, NOW);
     const ended = withoutEnding(spent, [tokenAccountName(token.id)]);
     expect(settle(ended, token.expires + 1).ending).to.deep.equal([]);
   });

@@ -50,6 +50,12 @@ export const ACCOUNT_GRACE_SECONDS = 60;
 
 export const usesLeft = ({ uses, claims }: Token): number => Math.max(0, uses - claims.length);
 
+/** Somebody came by it whose join is not finished: by the token's account he asks again. */
+export const isOpen = ({ claims }: Token): boolean => claims.some(({ serial }) => serial === 0);
+
+/** Whether anybody may still have to log in by it: it is not spent, or a join by it is not finished. */
+export const isWanted = (of: Token): boolean => usesLeft(of) > 0 || isOpen(of);
+
 /** Throws RangeError when there are too many. */
 export function addToken(
   book: TokenBook,
@@ -93,21 +99,23 @@ export function standingOf(book: TokenBook, secret: Uint8Array, node: NodeId, no
   return usesLeft(found) === 0 ? { kind: 'used', token: found } : { kind: 'good', token: found };
 }
 
-/** One use less; with the last one the account of the token is about to end. */
-export function withClaim(book: TokenBook, id: string, made: Claim): TokenBook {
-  const tokens = book.tokens.map((one) => (one.id === id ? { ...one, claims: [...one.claims, made] } : one));
-  const spent = tokens.some((one) => one.id === id && usesLeft(one) === 0);
-  const changed = { ...book, tokens };
-  return spent ? withEnding(changed, tokenAccountName(id), made.at + ACCOUNT_GRACE_SECONDS) : changed;
-}
-
-/** A use that was written down has its certificate now. */
-export const withSerial = (book: TokenBook, id: string, node: NodeId, serial: number): TokenBook => ({
+/** One use less. */
+export const withClaim = (book: TokenBook, id: string, made: Claim): TokenBook => ({
   ...book,
-  tokens: book.tokens.map((one) =>
-    one.id === id ? { ...one, claims: one.claims.map((c) => (c.node === node ? { ...c, serial } : c)) } : one,
-  ),
+  tokens: book.tokens.map((one) => (one.id === id ? { ...one, claims: [...one.claims, made] } : one)),
 });
+
+/**
+ * A use that was written down has its certificate now. The account of the token is about to end with that of the last one, and not with
+ * its last use: until its join is finished, whoever has that needs the account to ask again.
+ */
+export function withSerial(book: TokenBook, id: string, node: NodeId, serial: number, now: number): TokenBook {
+  const found = book.tokens.find((one) => one.id === id);
+  if (found?.claims.some((c) => c.node === node && c.serial === 0) !== true) return book;
+  const next = { ...found, claims: found.claims.map((c) => (c.node === node ? { ...c, serial } : c)) };
+  const changed = { ...book, tokens: book.tokens.map((one) => (one === found ? next : one)) };
+  return isWanted(next) ? changed : withEnding(changed, tokenAccountName(id), now + ACCOUNT_GRACE_SECONDS);
+}
 
 export function withEnding(book: TokenBook, username: string, at: number): TokenBook {
   const others = book.ending.filter((one) => one.username !== username);
@@ -121,9 +129,14 @@ export function withoutToken(book: TokenBook, id: string): TokenBook | undefined
   return withEnding({ ...book, tokens }, tokenAccountName(id), 0);
 }
 
-/** Who has this account says that it has its answer: the account ends now, if it is to end at all. */
+/**
+ * Who has this account says that it has its answer: the account ends now, if it is to end at all, and if no other machine has it too,
+ * whose answer may be on its way. The book itself where nothing changes.
+ */
 export function confirmed(book: TokenBook, username: string): TokenBook {
-  return book.ending.some((one) => one.username === username) ? withEnding(book, username, 0) : book;
+  const shared = book.tokens.some((one) => one.uses > 1 && tokenAccountName(one.id) === username);
+  const ends = book.ending.some((one) => one.username === username && one.at > 0);
+  return ends && !shared ? withEnding(book, username, 0) : book;
 }
 
 /** Forgets tokens that have expired, whose accounts end. The book itself where nothing changes. */
@@ -131,8 +144,8 @@ export function settle(book: TokenBook, now: number): TokenBook {
   const over = book.tokens.filter((one) => now > one.expires);
   if (over.length === 0) return book;
   const kept: TokenBook = { ...book, tokens: book.tokens.filter((one) => now <= one.expires) };
-  // One that was spent has its ending already, or has ended.
-  return over.filter((one) => usesLeft(one) > 0).reduce((b, one) => withEnding(b, tokenAccountName(one.id), now), kept);
+  // One that was spent, with all joins finished, has its ending already, or has ended.
+  return over.filter(isWanted).reduce((b, one) => withEnding(b, tokenAccountName(one.id), now), kept);
 }
 
 export const due = (book: TokenBook, now: number): readonly string[] =>

@@ -126,7 +126,8 @@ async function ready(client: ApiClient, place: ClusterPlace, id: string) {
       const standing = readStanding(text);
       if (standing.state === 'ready') return { overlay: readOverlay(overlay), standing };
       message = standing.message;
-      if (standing.state === 'refused') throw new Failure(`the operator refuses the token: ${standing.message}`);
+      if (standing.state === 'refused')
+        throw new Failure(`the operator refuses the token: ${standing.message}${await takenBack(client, place, id)}`);
     }
     if (performance.now() >= until && message !== undefined) throw new Failure(`the token is not ready: ${message}`);
     if (performance.now() >= until)
@@ -134,6 +135,18 @@ async function ready(client: ApiClient, place: ClusterPlace, id: string) {
         `the operator has not made the account of token ${id} within ${READY_MS / 1000} s: does it run, and is the EvioNetwork Ready? (kubectl get evionetworks); the token stays, and "evio token revoke ${id}" makes it void`,
       );
     await sleep(POLL_MS);
+  }
+}
+
+/** Nobody needs it; who may only make tokens says whose turn it is. */
+async function takenBack(client: ApiClient, { namespace }: ClusterPlace, id: string): Promise<string> {
+  const name = tokenSecretName(id);
+  try {
+    await client.delete(SECRET, `${namespace}/${name}`);
+    return '';
+  } catch (error) {
+    if (!(error instanceof ApiFailure)) throw error;
+    return `; its Secret stays: kubectl -n ${namespace} delete secret ${name}`;
   }
 }
 

@@ -214,6 +214,19 @@ describe('the authority at its desk', () => {
     expect(directory.readBook().nodes.pi1?.state).to.equal('enrolled');
   });
 
+  it('keeps the account of a token for a machine whose own could not be made, until that machine has joined', async () => {
+    const machine = new Machine();
+    const account = tokenAccountName(directory.readTokens().tokens[0]?.id ?? '');
+    server.away = true;
+    expect(await ask(machine)).to.deep.include({ type: 'refused', reason: 'unavailable' });
+    server.away = false;
+    await desk.tidy(NOW + 600);
+    expect(server.users.has(account)).to.equal(true);
+    await joins(machine);
+    await desk.tidy(NOW + 600);
+    expect(server.users.has(account)).to.equal(false);
+  });
+
   it('refuses an address that is taken or outside, and none is left, without spending the token', async () => {
     const uses = Buffer.alloc(16, 6);
     offer(10, uses);
@@ -244,8 +257,13 @@ describe('the authority at its desk', () => {
     await joins(new Machine());
     expect(await desk.tidy(NOW)).to.be.above(NOW);
     expect(server.users.has(tokenAccountName(id))).to.equal(true);
+    expect(['stranger', 'pi1.lab', tokenAccountName(id)].map((one) => desk.awaits(one))).to.deep.equal([
+      ...[false, false],
+      true,
+    ]);
     await desk.confirm(tokenAccountName(id), NOW);
     expect(server.users.has(tokenAccountName(id))).to.equal(false);
+    expect(desk.awaits(tokenAccountName(id))).to.equal(false);
 
     const late = offer(1, Buffer.alloc(16, 8));
     await joins(new Machine(), { name: 'pi2' }, Buffer.alloc(16, 8));

@@ -25,6 +25,7 @@ import {
   withClaim,
   withEnding,
   withoutEnding,
+  withSerial,
 } from '../../../agent/src/join/tokens.ts';
 import type { JoinBody, OpenedRequest, RefusalReason } from '../../../agent/src/wire/join-message.ts';
 import { rawPublicKey } from '../../../agent/src/wire/keys.ts';
@@ -73,7 +74,7 @@ export class OverlayDesk implements Desk {
       case 'refuse':
         return refused(verdict.answer.reason, verdict.answer.message);
       case 'repeat':
-        return this.#joined(verdict.claim, books);
+        return this.#joined(verdict.claim, books, now);
       case 'renew':
         return this.#renewed(verdict, request, books, now);
       case 'revoke':
@@ -86,7 +87,8 @@ export class OverlayDesk implements Desk {
         const claim: Claim = {
           node,
           name: body.name,
-          serial: entry.serial,
+          // Until its account is there too.
+          serial: 0,
           certificate: certificate.toString('base64'),
           at: now,
         };
@@ -96,13 +98,13 @@ export class OverlayDesk implements Desk {
         const tokens = withClaim(withoutEnding(books.tokens, [entry.username]), token.id, claim);
         this.#options.directory.writeBook(book);
         this.#options.directory.writeTokens(tokens);
-        return this.#joined(claim, { ...books, book, tokens });
+        return this.#joined(claim, { ...books, book, tokens }, now);
       }
     }
   }
 
   /** The account, and then the answer: who has the node file can log in. */
-  async #joined(claim: Claim, { book, authority }: Books): Promise<Reply> {
+  async #joined(claim: Claim, { book, tokens, authority }: Books, now: number): Promise<Reply> {
     const { directory, server, asAdmin } = this.#options;
     const entry = nodeOf(book, claim.name) as NodeEntry;
     const password = accountPassword(authority, entry.id);
@@ -114,6 +116,8 @@ export class OverlayDesk implements Desk {
       return { ...refused('unavailable', message), told: `the account of ${claim.name}: ${error.message}` };
     }
     if (entry.state !== 'enrolled') directory.writeBook(withNode(book, claim.name, { ...entry, state: 'enrolled' }));
+    const token = tokens.tokens.find(({ claims }) => claims.some((c) => c.node === claim.node && c.serial === 0));
+    if (token !== undefined) directory.writeTokens(withSerial(tokens, token.id, claim.node, entry.serial, now));
     const revocations = directory.readRevocations();
     const { service, domain, ca, stun } = server;
     return {
@@ -190,6 +194,11 @@ export class OverlayDesk implements Desk {
     const serials = [parametersOf(book).serial, this.#options.directory.revocations()?.serial ?? 0n];
     const nodes = Object.values(book.nodes).filter(({ state }) => state !== 'revoked');
     return { mark: serials.join(), usernames: nodes.map(({ username }) => username) };
+  }
+
+  awaits(username: string): boolean {
+    const tokens = this.#options.directory.readTokens();
+    return confirmed(tokens, username) !== tokens;
   }
 
   /** Who has this account has its answer. */

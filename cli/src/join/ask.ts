@@ -39,6 +39,8 @@ export interface Question {
   readonly asked: Asked;
   /** The private one that the request speaks of. */
   readonly sessionKey: KeyObject;
+  /** It may be that the authority has the request now. */
+  readonly heard?: () => void;
 }
 
 /**
@@ -78,9 +80,15 @@ async function answerOf(session: XmppSession, question: Question): Promise<Answe
   const start = performance.now();
   for (;;) {
     try {
-      return opened(await session.iq('set', jidOf(question), request, ANSWER_MS), question);
+      const stanza = await session.iq('set', jidOf(question), request, ANSWER_MS);
+      question.heard?.();
+      return opened(stanza, question);
     } catch (error) {
-      if (!(error instanceof StanzaError)) throw error;
+      if (!(error instanceof StanzaError)) {
+        // A connection that broke, or nothing came in time.
+        question.heard?.();
+        throw error;
+      }
       const waited = performance.now() - start;
       if (error.condition === 'bad-request')
         throw new Failure('the authority cannot read the request: is it of another version of Evio?');

@@ -1,17 +1,14 @@
 /** `evio join TOKEN`: this machine makes its own keys, asks the authority, and has a node file. */
 
-import type { KeyObject } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-// As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
-import * as z from 'zod';
 import { loadNodeConfig } from '../../../agent/src/config/load.ts';
 import type { NodeConfig } from '../../../agent/src/config/node-config.ts';
 import { ConfigError } from '../../../agent/src/config/problems.ts';
 import type { NodeFileInput } from '../../../agent/src/config/schema.ts';
-import { readIfThere, syncDirectory, writeBeside } from '../../../agent/src/io/atomic-file.ts';
+import { syncDirectory, writeBeside } from '../../../agent/src/io/atomic-file.ts';
 import { removeEmpty, systemReason } from '../../../agent/src/io/system-error.ts';
 import { DatesError, XmppError } from '../../../agent/src/io/xmpp-error.ts';
 import { shownCertificates } from '../../../agent/src/io/xmpp-tls.ts';
@@ -27,7 +24,7 @@ import {
   tokenId,
   tokenPassword,
 } from '../../../agent/src/wire/join-token.ts';
-import { generatePrivateKey, privateKey, rawPrivateKey, rawPublicKey, sha256 } from '../../../agent/src/wire/keys.ts';
+import { rawPrivateKey, rawPublicKey, sha256 } from '../../../agent/src/wire/keys.ts';
 import { DecodeError, fromBase64 } from '../../../agent/src/wire/reader.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { nodeFileOf } from '../overlay/admit.ts';
@@ -35,6 +32,7 @@ import { nowSeconds } from '../overlay/create.ts';
 import { newDirectory } from '../server/layout.ts';
 import { STANDARD_INPUT } from '../usage.ts';
 import { type Account, askAuthority, UnclearError } from './ask.ts';
+import { Draft, type Keys, RefusedError } from './draft.ts';
 import { type Kubelet, kubeletsHere, nameHint, writeNodeIp } from './kubelet.ts';
 import { startUnit, unitOf } from './units.ts';
 
@@ -77,13 +75,12 @@ export async function join(options: JoinOptions): Promise<Joined> {
   refuseMember(file);
   const kubelets = options.nodeIp === undefined ? [] : kubeletsOf(options.nodeIp.kubelet);
   const made = newDirectory(dirname(file), 0o755);
-  const draft = `${file}.join`;
+  const draft = new Draft(`${file}.join`);
   let config: NodeConfig;
   try {
-    config = await enrol(token, name, wishes, file, placesOf(options));
+    config = await enrol(token, name, wishes, file, draft, placesOf(options));
   } catch (error) {
-    // Whoever tries again with the same keys may be answered what was answered already.
-    if (!(error instanceof UnclearError)) rmSync(draft, { force: true });
+    draft.failed(error);
     if (made !== undefined) removeEmpty(dirname(file), made);
     throw error;
   }
@@ -180,58 +177,6 @@ function kubeletsOf(wanted: Kubelet | undefined): readonly Kubelet[] {
   return found;
 }
 
-// ---- keys ------------------------------------------------------------------------------------------------------------
-
-const draftFile = z.strictObject({
-  apiVersion: z.literal('evio-join/1'),
-  token: z.string(),
-  name: z.string(),
-  key: z.string(),
-  sessionKey: z.string(),
-});
-
-interface Keys {
-  readonly identity: KeyObject;
-  readonly session: KeyObject;
-}
-
-/** Kept until there is an answer: for the same token and name the same keys, so that being asked twice costs no second use. */
-function keysFor(path: string, token: string, name: string): Keys {
-  const before = readDraft(path);
-  if (before?.token === token && before.name === name) {
-    try {
-      return {
-        identity: privateKey('ed25519', Buffer.from(before.key, 'base64')),
-        session: privateKey('x25519', Buffer.from(before.sessionKey, 'base64')),
-      };
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-    }
-  }
-  const keys = { identity: generatePrivateKey('ed25519'), session: generatePrivateKey('x25519') };
-  const draft: z.infer<typeof draftFile> = {
-    apiVersion: 'evio-join/1',
-    token,
-    name,
-    key: rawPrivateKey(keys.identity).toString('base64'),
-    sessionKey: rawPrivateKey(keys.session).toString('base64'),
-  };
-  try {
-    writeBeside(path, `${JSON.stringify(draft)}\n`, 0o600);
-  } catch (error) {
-    throw new Failure(`cannot write ${path}: ${systemReason(error)}`);
-  }
-  return keys;
-}
-
-function readDraft(path: string): z.infer<typeof draftFile> | undefined {
-  try {
-    return draftFile.parse(JSON.parse(readIfThere(path) ?? 'null'));
-  } catch {
-    return undefined;
-  }
-}
-
 // ---- the authority ---------------------------------------------------------------------------------------------------
 
 async function enrol(
@@ -239,9 +184,10 @@ async function enrol(
   name: string,
   wishes: Wishes,
   file: string,
+  draft: Draft,
   places: Partial<NodeFileInput>,
 ): Promise<NodeConfig> {
-  const keys = keysFor(`${file}.join`, tokenId(token.secret), name);
+  const keys = draft.keysFor(tokenId(token.secret), name);
   const body = {
     type: 'join',
     name,
@@ -256,6 +202,7 @@ async function enrol(
       authorityKey: token.authorityKey,
       asked,
       sessionKey: keys.session,
+      heard: () => draft.heard(),
     };
     return await askAuthority(question, (answer) => writeNodeFile(answer, token, keys, file, places));
   } catch (error) {
@@ -384,7 +331,8 @@ function refusedBy(reason: string, message: string): Failure {
   // Another --address is for the command line to give.
   if (reason === 'address') return new UsageError(text);
   if (reason === 'unavailable') return new UnclearError(`${text}; run the same command again later`);
-  return new Failure(text);
+  // There may be room later, and a use was counted perhaps.
+  return reason === 'full' ? new Failure(text) : new RefusedError(text);
 }
 
 // ---- the kubelet -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ export interface AuthorityParts {
   readonly ledger: Ledger;
   /** By what machines join; beside the ledger, so that a use is written down before anything follows from it. */
   readonly tokens: TokenBook;
+  /** The tokens that stand in the Secret cannot be read, `tokens` is empty, and nobody knows which of them were used. */
+  readonly tokensLost?: boolean;
 }
 
 export interface Authority extends AuthorityParts {
@@ -42,18 +44,19 @@ export function readAuthority(secret: Secret): Authority {
   const ledger = written === undefined ? EMPTY_LEDGER : readLedger(written);
   // What another key signs, every node refuses.
   if (ledger.parameters !== '') verifyParameters(fromBase64(ledger.parameters), publicKey);
-  return { key, publicKey, overlayId: overlayIdOf(publicKey), ledger, tokens: readTokens(secret) };
+  return { key, publicKey, overlayId: overlayIdOf(publicKey), ledger, ...readTokens(secret) };
 }
 
-/** A book that cannot be read must not keep the overlay from working: tokens that were made are void then. */
-function readTokens(secret: Secret): TokenBook {
+/** A book that cannot be read must not keep the overlay from working; no token is good by it, and whoever keeps it voids those there are. */
+function readTokens(secret: Secret): Pick<AuthorityParts, 'tokens' | 'tokensLost'> {
   try {
-    return tokenBook.parse(JSON.parse(secretText(secret, TOKENS_KEY) ?? 'null') ?? NO_TOKENS);
+    return { tokens: tokenBook.parse(JSON.parse(secretText(secret, TOKENS_KEY) ?? 'null') ?? NO_TOKENS) };
   } catch {
-    return NO_TOKENS;
+    return { tokens: NO_TOKENS, tokensLost: true };
   }
 }
 
+/** What stands there of tokens stays where there are none: they may be such as cannot be read. */
 export const authorityData = ({ key, ledger, tokens }: AuthorityParts): Record<string, string> =>
   secretData({
     [AUTHORITY_KEY]: rawPrivateKey(key).toString('base64'),

@@ -4,7 +4,7 @@ import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
 import type { Node } from '../../../agent/src/kube-api/kinds.ts';
 import { nodeIdOf } from '../../../agent/src/wire/ids.ts';
 import { EMPTY_LEDGER } from './ledger.ts';
-import { type RegisterView, registered } from './register.ts';
+import { otherWith, type RegisterView, registered } from './register.ts';
 import { aMember, aNode, someKeys } from './testing.ts';
 
 const KEYS = someKeys('m');
@@ -56,6 +56,20 @@ describe('the register of a cluster', () => {
     // A token of an EvioPeer opens no place of a Node.
     const node = view({ nodes: [aNode('m', HOST)], members: [aMember('m', 1)] });
     expect(registered(node, 'm', ID, 'm')?.state).to.equal('enrolled');
+  });
+
+  it('tells who else has the keys of a machine: a member, one that was enrolled, one that is about to join', () => {
+    const members = [aMember('m', 1, { spec: { machine } }), aMember('n', 2)];
+    expect(otherWith(view({ members }), ID, 'm')).to.equal(undefined);
+    expect(otherWith(view({ members }), ID, 'second')).to.equal('m');
+    expect(otherWith(view({ members }), '00'.repeat(16), 'second')).to.equal(undefined);
+    const issued = { n: { uid: 'u', id: ID, serial: 1, notAfter: 9, account: 'n.x', sealed: '' } };
+    expect(otherWith(view({ ledger: { ...EMPTY_LEDGER, issued } }), ID, 'second')).to.equal('n');
+    expect(otherWith(view({ ledger: { ...EMPTY_LEDGER, issued } }), ID, 'n')).to.equal(undefined);
+    const claim = { node: ID, name: 'm', serial: 0, certificate: '', at: 1 };
+    const tokens = { ...NO_TOKENS, tokens: [{ id: 't', hash: 'h', created: 1, expires: 2, uses: 1, claims: [claim] }] };
+    expect(otherWith(view({ tokens }), ID, 'second')).to.equal('m');
+    expect(otherWith(view({ tokens }), ID, 'm')).to.equal(undefined);
   });
 
   it('remembers who was revoked, and whose join was not finished', () => {

@@ -6,7 +6,7 @@ import { type NodeId, nodeIdOf } from '../../../agent/src/wire/ids.ts';
 import { fromBase64 } from '../../../agent/src/wire/reader.ts';
 import { HOST_PACKAGE_LABEL } from '../names.ts';
 import type { Authority } from './authority.ts';
-import { issuedTo } from './ledger.ts';
+import { issuedTo, ownerOf } from './ledger.ts';
 import { memberNameOf } from './member-name.ts';
 
 export interface RegisterView {
@@ -29,6 +29,23 @@ export const memberCalled = ({ members }: Pick<RegisterView, 'members'>, name: s
 
 export const machineIdOf = ({ spec }: EvioNode): NodeId | undefined =>
   spec.machine === undefined ? undefined : nodeIdOf(fromBase64(spec.machine.identityKey));
+
+/**
+ * Who else has the keys with which a machine would become the member `name`; undefined: nobody. A certificate for them would void that
+ * one's own, and the node controller signs none.
+ */
+export function otherWith({ members, authority }: RegisterView, id: NodeId, name: string): string | undefined {
+  const own = memberCalled({ members }, name)?.metadata.name ?? name;
+  // The ring position is the first half of the id.
+  const label = id.slice(0, 16);
+  const member = [...members.values()].find(
+    (one) => one.metadata.name !== own && machineIdOf(one)?.slice(0, 16) === label,
+  );
+  const claim = authority.tokens.tokens
+    .flatMap(({ claims }) => claims)
+    .find((one) => one.serial === 0 && one.name !== name && one.node.slice(0, 16) === label);
+  return ownerOf(authority.ledger, id, own) ?? member?.spec.memberName ?? claim?.name;
+}
 
 /** Waits for a machine that joins: of an EvioPeer, or made for a Node that says it runs the host package, whose kubelet came first. */
 function isAwaited({ metadata, spec }: EvioNode, { nodes }: RegisterView, peer: string | undefined): boolean {

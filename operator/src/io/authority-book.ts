@@ -9,7 +9,7 @@ import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
 import { type Authority, type AuthorityParts, authorityData, readAuthority } from '../desired/authority.ts';
 import { EMPTY_LEDGER, type Ledger } from '../desired/ledger.ts';
-import { AUTHORITY_SECRET, labelsOf } from '../names.ts';
+import { AUTHORITY_SECRET, labelsOf, TOKENS_KEY } from '../names.ts';
 
 const TRIES = 6;
 /** A watch that is behind catches up sooner. */
@@ -101,7 +101,18 @@ export class AuthorityBook {
 
   /** The same of the join tokens. What `change` throws is thrown, and nothing is written. */
   changeTokens(change: (authority: Authority) => TokenBook): Promise<Authority> {
-    return this.#next((authority) => ({ ...authority, tokens: change(authority) }));
+    return this.#next((authority) => {
+      if (authority.tokensLost === true)
+        throw new Error(`${TOKENS_KEY} in the Secret ${this.#key} cannot be read: join tokens begin anew soon`);
+      return { ...authority, tokens: change(authority) };
+    });
+  }
+
+  /** An empty book in the place of one that cannot be read. */
+  renewTokens(): Promise<Authority> {
+    return this.#next((authority) =>
+      authority.tokensLost === true ? { ...authority, tokens: { ...NO_TOKENS }, tokensLost: false } : authority,
+    );
   }
 
   #next(change: (authority: Authority) => Authority): Promise<Authority> {

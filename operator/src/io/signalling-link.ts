@@ -28,6 +28,7 @@ export class SignallingLink {
   readonly #changed: () => void;
   #target: LinkTarget | undefined;
   #admin: XmppAdmin | undefined;
+  #sessions = 0;
   #reach: Reach = { kind: 'pending' };
   #timer: NodeJS.Timeout | undefined;
   /** Counts targets: what belongs to a former one is thrown away. */
@@ -44,6 +45,11 @@ export class SignallingLink {
 
   get reach(): Reach {
     return this.#reach;
+  }
+
+  /** Which session it is: the server behind another one may have lost what it was told. */
+  get session(): number {
+    return this.#sessions;
   }
 
   /** Accounts that may enter the room, without the domain; undefined while that is not known. */
@@ -133,6 +139,7 @@ export class SignallingLink {
         return;
       }
       this.#admin = opened;
+      this.#sessions++;
       if (await inTime(opened.createRoom(target.room), place.service)) this.#log.info(`made the room ${target.room}`);
     }
     const changes = this.#changes;

@@ -146,6 +146,11 @@ export class Lab {
     return this.#get(`${group}/namespaces/${NAMESPACE}/${resource}/${name}`);
   }
 
+  async secretNames(): Promise<readonly string[]> {
+    const list = this.must(await this.api.request('GET', `/api/v1/namespaces/${NAMESPACE}/secrets`));
+    return (list as { items: readonly { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name);
+  }
+
   async remove(resource: string, name: string): Promise<void> {
     const path =
       resource === 'nodes'

@@ -3,11 +3,12 @@
  * renews is told what stands in it; who leaves has it deleted. A use of a token is written down before anything follows from it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Desk, News, Reply } from '../../../../agent/src/join/desk.ts';
+import type { Desk, Later, News, Reply } from '../../../../agent/src/join/desk.ts';
 import { type Hints, judge, newestFor, refusal, type Verdict } from '../../../../agent/src/join/judge.ts';
 import {
   ACCOUNT_GRACE_SECONDS,
   type Claim,
+  type Token,
   withClaim,
   withEnding,
   withoutEnding,
@@ -33,7 +34,7 @@ import {
   type SignallingPlace,
 } from '../../desired/enrolment.ts';
 import { settle } from '../../desired/ledger.ts';
-import { machineIdOf, memberCalled, registered } from '../../desired/register.ts';
+import { machineIdOf, memberCalled, otherWith, type RegisterView, registered } from '../../desired/register.ts';
 import { signallingIs } from '../../desired/signalling.ts';
 import { livingOf } from '../network/decide.ts';
 import type { World } from '../world.ts';
@@ -60,18 +61,24 @@ interface Place {
 export class ClusterDesk implements Desk {
   readonly #world: World;
   readonly #keeper: TokenKeeper;
+  /** By name and keys: who waits for the same is told the same. */
+  readonly #awaited = new Map<string, Promise<Enrolment | undefined>>();
 
   constructor(world: World) {
     this.#world = world;
     this.#keeper = new TokenKeeper(world);
   }
 
-  async answer(request: OpenedRequest, now: number): Promise<Reply> {
+  async answer(request: OpenedRequest, now: number): Promise<Reply | Later> {
     const here = this.#here();
     const verdict = this.#judge(request, here.authority, now);
     return verdict.kind === 'admit'
       ? this.#admit(verdict, request, here, now)
       : this.#carryOut(verdict, request, here, now);
+  }
+
+  awaits(username: string): boolean {
+    return this.#keeper.awaits(username);
   }
 
   async confirm(username: string, now: number): Promise<number | undefined> {
@@ -113,8 +120,12 @@ export class ClusterDesk implements Desk {
     return new Map(this.#world.nodes.list().map((node): [string, Node] => [node.metadata.name, node]));
   }
 
+  #view(authority: Authority): RegisterView {
+    return { members: this.#world.members.all(), nodes: this.#nodes(), authority };
+  }
+
   #judge(request: OpenedRequest, authority: Authority, now: number): Verdict {
-    const view = { members: this.#world.members.all(), nodes: this.#nodes(), authority };
+    const view = this.#view(authority);
     const asker = nodeIdOf(request.identityKey);
     const hash = tokenHash(request.secret);
     const peer = authority.tokens.tokens.find((one) => one.hash === hash)?.peer;
@@ -136,7 +147,7 @@ export class ClusterDesk implements Desk {
     request: OpenedRequest,
     here: Place,
     now: number,
-  ): Promise<Reply> {
+  ): Promise<Reply | Later> {
     switch (verdict.kind) {
       case 'refuse':
         return refused(verdict.answer.reason, verdict.answer.message);
@@ -156,7 +167,7 @@ export class ClusterDesk implements Desk {
     request: OpenedRequest,
     here: Place,
     now: number,
-  ): Promise<Reply> {
+  ): Promise<Reply | Later> {
     // Nothing is spent for what cannot be.
     const no = whyNoRoom(this.#world, here.network, body, token.peer);
     if (no !== undefined) return refusedFor(no);
@@ -166,25 +177,35 @@ export class ClusterDesk implements Desk {
     const claim: Claim = { node: nodeIdOf(request.identityKey), name, serial: 0, certificate: '', at: now };
     const account = accountOf(here.authority.overlayId, name);
     let other: Exclude<Verdict, { kind: 'admit' }> | undefined;
+    let owner: string | undefined;
     // As the Secret is now, and not as it was in a cache: of two operators, and of two machines, one writes first.
     await this.#world.book.changeTokens((authority) => {
       const verdict = this.#judge(request, authority, now);
       other = verdict.kind === 'admit' ? undefined : verdict;
-      return other === undefined
+      owner = otherWith(this.#view(authority), claim.node, name);
+      return other === undefined && owner === undefined
         ? withClaim(withoutEnding(authority.tokens, [account]), token.id, claim)
         : authority.tokens;
     });
-    return other === undefined ? this.#joined(claim, request, here, now) : this.#carryOut(other, request, here, now);
+    if (other !== undefined) return this.#carryOut(other, request, here, now);
+    return owner === undefined ? this.#joined(claim, request, here, now) : keysOf(owner);
   }
 
   /** May be repeated: what is there stays. */
-  async #joined(claim: Claim, request: OpenedRequest, here: Place, now: number): Promise<Reply> {
-    const { name } = claim;
-    const token = this.#world.book
-      .read()
-      .authority?.tokens.tokens.find(({ claims }) => claims.some((c) => c.node === claim.node));
+  async #joined(claim: Claim, request: OpenedRequest, here: Place, now: number): Promise<Reply | Later> {
+    const { name, node } = claim;
+    const authority = this.#world.book.read().authority ?? here.authority;
+    const owner = otherWith(this.#view(authority), node, name);
+    if (owner !== undefined) return keysOf(owner);
+    const hash = tokenHash(request.secret);
+    const token = authority.tokens.tokens.find((one) => one.hash === hash);
     const no = await machineMember(this.#world, here.network, name, request, token?.peer, now);
-    if (no !== undefined) return refusedFor(no);
+    return no === undefined ? { later: () => this.#finished(claim, token, request, here) } : refusedFor(no);
+  }
+
+  /** Others have their turns meanwhile. */
+  async #finished(claim: Claim, token: Token | undefined, request: OpenedRequest, here: Place): Promise<Reply> {
+    const { name } = claim;
     const enrolment = await this.#enrolled(name, keysHashOf(request));
     if (enrolment === undefined)
       return refused(
@@ -193,7 +214,7 @@ export class ClusterDesk implements Desk {
       );
     if (token !== undefined && claim.serial === 0)
       await this.#world.book.changeTokens(({ tokens }) =>
-        withSerial(tokens, token.id, claim.node, Number(enrolment.serial)),
+        withSerial(tokens, token.id, claim.node, Number(enrolment.serial), this.#world.now()),
       );
     const member = memberCalled({ members: this.#world.members.all() }, name);
     const addresses = member?.spec.addresses.join(', ') ?? '';
@@ -204,7 +225,14 @@ export class ClusterDesk implements Desk {
   }
 
   /** By the node controller, which hears of the EvioNode; undefined: not in time. */
-  async #enrolled(name: string, keysHash: string): Promise<Enrolment | undefined> {
+  #enrolled(name: string, keysHash: string): Promise<Enrolment | undefined> {
+    const key = `${name} ${keysHash}`;
+    const awaited = this.#awaited.get(key) ?? this.#enrolment(name, keysHash).finally(() => this.#awaited.delete(key));
+    this.#awaited.set(key, awaited);
+    return awaited;
+  }
+
+  async #enrolment(name: string, keysHash: string): Promise<Enrolment | undefined> {
     for (const end = performance.now() + ENROL_MS; performance.now() < end; ) {
       const enrolment = memberCalled({ members: this.#world.members.all() }, name)?.spec.enrolment;
       if (enrolment?.keysHash === keysHash) return enrolment;
@@ -317,4 +345,6 @@ const refused = (reason: RefusalReason, message: string): Reply => ({
   answer: refusal(reason, message.slice(0, 300)),
   told: `refused: ${message}`,
 });
+const keysOf = (owner: string): Reply =>
+  refused('name', `its keys are those of node ${owner}: each machine makes its own; remove them and join again`);
 const refusedFor = ({ reason, message }: Refusal): Reply => refused(reason, message);
