@@ -126,7 +126,10 @@ export const values = z.strictObject({
   policies: section(
     'ValidatingAdmissionPolicies: what one object cannot know, and that an agent writes of its own node only.',
     {
-      install: flag('Whether the chart has them. Without them every agent may write the state of every node.', true),
+      install: flag(
+        'Whether the chart has them. Without them every agent may write the state of every node, and who makes join tokens may make the authority.',
+        true,
+      ),
     },
   ),
   namespace: section('The namespace of the release.', {

@@ -12,6 +12,8 @@ export const AGENT_TAINT = 'node.evio.io/agent-not-ready';
 export const OPERATOR = 'evio-operator';
 export const AGENT = 'evio-agent';
 const NAMESPACE = 'evio-system';
+/** As agent/src/join/cluster-token.ts writes and reads it. */
+const TOKEN_TYPE = 'evio.io/join-token';
 
 /** One of `spec.validations`; `expression` is true when all is well. */
 export interface Validation {
@@ -28,6 +30,8 @@ export interface Policy {
   readonly operations: readonly string[];
   /** Only requests of this account are looked at; undefined: those of all. */
   readonly account?: string;
+  /** Only objects there are looked at; undefined: those of all namespaces. */
+  readonly namespace?: string;
   readonly variables?: Readonly<Record<string, string>>;
   readonly validations: readonly Validation[];
 }
@@ -137,6 +141,27 @@ export function policies(namespace = NAMESPACE): readonly Policy[] {
         },
       ],
     },
+    {
+      name: `token-secret.${GROUP}`,
+      title:
+        "Who makes join tokens makes no other Secret beside the operator's: one by its name would be the overlay's authority",
+      group: '',
+      version: 'v1',
+      resources: ['secrets'],
+      operations: ['CREATE'],
+      namespace,
+      validations: [
+        {
+          // Who reads all Secrets there has the authority's key already.
+          expression: [
+            `(object.?type.orValue('') == '${TOKEN_TYPE}' && object.metadata.?name.orValue('').matches('^evio-token-[0-9a-f]{16}$'))`,
+            `authorizer.group('').resource('secrets').namespace('${namespace}').check('get').allowed()`,
+          ].join(' || '),
+          message:
+            'who may not read the Secrets of this namespace makes none but join tokens there: use "evio token create", or make the Secret as somebody who may get them',
+        },
+      ],
+    },
   ];
 }
 
@@ -147,6 +172,9 @@ export function policyObjects(policy: Policy): readonly [policy: object, binding
     // A policy that cannot be evaluated refuses: it stands before what tells members of the overlay apart.
     failurePolicy: 'Fail',
     matchConstraints: {
+      ...(policy.namespace === undefined
+        ? {}
+        : { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': policy.namespace } } }),
       resourceRules: [
         {
           apiGroups: [policy.group],

@@ -86,6 +86,8 @@ describe('joining a cluster by token', function () {
     for (const form of ['hex', 'base64', 'base64url'] as const)
       expect(stored).not.to.include(Buffer.from(secret).toString(form));
     expect((await lab.api.request('GET', `${path}/evio-authority`, undefined, { as: 'maker' })).status).to.equal(403);
+    const own = await lab.api.request('POST', path, { metadata: { name: 'evio-server' } }, { as: 'maker' });
+    expect(`${own.status} ${own.body.message}`).to.match(/^403 .*'token-secret\.evio\.io'/);
     expect((await listClusterTokens(place())).find((one) => one.id === id)).to.deep.include({ left: 1, joined: [] });
     expect(await refusal(createClusterToken(place('nobody'), { uses: 1, lifeSeconds: 60, peer: undefined }))).to.match(
       /^cannot create secrets evio-system\/evio-token-.*; the Role evio-token-maker there has what it takes$/,

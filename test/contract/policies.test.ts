@@ -1,6 +1,7 @@
 /** Who may change what: the policies on a real API server, with agents' tokens as the API server makes them for their pods. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { TOKEN_SECRET_TYPE, tokenSecretName } from '../../agent/src/join/cluster-token.ts';
 import { AGENT, AGENT_TAINT, OPERATOR, policies, policyObjects } from '../../crds/src/policies.ts';
 import { addPolicies, pathOf, startEvioApi } from '../servers/evio-api.ts';
 import type { KubeAnswer, KubeApi, KubeRequest } from '../servers/kube-api.ts';
@@ -8,6 +9,7 @@ import type { KubeAnswer, KubeApi, KubeRequest } from '../servers/kube-api.ts';
 const NAMESPACE = 'evio-system';
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const EVIO_NODES = pathOf('EvioNode');
+const SECRETS = `/api/v1/namespaces/${NAMESPACE}/secrets`;
 const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
 const MERGE = 'application/merge-patch+json';
 const APPLY = 'application/apply-patch+yaml';
@@ -22,6 +24,10 @@ const USERS = {
   unbound: { name: account(AGENT), groups },
   editor: { name: 'editor' },
   clusterAdmin: { name: 'cluster-admin' },
+  /** May make Secrets, and read none: the Role evio-token-maker. */
+  maker: { name: 'maker' },
+  /** May make them and read them, and nothing else. */
+  keeper: { name: 'keeper' },
 };
 
 const evioNode = (name: string, address = '10.45.0.3/16') => ({
@@ -86,6 +92,18 @@ describe('the policies on a real API server', function () {
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
       subjects: [user('cluster-admin')],
     });
+    for (const [name, verbs] of [
+      ['maker', ['create']],
+      ['keeper', ['create', 'get']],
+    ] as const) {
+      const rules = [{ apiGroups: [''], resources: ['secrets'], verbs }];
+      await admin('POST', `${RBAC}/clusterroles`, { metadata: { name }, rules });
+      const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
+      for (const namespace of [NAMESPACE, 'default'])
+        await admin('POST', `${RBAC}/namespaces/${namespace}/rolebindings`, {
+          ...{ metadata: { name }, roleRef, subjects: [user(name)] },
+        });
+    }
     for (const node of NODES) {
       await admin('POST', '/api/v1/nodes', { metadata: { name: node } });
       tokens[node] = await tokenOn(node);
@@ -98,6 +116,7 @@ describe('the policies on a real API server', function () {
       [EVIO_NODES, evioNode('probe'), { as: 'editor' }],
       ['/api/v1/nodes', { metadata: { name: 'probe' } }, agent],
       [LEASES, { metadata: { name: 'probe' } }, agent],
+      [SECRETS, { metadata: { name: 'probe' } }, { as: 'maker' }],
     ];
     await addPolicies(api, async () => {
       const answers = await Promise.all(
@@ -318,6 +337,41 @@ describe('the policies on a real API server', function () {
       const labelled = await api.request('PATCH', `${EVIO_NODES}/edge-1`, { metadata: { labels: { a: 'b' } } }, editor);
       expect(labelled.status, labelled.body.message).to.equal(200);
       expect((await api.request('DELETE', `${EVIO_NODES}/edge-1`, undefined, { as: 'editor' })).status).to.equal(200);
+    });
+  });
+
+  describe('for Secrets', () => {
+    const POLICY = 'token-secret.evio.io';
+    const SENTENCE =
+      'who may not read the Secrets of this namespace makes none but join tokens there: use "evio token create", or make the Secret as somebody who may get them';
+    const ID = '0123456789abcdef';
+    const make = (name: string, as: string, type?: string, path = SECRETS) =>
+      api.request('POST', path, { metadata: { name }, ...(type === undefined ? {} : { type }) }, { as });
+
+    it('let a maker of tokens make those, and refuse him an authority, a server or credentials of his own', async () => {
+      const token = await make(tokenSecretName(ID), 'maker', TOKEN_SECRET_TYPE);
+      expect(token.status, token.body.message).to.equal(201);
+      for (const [name, type] of [
+        ['evio-authority', 'Opaque'],
+        ['evio-authority', TOKEN_SECRET_TYPE],
+        ['evio-server', undefined],
+        ['xmpp-admin', undefined],
+        [tokenSecretName('0123456789abcdeg'), TOKEN_SECRET_TYPE],
+        [`${tokenSecretName(ID)}0`, TOKEN_SECRET_TYPE],
+        ['evio-token-fedcba9876543210', 'Opaque'],
+      ] as const)
+        refused(await make(name, 'maker', type), POLICY, SENTENCE);
+      const nameless = { metadata: { generateName: 'evio-token-' }, type: TOKEN_SECRET_TYPE };
+      refused(await api.request('POST', SECRETS, nameless, { as: 'maker' }), POLICY, SENTENCE);
+    });
+
+    it('leave who may read Secrets alone, and all other namespaces', async () => {
+      for (const as of ['keeper', 'clusterAdmin', 'admin']) {
+        const made = await make(`made-by-${as.toLowerCase()}`, as);
+        expect(made.status, made.body.message).to.equal(201);
+      }
+      const elsewhere = await make('evio-authority', 'maker', undefined, '/api/v1/namespaces/default/secrets');
+      expect(elsewhere.status, elsewhere.body.message).to.equal(201);
     });
   });
 

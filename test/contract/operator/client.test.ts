@@ -107,6 +107,20 @@ describe("the operator's requests, with a real API server", () => {
     expect(metadata.labels).to.equal(undefined);
   });
 
+  it('apply to an object that was seen, by its uid, makes none where that one is gone, and changes no other', async () => {
+    const { metadata } = await client.apply(THING, { metadata: { name: 'seen' }, spec: { size: 1 } });
+    const wanted = { metadata: { name: 'seen', uid: metadata.uid }, spec: { size: 2 } };
+    const changed = await client.apply(THING, wanted);
+    expect([changed.metadata.uid, changed.spec?.size]).to.deep.equal([metadata.uid, 2]);
+    await client.delete(THING, 'seen');
+    expect(isConflict(await failureOf(client.apply(THING, wanted)))).to.equal(true);
+    expect(await client.find(THING, 'seen')).to.equal(undefined);
+    const another = await client.create(THING, { metadata: { name: 'seen' }, spec: { size: 3 } });
+    expect(isInvalid(await failureOf(client.apply(THING, wanted)))).to.equal(true);
+    expect((await client.get(THING, 'seen')).spec?.size).to.equal(3);
+    expect(another.metadata.uid).not.to.equal(metadata.uid);
+  });
+
   it('apply of the same again changes nothing', async () => {
     const wanted = { metadata: named('same'), data: { x: '1' } };
     const { metadata } = await client.apply(CONFIG_MAP, wanted);
