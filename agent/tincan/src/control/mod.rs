@@ -127,12 +127,12 @@ mod tests {
         }
     }
 
-    fn configure(excluded: &str) -> Result<Vec<String>, String> {
+    fn configured(more: &str) -> Result<Configure, String> {
         let line = format!(
-            r#"{{"id":1,"method":"configure","params":{{"sessionKey":"","certificate":"","parameters":"","bridge":{{"name":"evio0","tap":"evio0-tap"}},"udp":{{"port":0}},"stun":[]{excluded}}}}}"#
+            r#"{{"id":1,"method":"configure","params":{{"sessionKey":"","certificate":"","parameters":"","bridge":{{"name":"evio0","tap":"evio0-tap"}},"udp":{{"port":0}},"stun":[]{more}}}}}"#
         );
         match parse(line.as_bytes()) {
-            Ok((_, Method::Configure(configure))) => Ok(configure.exclude_interfaces),
+            Ok((_, Method::Configure(configure))) => Ok(*configure),
             Ok((_, method)) => panic!("{method:?}"),
             Err((_, failure)) => Err(failure.message),
         }
@@ -140,6 +140,7 @@ mod tests {
 
     #[test]
     fn excluded_interfaces_are_names_and_an_older_agent_names_none() {
+        let configure = |more: &str| configured(more).map(|configure| configure.exclude_interfaces);
         assert_eq!(configure("").unwrap(), Vec::<String>::new());
         let names = configure(r#","excludeInterfaces":["docker0","flannel.1"]"#).unwrap();
         assert_eq!(names, ["docker0", "flannel.1"]);
@@ -154,16 +155,7 @@ mod tests {
 
     #[test]
     fn excluded_routes_are_networks_and_an_older_agent_names_none() {
-        let parsed = |more: &str| {
-            let line = format!(
-                r#"{{"id":1,"method":"configure","params":{{"sessionKey":"","certificate":"","parameters":"","bridge":{{"name":"evio0","tap":"evio0-tap"}},"udp":{{"port":0}},"stun":[]{more}}}}}"#
-            );
-            match parse(line.as_bytes()) {
-                Ok((_, Method::Configure(configure))) => Ok(configure.exclude_routes),
-                Ok((_, method)) => panic!("{method:?}"),
-                Err((_, failure)) => Err(failure.message),
-            }
-        };
+        let parsed = |more: &str| configured(more).map(|configure| configure.exclude_routes);
         assert!(parsed("").unwrap().is_empty());
         let networks = parsed(r#","excludeRoutes":["10.96.0.0/12","fd00:96::/112"]"#).unwrap();
         assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.96.0.0/12", "fd00:96::/112"]);
