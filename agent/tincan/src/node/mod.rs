@@ -29,6 +29,7 @@ use serde_json::Value;
 
 use crate::control::{Bridge, Failure};
 use crate::flood::Flood;
+use crate::io::batch::OWN_BATCH_BYTES;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
 use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Received, Udp, RECEIVE_BYTES};
@@ -268,52 +269,60 @@ impl Node {
     // ---- what the loop calls ----
 
     /// The socket can be read.
-    ///
-    /// Several batches of the kernel's are taken before the first is opened: a super-frame whose records left in two of them, or
-    /// came in more, is joined again all the same.
     pub fn udp_ready(&mut self, now: Now) {
         let mut buffer = std::mem::take(&mut self.udp_buffer);
         let mut arrived = std::mem::take(&mut self.arrived);
-        self.take_arrived(&mut buffer, &mut arrived);
-        let mut rest = buffer.as_mut_slice();
-        let mut batches = arrived.as_slice();
-        while let Some(first) = batches.first() {
-            // What proves a path may be in one batch, and records that need the proof in the next.
-            let together = match self.tunnels.proven(Via::Direct(first.from), None) {
-                Some(_) => batches.iter().take_while(|got| got.from == first.from).count(),
-                None => 1,
-            };
-            let (now_opened, later) = batches.split_at(together);
-            let bytes = now_opened.iter().map(|got| got.bytes).sum();
-            let Some((own, behind)) = rest.split_at_mut_checked(bytes) else { break };
-            self.arrived(own, now_opened, first.from, now);
-            (batches, rest) = (later, behind);
+        let (mut count, mut bytes, mut more) = (0, 0, true);
+        while more && count < TURN && bytes < TURN_BYTES {
+            more = self.take_arrived(&mut buffer, &mut arrived);
+            count += arrived.len().max(1);
+            bytes += arrived.iter().map(|got| got.bytes).sum::<usize>();
+            self.open_arrived(&mut buffer, &arrived, now);
+            arrived.clear();
         }
-        arrived.clear();
         (self.arrived, self.udp_buffer) = (arrived, buffer);
     }
 
-    /// A turn's datagrams, one behind the other in `buffer`.
-    fn take_arrived(&mut self, buffer: &mut [u8], arrived: &mut Vec<Received>) {
+    /// Takes one batch of the kernel's, and behind a large one the next, to lie one behind the other in `buffer`: a super-frame whose
+    /// records left in two batches is joined again. A small one is opened at once, since who sent it may wait for the answer. False:
+    /// there is no more.
+    fn take_arrived(&mut self, buffer: &mut [u8], arrived: &mut Vec<Received>) -> bool {
         let mut used = 0;
         for _ in 0..TURN {
-            if used >= TURN_BYTES {
-                break;
-            }
             match self.outlet.udp.receive(buffer.get_mut(used..).unwrap_or(&mut [])) {
                 // It has crossed the overlay already: a path by which it came would run within itself.
                 Ok(Some(got)) if self.inside.binary_search(&got.interface).is_ok() => self.counters.add("pathInside"),
                 Ok(Some(got)) => {
                     used += got.bytes;
                     arrived.push(got);
+                    if got.bytes <= OWN_BATCH_BYTES || used >= TURN_BYTES {
+                        return true;
+                    }
                 }
-                Ok(None) => break,
+                Ok(None) => return false,
                 Err(error) => {
                     self.counters.add("udpReceive");
                     log!(Debug, "receive failed", error = error);
-                    break;
+                    return false;
                 }
             }
+        }
+        true
+    }
+
+    fn open_arrived(&mut self, buffer: &mut [u8], arrived: &[Received], now: Now) {
+        let (mut rest, mut batches) = (buffer, arrived);
+        while let Some(first) = batches.first() {
+            // What proves a path may be in one batch, and records that need the proof in the next.
+            let together = match self.tunnels.proven(Via::Direct(first.from), None) {
+                Some(_) => batches.iter().take_while(|got| got.from == first.from).count(),
+                None => 1,
+            };
+            let (opened, later) = batches.split_at(together);
+            let bytes = opened.iter().map(|got| got.bytes).sum();
+            let Some((own, behind)) = rest.split_at_mut_checked(bytes) else { break };
+            self.arrived(own, opened, first.from, now);
+            (batches, rest) = (later, behind);
         }
     }
 
