@@ -56,8 +56,8 @@ fuzz: setup ## Fuzz every parser of tincan that sees bytes from outside, SECONDS
 test-cluster: images cluster-build ## Evio on that cluster, twice: NATs that can be punched, NATs that cannot (results/cluster.json, cluster-random.json)
 	@node hack/test.ts cluster
 
-test-flannel: images cluster-build ## Stock Flannel over Evio on that cluster, vxlan and host-gw (results/flannel.json; docs/flannel.md)
-	@hack/flannel/build.sh && node test/flannel/main.ts
+test-flannel: images cluster-build ## Stock Flannel over Evio on that cluster, vxlan and host-gw; neighbours without any server (results/flannel.json, lan.json; docs/flannel.md)
+	@node hack/test.ts flannel
 
 conformance: images cluster-build ## Kubernetes' own tests of networking on that cluster (results/conformance.json; FOCUS=regex or --all)
 	@hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts $(if $(FOCUS),'$(FOCUS)')

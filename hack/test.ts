@@ -1,7 +1,7 @@
 /**
  * Runs groups of tests, shows what fails, and ends with one line: `N passed, N failed`.
  *
- *   node hack/test.ts check | unit | all | full | cluster
+ *   node hack/test.ts check | unit | all | full | cluster | flannel
  *
  * A step either speaks for itself (one check: its exit code) or prints counts that are added up (mocha, cargo, demo). Steps come one after
  * the other, but for those that stand together: they mostly wait, so they do it beside each other.
@@ -104,6 +104,12 @@ const FLANNEL: Step = {
   command: ['sh', '-c', 'hack/flannel/build.sh && node test/flannel/main.ts'],
   count: counted,
 };
+/** Two machines of one LAN with static pods, when every server is away. */
+const NEIGHBOURS: Step = {
+  name: 'neighbours on a LAN, without any server',
+  command: ['node', 'test/lan/main.ts'],
+  count: counted,
+};
 /** Every fuzz target for this long, as many at once as there are processors; EVIO_FUZZ_SECONDS says otherwise. */
 const fuzzing = (seconds: number): Step => ({
   name: 'fuzzing',
@@ -152,6 +158,7 @@ const LONG: readonly Step[] = [
   EDGE_VIDEO,
   CLUSTER,
   CLUSTER_RELAYED,
+  NEIGHBOURS,
   FLANNEL,
   CONFORMANCE,
   { ...PACKAGE, name: 'the Debian package, on a clean Debian', env: { EVIO_PACKAGE_ROOT: 'debian' } },
@@ -219,6 +226,7 @@ const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
   ],
   full: [...CHECK, ...UNIT, ...INTEGRATION, ...LONG],
   cluster: [CLUSTER, CLUSTER_RELAYED],
+  flannel: [NEIGHBOURS, FLANNEL],
 };
 
 /** What failed, one line each: said again at the very end, where somebody with the last lines of a log finds it. */
@@ -243,7 +251,7 @@ function failureLines(step: Step, output: string): readonly string[] {
 }
 
 /** Steps that tell a story as they go. */
-const LIVE = /^(demo|faults|exact|cluster|Flannel)/;
+const LIVE = /^(demo|faults|exact|cluster|Flannel|neighbours)/;
 
 /** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
 async function run(step: Step): Promise<Counts> {

@@ -166,6 +166,25 @@ describe('under systemd', function () {
 
   describe('the server, by evio server init,', () => {
     const COTURN = 'evio-coturn.service';
+    it('is refused in one line below /tmp, which its services would not see', async () => {
+      const words = [
+        'server',
+        'init',
+        '--domain',
+        'evio.example.org',
+        '--address',
+        '127.0.45.1',
+        '--dir',
+        '/tmp/evio-unseen/server',
+      ];
+      const done = await machine.run(lan.evio, ...words);
+      expect([done.code, done.stderr]).to.deep.equal([
+        2,
+        'evio: --dir: /tmp/evio-unseen/server is below /tmp, of which systemd services have their own (PrivateTmp); give another --dir, or --foreground to run the servers without systemd\n',
+      ]);
+      expect((await machine.run('test', '-e', '/tmp/evio-unseen/server')).code).to.equal(1);
+    });
+
     const init = (...more: readonly string[]) =>
       machine.ok(
         lan.evio,

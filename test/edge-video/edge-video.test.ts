@@ -14,6 +14,8 @@ import { Site } from './site.ts';
 const FOUND_S = 5;
 const PICTURES = 250;
 const FEW = 50;
+/** Some looks of the analysis at its interface. */
+const AWAY_MS = 3_000;
 const NET_ADMIN = '0000000000001000';
 const NONE = '0000000000000000';
 
@@ -111,9 +113,17 @@ describe('video from the edge, analysed in the cloud', function () {
     expect(await capabilitiesOf(name, /edge-video\.mjs\0analysis/)).to.deep.equal([NONE]);
   });
 
-  it('goes on by itself when the container of the node has crashed', async () => {
-    await site.cloudNode.crash();
+  it('goes on by itself, with no new start, when the container of the node has crashed and evio0 has no carrier', async () => {
+    const ran = await pidsIn(site.cloud.name);
+    const said = site.analysis.said().length;
+    await site.cloudNode.crash(AWAY_MS);
+    await until('evio0 has no carrier', AWAY_MS, async () =>
+      (await attempt(site.cloud.name, ['ip', '-o', 'link', 'show', 'evio0'])).stdout.includes('NO-CARRIER'),
+    );
     await site.reaches(site.cloud, site.home);
+    expect(site.analysis.said().slice(said)).not.to.match(/gone or another one|looking for cameras/);
+    // The analysis is one of those that are still there.
+    expect((await pidsIn(site.cloud.name)).some((pid) => ran.includes(pid))).to.equal(true);
     const before = site.report('home1')?.frames ?? 0;
     await site.pictures('home1', before + FEW);
     fine('home1');

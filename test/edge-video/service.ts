@@ -39,6 +39,7 @@ export class Service {
   readonly #signal: string;
   readonly #ended: Promise<void>;
   #stopped = false;
+  #awayMs = 0;
   #child: ChildProcess | undefined;
   #execs = 0;
 
@@ -65,7 +66,7 @@ export class Service {
       for (const stream of [child.stdout, child.stderr])
         stream.on('data', (data: Buffer) => appendFileSync(this.log, data));
       await new Promise((done) => child.once('close', done));
-      if (!this.#stopped) await sleep(AGAIN_MS);
+      if (!this.#stopped) await sleep(AGAIN_MS + this.#awayMs);
     }
   }
 
@@ -79,8 +80,9 @@ export class Service {
     clearTimeout(late);
   }
 
-  /** As if the kernel had killed all of it. */
-  async crash(): Promise<void> {
+  /** As if the kernel had killed all of it; Docker takes its time to start it again. */
+  async crash(awayMs = 0): Promise<void> {
+    this.#awayMs = awayMs;
     const child = this.#child;
     const gone = new Promise((done) => child?.once('close', done));
     await this.#killed('SIGKILL');

@@ -95,7 +95,9 @@ type InitArgs = ReturnType<typeof initOptions> extends Argv<infer T> ? T : never
 
 async function init(args: InitArgs, io: Io): Promise<void> {
   const { initServer } = await import('../server/init.ts');
-  const { hasSystemd, installUnits } = await import('../server/systemd.ts');
+  const { hasSystemd, installUnits, refuseUnseen } = await import('../server/systemd.ts');
+  const systemd = !args.foreground && hasSystemd();
+  if (systemd) refuseUnseen(args.dir);
   const relay = parsePortRange(args['relay-ports']);
   if ((args.cert === undefined) !== (args.key === undefined))
     throw new UsageError('--cert and --key go together: a certificate and its private key; give both or neither');
@@ -122,7 +124,6 @@ async function init(args: InitArgs, io: Io): Promise<void> {
       totalQuota: whole('total-quota', args['total-quota'], 1),
     },
   });
-  const systemd = !args.foreground && hasSystemd();
   if (systemd) await installUnits(layout, settings);
   print(io, report(layout, settings, systemd), reportText);
 }

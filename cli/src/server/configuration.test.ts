@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { UsageError } from '../failure.ts';
 import { coturnConfig } from './coturn.ts';
 import { ejabberdConfig, yamlString } from './ejabberd.ts';
 import { layoutOf } from './layout.ts';
@@ -13,7 +17,7 @@ import {
   type ServerSettings,
   serverSettings,
 } from './settings.ts';
-import { unitText } from './systemd.ts';
+import { refuseUnseen, unitText } from './systemd.ts';
 import { xmppPlaceOf } from './xmpp-server.ts';
 
 const SETTINGS: ServerSettings = {
@@ -158,6 +162,23 @@ describe('the settings of a server', () => {
       .to.contain('Environment="EJABBERD_CONFIG_PATH=/etc/evio/a server/ejabberd/ejabberd.yml"')
       .and.to.match(/^ExecStart=\/usr\/bin\/erl "-noinput" /m)
       .and.not.to.match(/s?name"|cookie/);
+  });
+
+  it('are refused where the units would see another directory than the one that was written', () => {
+    for (const dir of ['/tmp', '/tmp/a/server', '/var/tmp/server', '/srv/../tmp/server'])
+      expect(() => refuseUnseen(dir)).to.throw(
+        UsageError,
+        /^--dir: \S+ is below (\/var)?\/tmp, of which systemd services have their own \(PrivateTmp\); give another --dir, or --foreground/,
+      );
+    const place = mkdtempSync(join(tmpdir(), 'evio-unseen-'));
+    try {
+      // Wherever the link is.
+      symlinkSync('/tmp', join(place, 'link'));
+      expect(() => refuseUnseen(join(place, 'link/not/there'))).to.throw(UsageError);
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+    for (const dir of ['/etc/evio/server', '/tmpfs/server', '/srv/tmp']) refuseUnseen(dir);
   });
 
   it('that were written before there was a choice are of Prosody', () => {

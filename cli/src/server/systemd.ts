@@ -1,8 +1,9 @@
 /** Both servers as systemd services of our own, beside the packages' ones, whose configuration stays as it is. */
 
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
+import { dirname, join, resolve, sep } from 'node:path';
 import { TRAFFIC_NICE } from '../../../agent/src/io/priority.ts';
-import { Failure } from '../failure.ts';
+import { Failure, UsageError } from '../failure.ts';
 import { mustRun, run } from '../process.ts';
 import { putFile, type ServerLayout } from './layout.ts';
 import { portProblem } from './ready.ts';
@@ -14,6 +15,29 @@ const READY_MS = 20_000;
 
 /** sd_booted(3) */
 export const hasSystemd = (): boolean => existsSync('/run/systemd/system');
+
+/** What PrivateTmp= puts empty directories in the place of (systemd.exec(5)). */
+const REPLACED = ['/tmp', '/var/tmp'] as const;
+
+/** Throws a UsageError when services could not see what is in `dir`, which need not be there yet. */
+export function refuseUnseen(dir: string): void {
+  const real = realPath(resolve(dir));
+  const above = REPLACED.find((place) => `${real}${sep}`.startsWith(`${place}${sep}`));
+  if (above === undefined) return;
+  throw new UsageError(
+    `--dir: ${dir} is below ${above}, of which systemd services have their own (PrivateTmp); give another --dir, or --foreground to run the servers without systemd`,
+  );
+}
+
+/** Where links lead, as far as the path is there. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const above = dirname(path);
+    return above === path ? path : join(realPath(above), path.slice(above.length));
+  }
+}
 
 const unitName = (service: Service): string => `evio-${service.name}.service`;
 

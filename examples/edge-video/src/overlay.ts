@@ -13,25 +13,53 @@ export interface Place {
 
 const LOOK_MS = 1_000;
 
-function look(link: string): Place | undefined {
-  const found = networkInterfaces()[link]?.find(({ family }) => family === 'IPv4');
-  if (found?.cidr == null) return undefined;
+/** What a look finds of an interface that is there. */
+export interface Found {
+  readonly index: string;
+  /** Node.js tells addresses of interfaces that are up and have a carrier; undefined of others. */
+  readonly address: Pick<Place, 'address' | 'cidr'> | undefined;
+  readonly carrier: boolean;
+}
+
+/** Undefined when there is no such interface. */
+function look(link: string): Found | undefined {
+  const file = (name: string): string => readFileSync(`/sys/class/net/${link}/${name}`, 'utf8').trim();
   try {
-    const index = readFileSync(`/sys/class/net/${link}/ifindex`, 'utf8').trim();
-    return { address: found.address, index, cidr: found.cidr };
+    const index = file('ifindex');
+    const found = networkInterfaces()[link]?.find(({ family }) => family === 'IPv4');
+    const address = found?.cidr == null ? undefined : { address: found.address, cidr: found.cidr };
+    return { index, address, carrier: hasCarrier(() => file('carrier')) };
   } catch {
-    return undefined; // Gone between the two looks.
+    return undefined; // Not there, or gone between two looks.
+  }
+}
+
+/** The kernel refuses the question (EINVAL) for an interface that is down. */
+function hasCarrier(ask: () => string): boolean {
+  try {
+    return ask() === '1';
+  } catch {
+    return false;
   }
 }
 
 /** Waits for the interface to have an IPv4 address. */
 export async function overlayPlace(link: string, say: (text: string) => void): Promise<Place> {
   for (let first = true; ; first = false) {
-    const place = look(link);
-    if (place !== undefined) return place;
+    const found = look(link);
+    if (found?.address !== undefined) return { ...found.address, index: found.index };
     if (first) say(`waiting for ${link} to have an address`);
     await sleep(LOOK_MS);
   }
+}
+
+/**
+ * Whether it is the same interface as before. While it has no carrier, as after a crash of the node until another tincan has taken it over,
+ * nobody tells its address, and all that is bound to it stays.
+ */
+export function samePlace(place: Place, found: Found | undefined): boolean {
+  if (found?.index !== place.index) return false;
+  return found.address === undefined ? !found.carrier : found.address.address === place.address;
 }
 
 /**
@@ -40,8 +68,9 @@ export async function overlayPlace(link: string, say: (text: string) => void): P
  */
 export function watchPlace(link: string, place: Place, gone: () => void): void {
   const timer = setInterval(() => {
-    const now = look(link);
-    if (now?.address === place.address && now.index === place.index) return;
+    if (samePlace(place, look(link))) return;
+    // The carrier may have come between the two questions of one look.
+    if (samePlace(place, look(link))) return;
     clearInterval(timer);
     gone();
   }, LOOK_MS);
