@@ -21,6 +21,12 @@ describe('the systemd unit of a node', () => {
       expect(unit.split('\n')).to.include(line);
   });
 
+  it('comes before a kubelet, and does not need one', () => {
+    const unit = agentUnit(file, { argv: ['', '/opt/evio/evio.mjs'], execPath: '/usr/bin/node' });
+    expect(unit).to.contain('\nBefore=kubelet.service k3s.service k3s-agent.service\n');
+    expect(unit).not.to.match(/^(Wants|Requires)=.*(kubelet|k3s)/m);
+  });
+
   it('is not printed for a node file that is wrong', () => {
     expect(() =>
       agentUnit('/nowhere/node.json', { argv: ['', '/opt/evio/evio.mjs'], execPath: '/usr/bin/node' }),
