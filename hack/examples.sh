@@ -9,12 +9,8 @@ die() { echo "evio: $*" >&2; exit 1; }
 install_missing "ffmpeg:ffmpeg" ""
 CACHE=$PWD/.cache/examples
 mkdir -p "$CACHE"
-# What Docker Compose reads its files by; its command is called cmd.
-version=v2.16.2
-if [ ! -x "$CACHE/compose-spec-$version/cmd" ]; then
-  CGO_ENABLED=0 GOFLAGS=-buildvcs=false GOBIN=$CACHE/compose-spec-$version go install -trimpath -ldflags="-s -w" "github.com/compose-spec/compose-go/v2/cmd@$version" \
-    >"$CACHE/compose-spec.log" 2>&1 </dev/null || { tail -5 "$CACHE/compose-spec.log" >&2; die "compose-go could not be built (log: $CACHE/compose-spec.log)"; }
-fi
-ln -sf "compose-spec-$version/cmd" "$CACHE/compose-spec"
+# What Docker Compose reads its files by. Go decides whether it is stale.
+CGO_ENABLED=0 go build -C hack/compose -trimpath -buildvcs=false -ldflags="-s -w" -o "$CACHE/compose" . >"$CACHE/compose.log" 2>&1 </dev/null ||
+  { tail -5 "$CACHE/compose.log" >&2; die "hack/compose could not be built (log: $CACHE/compose.log)"; }
 node examples/edge-video/bundle.ts
 node hack/images/build.ts host edge-video --out "$CACHE/edge-video.tar"

@@ -9,8 +9,8 @@ import type { Containerd } from '../servers/containerd.ts';
 import { type Model, runOf } from './compose.ts';
 
 const COMPOSE = resolve('examples/edge-video/compose.yaml');
-/** compose-go's own command. */
-const READER = resolve('.cache/examples/compose-spec');
+/** hack/compose: what Docker Compose reads it by. */
+const READER = resolve('.cache/examples/compose');
 /** Docker waits as long before it kills. */
 const STOP_MS = 10_000;
 const AGAIN_MS = 200;
@@ -26,7 +26,7 @@ function imageOf(reference: string): Image {
 /** The file lies beside the host's node.json, as its user has them. */
 function modelIn(folder: string, env: Readonly<Record<string, string>>): Model {
   copyFileSync(COMPOSE, join(folder, 'compose.yaml'));
-  const said = execFileSync(READER, ['-format', 'json', 'compose.yaml'], { cwd: folder, env, encoding: 'utf8' });
+  const said = execFileSync(READER, ['compose.yaml'], { cwd: folder, env, encoding: 'utf8' });
   return JSON.parse(said) as Model;
 }
 
