@@ -55,6 +55,59 @@ const sealed = (): [number, Buffer[]][] => [
   [5, named('control', 'plaintext', 'input')],
 ];
 
+/** What a tap has before each frame. */
+const VNET_BYTES = 24;
+
+const sum = (...parts: readonly Buffer[]): number => {
+  const bytes = Buffer.concat(parts);
+  let total = 0;
+  for (let at = 0; at < bytes.length; at += 2) total += bytes.readUInt16BE(at);
+  while (total > 0xffff) total = (total & 0xffff) + (total >> 16);
+  return total ^ 0xffff;
+};
+const u16 = (...values: readonly number[]): Buffer => Buffer.concat(values.map((n) => Buffer.from([n >> 8, n & 255])));
+
+function ipv4(id: number, protocol: number, from: readonly number[], to: readonly number[], inside: Buffer): Buffer {
+  const header = Buffer.concat([
+    u16(0x4500, 20 + inside.length, id, 0, 0x4000 | protocol, 0),
+    Buffer.from([...from, ...to]),
+  ]);
+  header.writeUInt16BE(sum(header), 10);
+  return Buffer.concat([header, inside]);
+}
+
+/** Segments of TCP inside VXLAN, each the next of the one before, and as one super-frame that a tap gives. */
+function tunnels(): Buffer[] {
+  const [local, remote, pods] = [
+    [10, 45, 0, 1],
+    [10, 45, 0, 2],
+    [10, 244, 1, 2, 10, 244, 0, 2],
+  ] as const;
+  const segment = (number: number, bytes: number, flags: number): Buffer => {
+    const tcp = Buffer.concat([
+      u16(4000, 5201, 0, 8 * number, 0, 1, 0x5000 | flags, 512, 0, 0),
+      Buffer.alloc(bytes, 7),
+    ]);
+    tcp.writeUInt16BE(sum(Buffer.from(pods), u16(6, tcp.length), tcp), 16);
+    const pod = ipv4(number + 1, 6, pods.slice(0, 4), pods.slice(4), tcp);
+    const udp = Buffer.concat([
+      u16(50_000, 8472, 30 + pod.length, 0, 0x0800, 0, 0, 0x100),
+      Buffer.alloc(12, 2),
+      u16(0x0800),
+      pod,
+    ]);
+    const macs = Buffer.from([2, 0x45, ...local, 2, 0x45, ...remote]);
+    return Buffer.concat([macs, u16(0x0800), ipv4(number + 9, 17, remote, local, udp)]);
+  };
+  const vnet = Buffer.alloc(VNET_BYTES);
+  vnet.set([1, 0x21, 104, 0, 8, 0, 84, 0, 16, 0]);
+  vnet.set([34, 0, 64, 0], 20);
+  return [
+    Buffer.concat([0, 1, 2].map((number) => short(0, segment(number, 8, number === 2 ? 0x18 : 0x10)))),
+    Buffer.concat([Buffer.from([187, 4]), vnet, segment(0, 40, 0x18)]),
+  ];
+}
+
 /** Requests of the control socket, one of each method. */
 function requests(): Buffer[] {
   const [certificate] = named('certificate', 'object').map((bytes) => bytes.toString('base64'));
@@ -150,7 +203,11 @@ const BY_TARGET: Readonly<Record<string, () => Buffer[]>> = {
   frames: () => {
     const frames = named('frame', 'ethernet');
     const records = frames.map((frame, flags) => short(flags & 3, frame));
-    return [...frames.map((frame) => Buffer.concat([Buffer.from([187, 4]), Buffer.alloc(10), frame])), ...records];
+    return [
+      ...frames.map((frame) => Buffer.concat([Buffer.from([187, 4]), Buffer.alloc(VNET_BYTES), frame])),
+      ...records,
+      ...tunnels(),
+    ];
   },
   openflow: () => {
     const kinds = [14, 15, 29, 18, 13, 24, 9];

@@ -120,6 +120,7 @@ impl Packet {
             gso_size: size as u16,
             csum_start: self.transport() as u16,
             csum_offset: 16,
+            ..Vnet::default()
         }
     }
 

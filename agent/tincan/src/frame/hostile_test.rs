@@ -185,7 +185,7 @@ proptest! {
         }
         let _ = push(PARTIAL, &frame);
         let (flags, gso_type, hdr_len, gso_size, csum_start, csum_offset) = vnet;
-        let wild = Vnet { flags, gso_type: gso_type & 7, hdr_len, gso_size, csum_start, csum_offset };
+        let wild = Vnet { flags, gso_type: gso_type & 7, hdr_len, gso_size, csum_start, csum_offset, ..Vnet::default() };
         for vnet in [wild, packet.super_vnet(usize::from(gso_size)), packet.partial_vnet()] {
             let _ = cut(vnet, &frame, max_frame);
         }

@@ -4,21 +4,25 @@
 //! verified: a frame joins when its headers are those of the frame before, byte by byte, but for the lengths, the next
 //! identification, the next sequence number, the flags FIN and PSH, and the checksums. Anything else stands alone.
 
+use std::sync::Arc;
+
 use super::checksum;
 use super::headers::{put, put_bits, u16_at, u32_at, u8_at, Layout, Network, Transport, TCP};
+use super::tunnel::Ends;
+use super::tunnel_merge::TunnelMerger;
 use super::vnet::{Vnet, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, VNET_BYTES};
 use super::{FrameError, CONTINUES, FRAME_MAX, HEAD_MAX, PARTIAL};
 
 /// Segments in one super-frame, at most: 64 KB in segments of 536 bytes (RFC 9293 §3.7.1) are 123.
 pub const MAX_MERGED: usize = 128;
 /// A packet's length field ends here; a super-frame is one packet.
-const PACKET_MAX: usize = u16::MAX as usize;
+pub(super) const PACKET_MAX: usize = u16::MAX as usize;
 
-const TCP_FIN: u8 = 0x01;
-const TCP_PSH: u8 = 0x08;
-const TCP_CWR: u8 = 0x80;
+pub(super) const TCP_FIN: u8 = 0x01;
+pub(super) const TCP_PSH: u8 = 0x08;
+pub(super) const TCP_CWR: u8 = 0x80;
 /// Flags that a merged segment may have: FIN, PSH, ACK, ECE and CWR. SYN, RST and URG stand alone.
-const TCP_MERGEABLE: u8 = TCP_FIN | TCP_PSH | TCP_CWR | 0x10 | 0x40;
+pub(super) const TCP_MERGEABLE: u8 = TCP_FIN | TCP_PSH | TCP_CWR | 0x10 | 0x40;
 
 /// One frame or super-frame, ready for the tap: `head` and then every part of `payload`.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +46,11 @@ impl Delivery<'_> {
     /// Length of the frame without the virtio-net header.
     pub fn frame_bytes(&self) -> usize {
         self.head.len().saturating_sub(VNET_BYTES) + self.payload.iter().map(|part| part.len()).sum::<usize>()
+    }
+
+    /// A super-frame inside a tunnel.
+    pub fn is_tunnel(&self) -> bool {
+        self.head.first_chunk().is_some_and(|head| Vnet::parse(head).outer_transport > 0)
     }
 
     /// Virtio-net header and frame, in pieces.
@@ -70,6 +79,8 @@ pub struct Merger<'a> {
     next_counter: u64,
     layout: Layout,
     closed: bool,
+    /// Where the kernel takes super-frames of tunnels; boxed, since it is as large again.
+    tunnels: Option<Box<TunnelMerger<'a>>>,
 }
 
 impl Default for Merger<'_> {
@@ -90,7 +101,13 @@ impl<'a> Merger<'a> {
             next_counter: 0,
             layout: Layout { family: Network::Ipv4, network: 0, protocol: 0, fragment: false, transport: 0, end: 0 },
             closed: false,
+            tunnels: None,
         }
+    }
+
+    /// One that also joins what is inside the tunnels that end here; None: as [`Merger::new`].
+    pub fn with_tunnels(ends: Option<&Arc<Ends>>) -> Self {
+        Self { tunnels: ends.map(|ends| Box::new(TunnelMerger::new(ends.clone()))), ..Self::new() }
     }
 
     /// Takes the frame of one opened record: `from` names its session, `counter` and `flags` are the record's.
@@ -114,7 +131,25 @@ impl<'a> Merger<'a> {
         if flags == PARTIAL | CONTINUES && self.join(from, counter, frame) {
             return Ok(());
         }
+        if flags & CONTINUES == 0 && self.tunnels.as_mut().is_some_and(|tunnels| tunnels.join(from, flags, frame)) {
+            return Ok(());
+        }
         self.flush(sink);
+        if flags & CONTINUES == 0 && self.tunnels.as_mut().is_some_and(|tunnels| tunnels.start(from, flags, frame)) {
+            return Ok(());
+        }
+        self.alone(from, counter, flags, frame, sink)
+    }
+
+    /// A frame that nothing waits for, but for the next segment.
+    fn alone(
+        &mut self,
+        from: u64,
+        counter: u64,
+        flags: u8,
+        frame: &'a [u8],
+        sink: &mut impl FnMut(&Delivery<'_>),
+    ) -> Result<(), FrameError> {
         if flags & PARTIAL == 0 {
             if frame.len() < 14 {
                 return Err(FrameError::Short);
@@ -124,13 +159,23 @@ impl<'a> Merger<'a> {
         }
         self.start(from, counter, frame)?;
         if self.closed {
-            self.flush(sink);
+            self.flush_plain(sink);
         }
         Ok(())
     }
 
     /// Delivers what is being built: call it at the end of every batch.
     pub fn flush(&mut self, sink: &mut impl FnMut(&Delivery<'_>)) {
+        // Never are there frames of both kinds.
+        self.flush_plain(sink);
+        let stayed_alone = self.tunnels.as_mut().and_then(|tunnels| tunnels.flush(sink));
+        if let Some((from, flags, frame)) = stayed_alone {
+            // It is UDP, which nothing continues; its headers were parsed before, so there is no error.
+            let _ = self.alone(from, 0, flags, frame, sink);
+        }
+    }
+
+    fn flush_plain(&mut self, sink: &mut impl FnMut(&Delivery<'_>)) {
         if self.parts == 0 {
             return;
         }
@@ -161,6 +206,7 @@ impl<'a> Merger<'a> {
             gso_size: 0,
             csum_start: layout.transport as u16,
             csum_offset: (transport.checksum - layout.transport) as u16,
+            ..Vnet::default()
         };
         put(&mut self.head, 0, &vnet.emit());
         self.head_bytes = headers.len();
@@ -268,6 +314,7 @@ impl<'a> Merger<'a> {
             gso_size: self.payload.first().map_or(0, |part| part.len()) as u16,
             csum_start: transport as u16,
             csum_offset: 16,
+            ..Vnet::default()
         };
         put(&mut self.head, 0, &vnet.emit());
     }

@@ -4,6 +4,9 @@
 //! frames, one a record; [`Merger`] joins what arrives back into super-frames (docs/wire.md §6.1). No TCP or UDP checksum
 //! is computed on either side: the AEAD tag of the record is the integrity check and the kernel is told `NEEDS_CSUM`.
 //!
+//! Segments of TCP inside VXLAN, which the kernel cuts and finishes before the tap where its way leads over a bridge, are joined too, for a
+//! kernel that takes super-frames of UDP tunnels from a tap (Linux 6.17): those have checksums, which are verified before ([`tunnel_merge`]).
+//!
 //! Everything here is pure and takes hostile bytes: it answers [`FrameError`] and never panics.
 
 pub mod checksum;
@@ -12,6 +15,9 @@ mod merge;
 mod segment;
 mod sender;
 mod tagged;
+mod tunnel;
+mod tunnel_merge;
+mod tunnel_segment;
 mod vnet;
 
 #[cfg(test)]
@@ -20,12 +26,15 @@ mod builder;
 mod hostile_test;
 #[cfg(test)]
 mod inverse_test;
+#[cfg(test)]
+mod tunnel_test;
 
 pub use headers::{Layout, Network};
 pub use merge::{Delivery, Merger, MAX_MERGED};
 pub use segment::segment;
 pub use sender::sender_addresses;
 pub use tagged::Tagged;
+pub use tunnel::Ends;
 pub use vnet::{parse_tap, TapFrame, Vnet, VNET_BYTES};
 
 /// Record flag: the TCP or UDP checksum of this frame is not computed (docs/wire.md §6.1).

@@ -6,7 +6,7 @@
 use super::checksum;
 use super::headers::{put, put_bits, u16_at, u32_at, u8_at, Layout, Network, Transport, TCP};
 use super::vnet::{TapFrame, GSO_NONE, GSO_TCPV4, GSO_TCPV6};
-use super::{FrameError, CONTINUES, HEAD_MAX, PARTIAL};
+use super::{tunnel_segment, FrameError, CONTINUES, HEAD_MAX, PARTIAL};
 
 const TCP_FIN: u8 = 0x01;
 const TCP_PSH: u8 = 0x08;
@@ -14,7 +14,7 @@ const TCP_CWR: u8 = 0x80;
 
 /// Hands every frame of `tap` to `out(flags, head, payload)`: the frame is `head` followed by `payload`.
 ///
-/// A TCP super-frame gives segments of at most its `gso_size`, and of at most `max_frame` bytes of frame each; all but the
+/// A super-frame inside a UDP tunnel gives frames that have all their checksums, but for the outermost. A TCP super-frame gives segments of at most its `gso_size`, and of at most `max_frame` bytes of frame each; all but the
 /// last have one length. A lone TCP frame above `max_frame` is cut too, if its checksum is not computed yet. Any other frame
 /// comes out whole, however long: fragments (docs/wire.md §6.2) are the session's. Returns the number of frames.
 pub fn segment(
@@ -23,6 +23,9 @@ pub fn segment(
     mut out: impl FnMut(u8, &[u8], &[u8]),
 ) -> Result<usize, FrameError> {
     let TapFrame { vnet, frame } = tap;
+    if let Some(outer) = vnet.tunnel()? {
+        return tunnel_segment::segment(tap, outer, max_frame, out);
+    }
     match vnet.gso() {
         GSO_NONE if !vnet.needs_csum() => {
             out(0, frame, &[]);

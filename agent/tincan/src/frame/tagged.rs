@@ -37,6 +37,10 @@ impl<'d> Tagged<'d> {
         if vnet.hdr_len > 0 {
             vnet.hdr_len += TAG.len() as u16;
         }
+        if vnet.outer_transport > 0 {
+            vnet.outer_transport += TAG.len() as u16;
+            vnet.inner_network += TAG.len() as u16;
+        }
         let mut front = [0; VNET_BYTES + MACS + TAG.len()];
         put(&mut front, 0, &vnet.emit());
         put(&mut front, VNET_BYTES, macs);

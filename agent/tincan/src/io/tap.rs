@@ -22,6 +22,8 @@ const TUN_F_CSUM: libc::c_ulong = 1;
 const TUN_F_TSO4: libc::c_ulong = 2;
 const TUN_F_TSO6: libc::c_ulong = 4;
 const TUN_F_TSO_ECN: libc::c_ulong = 8;
+const TUN_F_UDP_TUNNEL_GSO: libc::c_ulong = 0x80;
+const TUN_F_UDP_TUNNEL_GSO_CSUM: libc::c_ulong = 0x100;
 
 /// What one write takes at most: a front, headers and payloads.
 const PARTS_MAX: usize = 2 + MAX_MERGED;
@@ -75,6 +77,7 @@ impl std::error::Error for TapError {}
 pub struct Tap {
     fd: OwnedFd,
     name: String,
+    tunnels: bool,
 }
 
 impl Tap {
@@ -109,7 +112,7 @@ impl Tap {
                 _ => TapError::System("creation", name.to_owned(), error),
             });
         }
-        let tap = Self { fd, name: name.to_owned() };
+        let mut tap = Self { fd, name: name.to_owned(), tunnels: false };
         let header = VNET_BYTES as libc::c_int;
         // SAFETY: TUNSETVNETHDRSZ reads one int, which lives through the call.
         let sized = unsafe { libc::ioctl(tap.fd.as_raw_fd(), TUNSETVNETHDRSZ, &header) };
@@ -117,7 +120,11 @@ impl Tap {
         // The mask belongs to the device, not to the descriptor: what an earlier owner left is cleared first.
         tap.control("clearing offloads", TUNSETOFFLOAD, 0)?;
         let super_frames = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-        if tap.control("offloads", TUNSETOFFLOAD, super_frames | TUN_F_TSO_ECN).is_err() {
+        let tunnels = TUN_F_UDP_TUNNEL_GSO | TUN_F_UDP_TUNNEL_GSO_CSUM;
+        // Linux 6.17 and later. (The kernel confuses the order of bytes on machines where that is not little-endian.)
+        tap.tunnels = cfg!(target_endian = "little")
+            && tap.control("offloads", TUNSETOFFLOAD, super_frames | TUN_F_TSO_ECN | tunnels).is_ok();
+        if !tap.tunnels && tap.control("offloads", TUNSETOFFLOAD, super_frames | TUN_F_TSO_ECN).is_err() {
             tap.control("offloads", TUNSETOFFLOAD, super_frames)?;
         }
         tap.control("persistence", TUNSETPERSIST, 1)?;
@@ -126,6 +133,11 @@ impl Tap {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it takes super-frames inside UDP tunnels, and gives them.
+    pub fn takes_tunnels(&self) -> bool {
+        self.tunnels
     }
 
     /// Lets the kernel remove the tap once the last descriptor is closed.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::super::testing::{enter, in_namespace, ip, ip_output, readable};
 use super::*;
-use crate::frame::{parse_tap, segment, Delivery, Merger, TapFrame};
+use crate::frame::{parse_tap, segment, Delivery, Ends, Merger, Network, TapFrame};
+use crate::wire::Mac;
 
 #[test]
 fn a_datagram_leaves_by_the_tap_with_its_checksum_still_missing() {
@@ -81,82 +82,181 @@ fn without_the_device_or_the_right_the_error_says_so() {
     });
 }
 
-/// Cuts everything from one tap and writes it merged to the other, until told to stop; returns the super-frames it saw.
-fn pump(from: &Tap, to: &Tap, stop: &AtomicBool, super_frames: &AtomicUsize) {
+/// What pumps saw.
+#[derive(Default)]
+struct Seen {
+    super_frames: AtomicUsize,
+    /// Super-frames inside a tunnel that a tap gave,
+    tunnels_cut: AtomicUsize,
+    /// and that were joined.
+    tunnels_joined: AtomicUsize,
+}
+
+/// Cuts everything from one tap and writes it merged to the other, until told to stop; `ends` are the tunnels behind that other.
+fn pump(from: &Tap, to: &Tap, ends: Option<&Arc<Ends>>, stop: &AtomicBool, seen: &Seen) {
     let mut buffer = vec![0; READ_BYTES];
     while !stop.load(Ordering::Relaxed) {
         if !readable(from, 50) {
             continue;
         }
+        let mut records: Vec<(u8, Vec<u8>)> = vec![];
         while let Some(bytes) = from.read(&mut buffer).unwrap() {
-            let mut records: Vec<(u8, Vec<u8>)> = vec![];
             let tap = parse_tap(&buffer[..bytes]).unwrap();
-            segment(&tap, 1300, |flags, head, payload| records.push((flags, [head, payload].concat()))).unwrap();
-            super_frames.fetch_add(usize::from(records.len() > 1), Ordering::Relaxed);
-            let mut merger = Merger::new();
-            let mut sink = |delivery: &Delivery<'_>| drop(to.write(delivery.parts()));
-            for (counter, (flags, frame)) in records.iter().enumerate() {
-                merger.push(1, counter as u64, *flags, frame, &mut sink).unwrap();
+            let cut =
+                segment(&tap, 1400, |flags, head, payload| records.push((flags, [head, payload].concat()))).unwrap();
+            seen.super_frames.fetch_add(usize::from(cut > 1), Ordering::Relaxed);
+            seen.tunnels_cut.fetch_add(usize::from(tap.vnet.tunnel().unwrap().is_some()), Ordering::Relaxed);
+            if records.len() > 64 {
+                break;
             }
-            merger.flush(&mut sink);
         }
+        let mut merger = Merger::with_tunnels(ends);
+        let mut sink = |delivery: &Delivery<'_>| {
+            seen.tunnels_joined.fetch_add(usize::from(delivery.is_tunnel()), Ordering::Relaxed);
+            drop(to.write(delivery.parts()));
+        };
+        for (counter, (flags, frame)) in records.iter().enumerate() {
+            merger.push(1, counter as u64, *flags, frame, &mut sink).unwrap();
+        }
+        merger.flush(&mut sink);
     }
 }
 
-/// A namespace with a tap `t0`, host number `host`, and the other host as neighbour.
+/// Sends 8 MiB from one namespace, which `end(1, 2)` furnishes, to `address` in another, furnished by `end(2, 1)`.
+fn transfer(address: &'static str, end: fn(u8, u8) -> Tap, ends: fn(u8) -> Option<Arc<Ends>>) -> Seen {
+    const BYTES: usize = 8 << 20;
+    let (taps_out, taps_in) = std::sync::mpsc::channel();
+    let (left_out, right_out) = (taps_out.clone(), taps_out);
+    let (listening_out, listening_in) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        in_namespace(move || {
+            right_out.send((2, Arc::new(end(2, 1)))).unwrap();
+            let listener = TcpListener::bind((address, 7777)).unwrap();
+            listening_out.send(()).unwrap();
+            let mut got = vec![];
+            listener.accept().unwrap().0.read_to_end(&mut got).unwrap();
+            got
+        })
+    });
+    let client = std::thread::spawn(move || {
+        in_namespace(move || {
+            left_out.send((1, Arc::new(end(1, 2)))).unwrap();
+            listening_in.recv().unwrap();
+            let data: Vec<u8> = (0..BYTES).map(|n| (n ^ (n >> 9)) as u8).collect();
+            TcpStream::connect((address, 7777)).unwrap().write_all(&data).unwrap();
+            data
+        })
+    });
+    let mut taps: Vec<(u8, Arc<Tap>)> = vec![taps_in.recv().unwrap(), taps_in.recv().unwrap()];
+    taps.sort_by_key(|(host, _)| *host);
+    let (left, right) = (taps[0].1.clone(), taps[1].1.clone());
+    let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Seen::default()));
+    let pumps: Vec<_> = [(left.clone(), right.clone(), ends(2)), (right, left, ends(1))]
+        .map(|(from, to, ends)| {
+            let (stop, seen) = (stop.clone(), seen.clone());
+            std::thread::spawn(move || pump(&from, &to, ends.as_ref(), &stop, &seen))
+        })
+        .into();
+    let sent = client.join().unwrap();
+    let got = server.join().unwrap();
+    stop.store(true, Ordering::Relaxed);
+    for pump in pumps {
+        pump.join().unwrap();
+    }
+    assert!(got == sent, "{} of {} bytes over {address}", got.len(), sent.len());
+    Arc::into_inner(seen).unwrap()
+}
+
+/// A namespace with a tap `t0`, whose host has this number, and the other host as neighbour.
 fn end(host: u8, other: u8) -> Tap {
     let tap = Tap::open("t0").unwrap();
-    ip(&format!("link set t0 address 02:45:0a:09:00:0{host} mtu 1400 up"));
-    ip(&format!("addr add 10.9.0.{host}/24 dev t0"));
-    ip(&format!("addr add fd09::{host}/64 dev t0 nodad"));
-    ip(&format!("neigh add 10.9.0.{other} lladdr 02:45:0a:09:00:0{other} dev t0 nud permanent"));
-    ip(&format!("neigh add fd09::{other} lladdr 02:45:0a:09:00:0{other} dev t0 nud permanent"));
+    furnish("t0", host, other);
     tap
+}
+
+fn furnish(link: &str, host: u8, other: u8) {
+    ip(&format!("link set {link} address 02:45:0a:09:00:0{host} mtu 1400 up"));
+    ip(&format!("addr add 10.9.0.{host}/24 dev {link}"));
+    ip(&format!("addr add fd09::{host}/64 dev {link} nodad"));
+    ip(&format!("neigh add 10.9.0.{other} lladdr 02:45:0a:09:00:0{other} dev {link} nud permanent"));
+    ip(&format!("neigh add fd09::{other} lladdr 02:45:0a:09:00:0{other} dev {link} nud permanent"));
 }
 
 #[test]
 fn tcp_between_two_kernels_arrives_whole_through_cutting_and_merging() {
-    const BYTES: usize = 8 << 20;
     for address in ["10.9.0.2", "fd09::2"] {
-        let (taps_out, taps_in) = std::sync::mpsc::channel();
-        let (left_out, right_out) = (taps_out.clone(), taps_out);
-        let (listening_out, listening_in) = std::sync::mpsc::channel();
-        let server = std::thread::spawn(move || {
-            in_namespace(move || {
-                right_out.send((2, Arc::new(end(2, 1)))).unwrap();
-                let listener = TcpListener::bind((address, 7777)).unwrap();
-                listening_out.send(()).unwrap();
-                let mut got = vec![];
-                listener.accept().unwrap().0.read_to_end(&mut got).unwrap();
-                got
-            })
-        });
-        let client = std::thread::spawn(move || {
-            in_namespace(move || {
-                left_out.send((1, Arc::new(end(1, 2)))).unwrap();
-                listening_in.recv().unwrap();
-                let data: Vec<u8> = (0..BYTES).map(|n| (n ^ (n >> 9)) as u8).collect();
-                TcpStream::connect((address, 7777)).unwrap().write_all(&data).unwrap();
-                data
-            })
-        });
-        let mut taps: Vec<(u8, Arc<Tap>)> = vec![taps_in.recv().unwrap(), taps_in.recv().unwrap()];
-        taps.sort_by_key(|(host, _)| *host);
-        let (left, right) = (taps[0].1.clone(), taps[1].1.clone());
-        let (stop, super_frames) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let pumps: Vec<_> = [(left.clone(), right.clone()), (right, left)]
-            .map(|(from, to)| {
-                let (stop, super_frames) = (stop.clone(), super_frames.clone());
-                std::thread::spawn(move || pump(&from, &to, &stop, &super_frames))
-            })
-            .into();
-        let sent = client.join().unwrap();
-        let got = server.join().unwrap();
-        stop.store(true, Ordering::Relaxed);
-        for pump in pumps {
-            pump.join().unwrap();
-        }
-        assert!(got == sent, "{} of {} bytes over {address}", got.len(), sent.len());
-        assert!(super_frames.load(Ordering::Relaxed) > 100);
+        let seen = transfer(address, end, |_| None);
+        assert!(seen.super_frames.into_inner() > 100);
+    }
+}
+
+/// VXLAN over either family on `link`, each with both families inside.
+fn vxlan(link: &str, host: u8, other: u8) {
+    let outer =
+        [format!("local 10.9.0.{host} remote 10.9.0.{other}"), format!("local fd09::{host} remote fd09::{other}")];
+    for (outer, (number, mtu)) in outer.iter().zip([(4, 1350), (6, 1330)]) {
+        ip(&format!("link add vx{number} mtu {mtu} type vxlan id {number} dstport 8472 {outer} dev {link}"));
+        ip(&format!("addr add 10.{number}.0.{host}/24 dev vx{number}"));
+        ip(&format!("addr add fd0{number}::{host}/64 dev vx{number} nodad"));
+        ip(&format!("link set vx{number} up"));
+    }
+}
+
+const VXLAN: [&str; 4] = ["10.4.0.2", "fd04::2", "10.6.0.2", "fd06::2"];
+
+/// The tap is a port of a bridge, as tincan's is: the kernel cuts what is in the tunnel before.
+fn bridged_end(host: u8, other: u8) -> Tap {
+    let tap = Tap::open("t0").unwrap();
+    ip("link add br0 type bridge");
+    ip("link set t0 mtu 1400 master br0 up");
+    furnish("br0", host, other);
+    vxlan("br0", host, other);
+    tap
+}
+
+fn lone_end(host: u8, other: u8) -> Tap {
+    let tap = end(host, other);
+    vxlan("t0", host, other);
+    tap
+}
+
+fn ends(host: u8) -> Option<Arc<Ends>> {
+    let addresses = vec![format!("10.9.0.{host}").parse().unwrap(), format!("fd09::{host}").parse().unwrap()];
+    let ports = vec![(Network::Ipv4, 8472), (Network::Ipv6, 8472)];
+    Some(Arc::new(Ends { mac: Mac([2, 0x45, 10, 9, 0, host]), ports, addresses }))
+}
+
+/// Whether this kernel takes super-frames of UDP tunnels from a tap (Linux 6.17).
+fn kernel_takes_tunnels() -> bool {
+    in_namespace(|| Tap::open("t0").unwrap().takes_tunnels())
+}
+
+#[test]
+fn tcp_in_vxlan_that_the_kernel_cut_for_the_bridge_arrives_joined_and_whole() {
+    if !kernel_takes_tunnels() {
+        return;
+    }
+    for address in VXLAN {
+        let seen = transfer(address, bridged_end, ends);
+        assert!(seen.tunnels_joined.into_inner() > 100, "to {address}");
+    }
+}
+
+#[test]
+fn super_frames_in_vxlan_are_read_from_a_tap_cut_here_and_arrive_joined() {
+    if !kernel_takes_tunnels() {
+        return;
+    }
+    for address in VXLAN {
+        let seen = transfer(address, lone_end, ends);
+        assert!(seen.tunnels_cut.into_inner() > 100, "to {address}");
+        assert!(seen.tunnels_joined.into_inner() > 100, "to {address}");
+    }
+}
+
+#[test]
+fn super_frames_in_vxlan_that_nobody_joins_again_arrive_whole() {
+    for address in VXLAN {
+        transfer(address, lone_end, |_| None);
     }
 }

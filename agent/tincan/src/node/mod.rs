@@ -24,11 +24,13 @@ mod tunnels;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::control::{Bridge, Failure};
 use crate::flood::Flood;
+use crate::frame::Ends;
 use crate::io::batch::OWN_BATCH_BYTES;
 use crate::io::netlink::{Desired, Netlink, NetlinkError};
 use crate::io::tap::READ_BYTES;
@@ -106,6 +108,8 @@ pub struct Node {
     addresses: BTreeSet<IpAddr>,
     /// Links upon the overlay, ascending.
     inside: Vec<u32>,
+    /// What is for these is joined inside of its tunnel; None where there is nothing of the kind.
+    tunnel_ends: Option<Arc<Ends>>,
     /// Largest record towards a label that is not adjacent, learned by notice, and until when that holds.
     route_sizes: LabelMap<(u16, Micros)>,
     /// Which first hops lead to nodes that are not adjacent.
@@ -217,6 +221,7 @@ impl Node {
             local: BTreeSet::new(),
             addresses: BTreeSet::new(),
             inside: Vec::new(),
+            tunnel_ends: None,
             route_sizes: LabelMap::default(),
             reach: Reach::new(random),
             forwards_at: None,

@@ -89,7 +89,7 @@ impl Node {
 
     /// Opens records in place and merges what continues, so that the tap is entered once for a whole super-frame.
     fn batch<'b>(&mut self, records: impl Iterator<Item = &'b mut [u8]>, arrival: Arrival, now: Now) {
-        let mut merger = Merger::new();
+        let mut merger = Merger::with_tunnels(self.tunnel_ends.as_ref());
         let mut sources: Vec<(u64, Label)> = Vec::new();
         let in_port = arrival.port.unwrap_or(0);
         let mut bytes = 0;
@@ -314,6 +314,8 @@ impl Node {
                     self.moved += delivery.frame_bytes();
                     if let Some(counter) = self.taps.write(in_port, delivery, own) {
                         self.counters.add(counter);
+                        // Only of a kernel that says one thing and does another; the next look tries again.
+                        self.tunnel_ends = self.tunnel_ends.take().filter(|_| !delivery.is_tunnel());
                     }
                 }
                 Output::Node { label, port, detour } => {

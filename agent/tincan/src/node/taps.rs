@@ -153,6 +153,12 @@ impl Taps {
         }
     }
 
+    /// Whether this kernel takes super-frames inside UDP tunnels, as far as the taps that are there tell.
+    pub fn take_tunnels(&self) -> bool {
+        let mut taps = self.slots().filter_map(|slot| slot.tap.as_ref()).peekable();
+        taps.peek().is_some() && taps.all(Tap::takes_tunnels)
+    }
+
     /// Writes what came by the tunnel `port` (0: by none); `own` is the bridge's MAC. Answers what there is to count, if anything.
     pub fn write(&self, port: u32, delivery: &Delivery<'_>, own: Mac) -> Option<&'static str> {
         let (tap, tagged, odd) = match &self.kind {

@@ -11,6 +11,7 @@ use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, Neig
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::frame::Network;
 use crate::wire::Mac;
 
 use super::inside::inside;
@@ -37,6 +38,8 @@ pub struct Link {
     pub below: Option<u32>,
     /// Of a tunnel: the address its packets leave with.
     pub end: Option<IpAddr>,
+    /// Of VXLAN: the families and the port of the sockets by which it receives, if these are of this namespace.
+    pub vxlan: Vec<(Network, u16)>,
     /// Whether the kernel makes link-local addresses by itself; None without IPv6.
     pub generates_addresses: Option<bool>,
 }
@@ -85,6 +88,10 @@ pub struct LocalAddresses {
     pub excluded: Vec<u32>,
     /// Indices of our own links and of those upon them, ascending: what comes by one has crossed the overlay already.
     pub inside: Vec<u32>,
+    /// Where VXLAN links that are up receive, by family and UDP port.
+    pub vxlan: Vec<(Network, u16)>,
+    /// All of them, of whatever link.
+    pub all: Vec<IpAddr>,
 }
 
 /// An address of this machine that peers may try.
@@ -220,7 +227,11 @@ fn sort_out(links: &[Link], addresses: Vec<Address>, own: &[&str], excluded: &[&
     };
     let (own, excluded) = (inside(links, &addresses, own), with_ports(named(excluded)));
     let usable = |link: &&Link| link.up && link.running && !link.loopback && !own.contains(&link.index);
-    let mut sorted = LocalAddresses::default();
+    let mut sorted = LocalAddresses {
+        vxlan: links.iter().filter(|link| link.up).flat_map(|link| link.vxlan.iter().copied()).collect(),
+        all: addresses.iter().map(|one| one.address).collect(),
+        ..LocalAddresses::default()
+    };
     for entry in addresses {
         if excluded.contains(&entry.index) {
             sorted.withheld.push(entry.address);
@@ -247,18 +258,20 @@ fn link(message: LinkMessage) -> Link {
         loopback: flags.contains(LinkFlags::Loopback),
         ..Link::default()
     };
-    let (mut lower, mut stacked) = (None, false);
+    let (mut lower, mut stacked, mut elsewhere) = (None, false, false);
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::Link(index) => lower = Some(index),
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(bytes) => link.mac = mac(&bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::LinkNetNsId(_) => elsewhere = true,
             LinkAttribute::Controller(index) => link.controller = Some(index),
             LinkAttribute::LinkInfo(infos) => {
                 link.bridge = bridge(&infos);
                 stacked = infos.iter().any(is_stacked);
                 (link.below, link.end) = tunnel(&infos);
+                link.vxlan = infos.iter().flat_map(vxlan).collect();
             }
             LinkAttribute::AfSpecUnspec(families) => link.generates_addresses = generates_addresses(&families),
             _ => {}
@@ -267,6 +280,10 @@ fn link(message: LinkMessage) -> Link {
     // Of a veth the number is that of its peer, which may be another namespace's.
     if stacked {
         link.below = lower;
+    }
+    // Made in another namespace: its sockets stayed there.
+    if elsewhere {
+        link.vxlan.clear();
     }
     link
 }
@@ -313,6 +330,23 @@ fn tunnel(infos: &[LinkInfo]) -> (Option<u32>, Option<IpAddr>) {
         }
     }
     (below.filter(|&index| index != 0), end.filter(|ip| !ip.is_unspecified()))
+}
+
+/// The sockets that the kernel opens for a VXLAN link (`vxlan_open`): of one family, or of both where each packet says where it goes.
+fn vxlan(info: &LinkInfo) -> Vec<(Network, u16)> {
+    let LinkInfo::Data(InfoData::Vxlan(attributes)) = info else { return vec![] };
+    let (mut port, mut v6, mut both) = (None, false, false);
+    for attribute in attributes {
+        match attribute {
+            InfoVxlan::Port(number) => port = Some(*number),
+            InfoVxlan::Local6(_) | InfoVxlan::Group6(_) => v6 = true,
+            InfoVxlan::CollectMetadata(on) => both = *on,
+            _ => {}
+        }
+    }
+    let Some(port) = port else { return vec![] };
+    let families = [(Network::Ipv4, both || !v6), (Network::Ipv6, both || v6)];
+    families.into_iter().filter(|(_, has)| *has).map(|(family, _)| (family, port)).collect()
 }
 
 fn bridge(infos: &[LinkInfo]) -> Option<Bridge> {

@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::super::tap::Tap;
 use super::super::testing::{in_namespace, ip, ip_output, readable};
 use super::*;
+use crate::frame::Network;
 use crate::wire::Mac;
 
 const MAC: Mac = Mac([0x02, 0x45, 10, 9, 0, 1]);
@@ -333,6 +334,23 @@ fn links_upon_the_overlay_are_known_and_their_addresses_are_no_candidates() {
         let mut outside: Vec<&str> = found.offered.iter().map(|one| one.interface.as_str()).collect();
         outside.dedup();
         assert_eq!(outside, ["lan0", "lan1", "vxlan0"]);
+        assert_eq!(
+            found.vxlan,
+            [(Network::Ipv4, 4789), (Network::Ipv4, 4790), (Network::Ipv4, 4791)],
+            "where the tunnels receive"
+        );
+        assert!(
+            found.all.contains(&"10.9.0.1".parse().unwrap()) && found.all.contains(&"192.168.20.5".parse().unwrap())
+        );
+        ip("link set vx4 down");
+        ip("link add vx6 type vxlan id 4 local fd00::1 remote fd00::2 dstport 4792");
+        ip("link add vxany type vxlan external dstport 8472");
+        ip("link set vx6 up");
+        ip("link set vxany up");
+        let found = netlink.local_addresses(&["evio0", "evio0-up"], &[]).unwrap();
+        let ports = [(Network::Ipv4, 4790), (Network::Ipv4, 4791), (Network::Ipv6, 4792)];
+        let both = [(Network::Ipv4, 8472), (Network::Ipv6, 8472)];
+        assert_eq!(found.vxlan, [&ports[..], &both].concat(), "of those that are up");
     });
 }
 
