@@ -7,6 +7,7 @@
  *     tincan ──over-overlay─────►│ Signal │──send-overlay─────────────────► tincan
  *     agent ──send, neighbours──►└────────┘──member, member-gone, contact, heard, deliver──► agent
  */
+import type { IdentityFacts } from '../diagnosis/identity.ts';
 import { earliest, type Instant, type Machine, type Random } from '../machine.ts';
 import { Share } from '../share.ts';
 import { type Body, decodeBody, encodeBody, GOSSIP_MAX, parseBody } from '../wire/bodies.ts';
@@ -25,6 +26,9 @@ import { PeerBoots } from './peer-boots.ts';
 import type { SignalAction, SignalCounter, SignalEvent, SignalOptions } from './types.ts';
 
 export type { SignalAction, SignalCounter, SignalEvent, SignalOptions } from './types.ts';
+
+/** `IdentityFacts` without what the node file says. */
+export type Standing = Pick<IdentityFacts, 'clock' | 'known' | 'revoked' | 'displacedBy' | 'twin'>;
 
 /** A presence in answer to messages for an older boot of ours, or to what got lost: not oftener than this. */
 export const PRESENCE_MIN_INTERVAL_MS = 1_000;
@@ -76,6 +80,7 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
   #twinReported = '';
   /** Who has our address by a newer certificate. */
   #displacer: NodeId | undefined;
+  #displacedAddress = '';
   /** Refused for their address and told: `node id serial`. */
   readonly #told = new Set<string>();
 
@@ -252,6 +257,7 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
 
   #displacedOurselves({ name, nodeId, serial }: Certificate, address: string): readonly SignalAction[] {
     this.#displacer = nodeId;
+    this.#displacedAddress = address;
     const ours = `${serial} is newer than ${this.#own.certificate.serial} of this node`;
     return [
       report(
@@ -328,6 +334,22 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
   /** By which time this node judges; undefined when its clock is wrong and nobody has told it better. */
   knownTime(now: Instant): number | undefined {
     return this.#membership.clock.known(now);
+  }
+
+  /** What is wrong with who this node is, as far as it knows. */
+  standing(now: Instant): Standing {
+    const { nodeId, serial } = this.#own.certificate;
+    const by = this.#displacer;
+    return {
+      clock: this.#membership.clock.state(now),
+      known: this.#membership.clock.known(now),
+      revoked: isRevoked(this.#membership.revocations, nodeId, serial),
+      displacedBy:
+        by === undefined
+          ? undefined
+          : { name: this.#membership.get(by)?.name ?? by, nodeId: by, address: this.#displacedAddress },
+      twin: this.#twinReported !== '',
+    };
   }
 
   /** Whether the machine's clock cannot be right. */
