@@ -31,11 +31,6 @@ export async function awayFindings(config: NodeConfig, wallMs: number): Promise<
   const port = network.udpPort === 0 ? derivedPort(certificate.label) : network.udpPort;
   const holder = tincan ? undefined : holderOf(port);
   return sorted([
-    finding(
-      'agent-away',
-      `no agent runs for ${file}${tincan ? '; its tincan carries on' : ''}`,
-      `start it: systemctl start evio, or evio agent run --config ${file}`,
-    ),
     ...machineFindings(),
     ...placesOf(config).map(placeFinding),
     ...(holder === undefined
@@ -58,6 +53,12 @@ export async function awayFindings(config: NodeConfig, wallMs: number): Promise<
       displacedBy: undefined,
       twin: false,
     }),
+    // What may be the reason stands before it.
+    finding(
+      'agent-away',
+      `no agent runs for ${file}${tincan ? '; its tincan carries on' : ''}`,
+      `start it: systemctl start evio, or evio agent run --config ${file}`,
+    ),
   ]);
 }
 

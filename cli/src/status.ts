@@ -1,8 +1,10 @@
 /** `evio status`: asked once, or until the node is well. */
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Status } from '../../agent/src/api.ts';
 import type { Finding } from '../../agent/src/diagnosis/finding.ts';
 import { AgentError, NoAgentError, type Where, withAgent } from './agent-client.ts';
+import { DEFAULT_NODE_FILE } from './commands/where.ts';
 import type { Failure } from './failure.ts';
 
 /** `running: false`: no agent answers, and this is what was found from outside. */
@@ -52,9 +54,10 @@ async function once(where: Where): Promise<StatusReport> {
   }
 }
 
-async function fromOutside({ config }: Where): Promise<readonly Finding[]> {
+async function fromOutside({ config, runDir }: Where): Promise<readonly Finding[]> {
   const { awayFindings, machineFindings } = await import('./away.ts');
-  if (config === undefined) return machineFindings();
+  const file = config ?? (runDir === undefined && existsSync(DEFAULT_NODE_FILE) ? DEFAULT_NODE_FILE : undefined);
+  if (file === undefined) return machineFindings();
   const { loadNodeConfig } = await import('../../agent/src/config/load.ts');
-  return awayFindings(loadNodeConfig(config, { expired: true }), Date.now());
+  return awayFindings(loadNodeConfig(file, { expired: true }), Date.now());
 }

@@ -1,6 +1,7 @@
 /** The faults of issue and page, each in two variants: how it is injected, and by what its cause has to be named. */
 import type { Finding, FindingCode } from '../../agent/src/diagnosis/finding.ts';
 import { CLOCK_FAULTS } from './faults/clocks.ts';
+import { HOLE_FAULTS } from './faults/holes.ts';
 import { MACHINE_FAULTS } from './faults/machine.ts';
 import { MEMBER_FAULTS } from './faults/members.ts';
 import { NETWORK_FAULTS } from './faults/network.ts';
@@ -41,12 +42,11 @@ export const FAULTS: readonly Fault[] = [
   ...CLOCK_FAULTS,
   ...MEMBER_FAULTS,
   ...MACHINE_FAULTS,
+  ...HOLE_FAULTS,
   ...notBegun(
     'missing CNI binary',
     'full pool',
-    'dead OVS',
     'stale conflist',
-    'peer that forwards nothing',
     'firewall dropping one direction',
     'API server away',
     'prefix missing',

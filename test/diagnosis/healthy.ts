@@ -74,7 +74,6 @@ async function running(
 export const HEALTHY: readonly Healthy[] = [
   {
     name: 'a machine with a public address',
-    short: true,
     run: async (lab) => checked(lab, await lab.node('cloud1'), 'none'),
   },
   {

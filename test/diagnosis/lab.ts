@@ -6,7 +6,7 @@ import type { Finding } from '../../agent/src/diagnosis/finding.ts';
 import type { NetcheckReport } from '../../cli/src/netcheck/check.ts';
 import type { StatusReport } from '../../cli/src/status.ts';
 import { createOverlay, EVIO, enrolNode, type Joined, runServer, type Server, startAgent } from '../demo/overlay.ts';
-import { attempt, type Finished, feed, run, until } from '../demo/shell.ts';
+import { attempt, type Finished, feed, run, start, until } from '../demo/shell.ts';
 
 export class Lab {
   readonly dir: string;
@@ -48,13 +48,13 @@ export class Lab {
   ): Promise<Asked<NetcheckReport>> {
     const since = performance.now();
     const args = ['netcheck', '--config', node.config, '-o', 'json', ...more];
-    return asked(await attempt(node.name, [...before, EVIO, ...args], 40_000), since);
+    return asked(await attempt(node.name, [...before, EVIO, ...args], 30_000), since);
   }
 
   async status(node: Joined, { before = [] }: { before?: readonly string[] } = {}): Promise<Asked<StatusReport>> {
     const since = performance.now();
     const args = ['status', '--config', node.config, '-o', 'json'];
-    return asked(await attempt(node.name, [...before, EVIO, ...args], 40_000), since);
+    return asked(await attempt(node.name, [...before, EVIO, ...args], 30_000), since);
   }
 
   /** Runs an agent; it answers afterwards. */
@@ -84,10 +84,17 @@ export class Lab {
   }
 
   /** Ends both servers, lets `change` do what it does to their files, and starts them again. */
-  async restartServer(change: () => Promise<void> | void): Promise<void> {
+  async restartServer(change: () => Promise<void> | void, turn: 'answers' | 'does not' = 'answers'): Promise<void> {
     await this.stopServer();
     await change();
-    this.server = await runServer(this.server.dir);
+    if (turn === 'answers') this.server = await runServer(this.server.dir);
+    else {
+      const child = start('server', this.server.log, EVIO, 'server', 'run', '--verbose', '--dir', this.server.dir);
+      this.server = { ...this.server, process: child };
+      await until('the XMPP server answers', 15_000, async () =>
+        /:5223\b/.test((await attempt('server', ['ss', '-Hltn'])).stdout),
+      );
+    }
   }
 
   async stopServer(): Promise<void> {

@@ -8,6 +8,7 @@ import { startServer } from '../demo/overlay.ts';
 import { Report, say } from '../demo/report.ts';
 import { FOLDER } from '../demo/shell.ts';
 import { FAULTS, type Fault } from './faults.ts';
+import { lifetimeOf, statusMs } from './figures.ts';
 import { HEALTHY } from './healthy.ts';
 import { Lab } from './lab.ts';
 
@@ -45,6 +46,17 @@ try {
   const named: string[] = [];
   for (const fault of FAULTS.filter(({ name, short }) => chosen(name, short === true)))
     if (await inject(lab, fault)) named.push(fault.name);
+
+  if (chosen('figures', false)) {
+    report.atMost('evio status answers, from start to end of the process', await statusMs(lab), 300, 'ms');
+    const seen = await lifetimeOf(lab, 12);
+    report.holds(
+      'the lifetime of a mapping that a NAT keeps for 12 s',
+      seen.atLeastS === 10 && seen.lessThanS === 15,
+      `${seen.atLeastS} to ${seen.lessThanS} s`,
+      '10 to 15 s',
+    );
+  }
 
   report.details['not begun'] = FAULTS.filter(({ variants }) => variants === undefined).map(({ name }) => name);
   report.details.named = named;

@@ -188,7 +188,7 @@ describe('the cause of what is wrong', () => {
     [
       'turn-away',
       relays({ servers: [silent('turn', '203.0.113.10', { hostReached: true })] }),
-      /its host is reached/,
+      /UDP reaches its host/,
       /UDP port 3478/,
     ],
     [

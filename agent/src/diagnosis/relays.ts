@@ -127,11 +127,11 @@ function away(code: 'turn-away' | 'stun-away', one: ServerFact): Finding {
     outcome.kind === 'silent' && outcome.closed
       ? 'nothing listens there'
       : outcome.kind === 'silent' && outcome.hostReached
-        ? 'its host is reached by UDP'
+        ? 'UDP reaches its host'
         : 'other UDP passes';
   return finding(
     code,
     `the ${named(one)} does not answer (${how})`,
-    `start it (evio server run, or coturn), and let UDP port ${one.port} pass on its host`,
+    `start it (evio server run, or coturn); where it runs, let UDP port ${one.port} pass on its host, and its answers on the way back`,
   );
 }

@@ -37,6 +37,8 @@ export const PRESENCE_REFRESH_MS = 86_400_000;
 export const EXPIRY_CHECK_MS = 30_000;
 /** One neighbour by chance hears of some members by chance this often. */
 export const GOSSIP_INTERVAL_MS = 120_000;
+/** An agent with our keys that was seen is there for so long, as far as we know. */
+export const TWIN_MS = 600_000;
 /** Our address is ours again: the others know that too by then, and take our hello. */
 export const RETURN_MS = 5_000;
 /** Certificates that were told to be refused for their address; an overlay with more of them has other worries. */
@@ -78,6 +80,7 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
   #gossipAt: Instant | undefined;
   #ownExpiredReported = false;
   #twinReported = '';
+  #twinAt = Number.NEGATIVE_INFINITY;
   /** Who has our address by a newer certificate. */
   #displacer: NodeId | undefined;
   #displacedAddress = '';
@@ -177,15 +180,17 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
       if (text.length > HELLO_MAX_CHARACTERS) throw new DecodeError('a hello too long');
       const hello = parseHello(fromBase64(text));
       if (hello.certificate.nodeId !== nick) throw new DecodeError("a hello under another node's name");
-      if (nick === this.#own.nodeId) return this.#onOwnPresence(hello);
+      if (nick === this.#own.nodeId) return this.#onOwnPresence(hello, now);
       return this.#onRoomHello(hello, text, now);
     });
   }
 
   /** Our own presence comes back. With another boot nonce it is another agent with our keys. */
-  #onOwnPresence(hello: Hello): readonly SignalAction[] {
+  #onOwnPresence(hello: Hello, now: Instant): readonly SignalAction[] {
     const nonce = hello.bootNonce.toString('hex');
-    if (hello.bootNonce.equals(this.#own.nonce) || nonce === this.#twinReported) return [];
+    if (hello.bootNonce.equals(this.#own.nonce)) return [];
+    this.#twinAt = now;
+    if (nonce === this.#twinReported) return [];
     this.#twinReported = nonce;
     return [report('another agent uses the identity of this node: each node needs its own')];
   }
@@ -340,15 +345,16 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
   standing(now: Instant): Standing {
     const { nodeId, serial } = this.#own.certificate;
     const by = this.#displacer;
+    const other = by === undefined ? undefined : this.#membership.get(by);
     return {
       clock: this.#membership.clock.state(now),
       known: this.#membership.clock.known(now),
       revoked: isRevoked(this.#membership.revocations, nodeId, serial),
       displacedBy:
-        by === undefined
-          ? undefined
-          : { name: this.#membership.get(by)?.name ?? by, nodeId: by, address: this.#displacedAddress },
-      twin: this.#twinReported !== '',
+        other !== undefined && other.serial > serial
+          ? { name: other.name, nodeId: other.nodeId, address: this.#displacedAddress }
+          : undefined,
+      twin: now - this.#twinAt < TWIN_MS,
     };
   }
 

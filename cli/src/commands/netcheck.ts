@@ -5,8 +5,8 @@ import { UsageError } from '../failure.ts';
 import { print } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { type Command, command } from './command.ts';
+import { DEFAULT_NODE_FILE } from './where.ts';
 
-const DEFAULT_NODE_FILE = '/etc/evio/node.json';
 /** Seconds; RFC 4787 §4.3 asks NATs for five minutes, and nobody waits longer. */
 const LIFETIME = { min: 5, max: 3_600 } as const;
 

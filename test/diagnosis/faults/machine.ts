@@ -4,6 +4,7 @@ import { chmodSync, cpSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Joined, pidOf } from '../../demo/overlay.ts';
 import { attempt, PREFIX, run, sleep } from '../../demo/shell.ts';
+import { Ovs } from '../../servers/ovs.ts';
 import type { Fault, Named } from '../faults.ts';
 import { codesOf, type Lab } from '../lab.ts';
 import { startWith } from './clocks.ts';
@@ -67,7 +68,43 @@ const fill = (dir: string): Promise<unknown> =>
   attempt(undefined, ['dd', 'if=/dev/zero', `of=${join(dir, 'full')}`, 'bs=4k']);
 const readOnly = (dir: string): Promise<unknown> => run(undefined, 'mount', '-o', 'remount,ro', dir);
 
+/** A node with Open vSwitch at its edge, of which a part is killed while it runs. */
+async function withoutOvs(lab: Lab, kill: (ovs: Ovs) => Promise<void>): Promise<Named> {
+  const ovs = await Ovs.start({ netns: `${PREFIX}cloud1`, within: lab.dir });
+  const node = await lab.node('cloud1', [], { switch: 'ovs', ovs: { runDir: ovs.runDir } });
+  try {
+    await lab.start(node);
+    await lab.statusWhen(
+      node,
+      (report) => report.running && report.openVSwitch?.connected === true && report.findings.length === 0,
+    );
+    await kill(ovs);
+    return fromStatus(await lab.statusWhen(node, (report) => codesOf(report).includes('ovs-away')));
+  } finally {
+    await lab.stop(node);
+    await ovs.stop();
+  }
+}
+
 export const MACHINE_FAULTS: readonly Fault[] = [
+  {
+    name: 'dead OVS',
+    words: /db\.sock|bridge evio0/,
+    variants: [
+      {
+        what: 'its database ended',
+        by: 'status',
+        codes: ['ovs-away'],
+        run: (lab) => withoutOvs(lab, (ovs) => ovs.killServer()),
+      },
+      {
+        what: 'its daemon ended',
+        by: 'status',
+        codes: ['ovs-away'],
+        run: (lab) => withoutOvs(lab, (ovs) => ovs.killVswitchd()),
+      },
+    ],
+  },
   {
     name: 'dead tincan',
     words: /tincan/,
@@ -115,7 +152,6 @@ export const MACHINE_FAULTS: readonly Fault[] = [
   },
   {
     name: 'no /dev/net/tun',
-    short: true,
     words: /\/dev\/net\/tun/,
     variants: [
       {
@@ -152,7 +188,6 @@ export const MACHINE_FAULTS: readonly Fault[] = [
   },
   {
     name: 'port taken',
-    short: true,
     words: /UDP port \d+ is taken by \S+ \(pid \d+\)/,
     variants: [
       { what: 'by an IPv4 socket', by: 'status', codes: ['port-taken'], run: (lab) => portTaken(lab, "'udp4'") },

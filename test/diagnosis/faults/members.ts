@@ -42,7 +42,7 @@ async function displaced(lab: Lab, later: 'newer' | 'older'): Promise<Named> {
   }
 }
 
-const LIFE_S = 20;
+const LIFE_S = 90;
 /** A twentieth of it is left. */
 const late = (since: number): Promise<void> => sleep(since + LIFE_S * 950 - performance.now());
 
