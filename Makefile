@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit sim test test-full test-faults test-exact test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit sim test test-full test-faults test-diagnosis test-exact test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-full: images cluster-build ## What takes longer too: the whole demo, every 
 
 test-faults: build ## Break one thing after the other and measure what each costs (results/faults.json)
 	@node test/faults/main.ts
+
+test-diagnosis: build ## Inject one fault after the other; evio status or netcheck names its cause (results/diagnosis.json; docs/diagnosis.md; ONLY='DNS away')
+	@node test/diagnosis/main.ts $(if $(ONLY),--only '$(ONLY)')
 
 test-exact: build ## What goes through arrives exactly: 10 GB, headers, offloads, path MTUs (results/exact.json; docs/exact.md)
 	@node test/exact/main.ts

@@ -5,7 +5,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage } from '../agent/src/config/documentation.ts';
+import { diagnosisPage } from '../agent/src/diagnosis/documentation.ts';
+import { metricsPage } from '../agent/src/metrics/documentation.ts';
 import { chartFiles } from '../charts/src/files.ts';
+import { cliPage } from '../cli/src/documentation.ts';
 import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
@@ -20,6 +23,9 @@ interface Generated {
 const GENERATED: readonly Generated[] = [
   { file: 'docs/configuration.md', make: configurationPage },
   { file: 'docs/api.md', make: apiPage },
+  { file: 'docs/cli.md', make: cliPage },
+  { file: 'docs/diagnosis.md', make: diagnosisPage },
+  { file: 'docs/metrics.md', make: metricsPage },
   ...crdFiles(),
   ...policyFiles(),
   ...chartFiles(),

@@ -78,6 +78,9 @@ const SHORT_FAULTS: Step = {
   command: ['node', 'test/faults/main.ts', '--short'],
   count: counted,
 };
+/** Faults of which `evio status` and `netcheck` have to name the cause. */
+const DIAGNOSIS: Step = { name: 'diagnosis', command: ['node', 'test/diagnosis/main.ts'], count: counted };
+const SHORT_DIAGNOSIS: Step = { ...DIAGNOSIS, name: 'diagnosis, short', command: [...DIAGNOSIS.command, '--short'] };
 const EXACT: Step = { name: 'exact transfers', command: ['node', 'test/exact/main.ts'], count: counted };
 const SHORT_EXACT: Step = { ...EXACT, name: 'exact transfers, short', command: [...EXACT.command, '--short'] };
 const CLUSTER: Step = { name: 'cluster', command: ['node', 'test/cluster/main.ts'], count: counted };
@@ -154,6 +157,7 @@ const LONG: readonly Step[] = [
     env: { EVIO_HELD_MS: '300000' },
     count: counted,
   },
+  DIAGNOSIS,
   EXACT,
   EDGE_VIDEO,
   CLUSTER,
@@ -221,6 +225,7 @@ const GROUPS: Readonly<Record<string, readonly Stage[]>> = {
     SHORT_DEMO,
     SHORT_DEMO_OTHERS,
     SHORT_FAULTS,
+    SHORT_DIAGNOSIS,
     SHORT_EXACT,
     SHORT_CLUSTER,
   ],
@@ -251,7 +256,7 @@ function failureLines(step: Step, output: string): readonly string[] {
 }
 
 /** Steps that tell a story as they go. */
-const LIVE = /^(demo|faults|exact|cluster|Flannel|neighbours)/;
+const LIVE = /^(demo|faults|diagnosis|exact|cluster|Flannel|neighbours)/;
 
 /** Runs a step; its output is shown as it comes when a person watches, and in full when it fails. */
 async function run(step: Step): Promise<Counts> {

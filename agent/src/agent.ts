@@ -27,7 +27,7 @@ import { Controller, type ControllerAction, type ControllerEvent, tincanProgram 
 import { Share } from './share.ts';
 import { Lan, type LanEvent } from './signal/lan.ts';
 import type { OwnBoot } from './signal/own-boot.ts';
-import { Signal, type SignalAction, type SignalEvent } from './signal/signal.ts';
+import { Signal, type SignalAction, type SignalEvent, type Standing } from './signal/signal.ts';
 import { readEvent, readLabels, type TincanEvent, type TincanTunnel } from './tincan.ts';
 import { Told } from './told.ts';
 import type { Tunnel } from './tunnel/machine.ts';
@@ -58,6 +58,9 @@ const DEMAND_MS = 5_000;
 const RECHECK_MS = 5_000;
 /** A certificate has at most 860 characters in base64, and a line at most 1 MiB (docs/wire.md §10.1). */
 const CERTIFICATES_A_REQUEST = 1_000;
+/** A way that is too narrow is found so anew every minute. */
+const NARROW_MS = 150_000;
+const NARROW_MAX = 64;
 /** Headers before a record. */
 const UDP_AND_IPV4_BYTES = 28;
 /** Offers of one peer: each makes a WebRTC connection, with sockets and an allocation of the relay. */
@@ -103,6 +106,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #demandAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
+  readonly #narrow = new Map<
+    string,
+    { readonly peer: NodeId; readonly remote: string; readonly bytes: number; readonly at: Instant }
+  >();
+  readonly #holes = new Set<NodeId>();
   readonly #problemsTold = new Told();
   #problems: readonly NetworkProblem[] = [];
   #staticTold = '';
@@ -212,6 +220,23 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   /** Seconds since 1970 by which certificates are judged; undefined when the clock is wrong and nobody said better. */
   knownTime(now: Instant): number | undefined {
     return this.#signal.knownTime(now);
+  }
+
+  /** What is wrong with who this node is, as far as it knows. */
+  standing(now: Instant): Standing {
+    return this.#signal.standing(now);
+  }
+
+  /** Names of neighbours that answer and pass nothing on. */
+  get holes(): readonly string[] {
+    return [...this.#holes].filter((peer) => this.#tunnels.has(peer)).map((peer) => this.#nameOf(peer));
+  }
+
+  /** Ways that lose large packets, as far as was found lately. */
+  narrow(now: Instant): readonly { readonly name: string; readonly remote: string; readonly bytes: number }[] {
+    return [...this.#narrow.values()]
+      .filter(({ at }) => now - at < NARROW_MS)
+      .map(({ peer, remote, bytes }) => ({ name: this.#nameOf(peer), remote, bytes }));
   }
 
   /** Whether an address may be an end of a tunnel. */
@@ -400,6 +425,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         `${who}: ${by.name} (${by.nodeId}) has its address, by certificate number ${by.serial}, newer than ${serial}`,
       );
     this.#tunnels.forget(nodeId, this.#now);
+    this.#holes.delete(nodeId);
     this.#toOverlay({ kind: 'closed', peer: nodeId });
     this.#tellMembers();
     this.#toTincan('forget', { peer: nodeId });
@@ -705,6 +731,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toOverlay(event);
         return;
       case 'forwards':
+        if (event.forwards) this.#holes.delete(event.peer);
+        else this.#holes.add(event.peer);
         this.#log(
           'warn',
           event.forwards
@@ -735,9 +763,12 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   /** It is found anew every minute, and said once. */
   #tooNarrow(peer: NodeId, remote: string, recordSize: number): void {
+    if (this.#narrow.size >= NARROW_MAX) this.#narrow.clear();
+    const bytes = recordSize + UDP_AND_IPV4_BYTES;
+    this.#narrow.set(`${peer} ${remote}`, { peer, remote, bytes, at: this.#now });
     const way = `the way to ${this.#nameOf(peer)} (${remote})`;
     if (!this.#narrowTold.problem(way)) return;
-    const needs = `carries no packets of ${recordSize + UDP_AND_IPV4_BYTES} bytes and is not used`;
+    const needs = `carries no packets of ${bytes} bytes and is not used`;
     this.#log('warn', `${way} ${needs}: raise the MTU of the network between, to 1280 at least`);
   }
 

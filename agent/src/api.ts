@@ -1,9 +1,11 @@
 /**
  * What the agent tells the `evio` command over `agent.sock` in its run directory: JSON lines in the form of docs/wire.md §10.1.
- * Methods: `status` → Status, `peers` → { peers: Peer[] }, `ping` { to: name or node id, timeoutMs } → PingResult,
+ * Methods: `status` → Status, `peers` → { peers: Peer[] }, `graph` → Graph, `ping` { to: name or node id, timeoutMs } → PingResult,
  * `revocations` { list: b64 } → { serial, revoked: number of nodes }, `upgrade` {} → {} (another tincan takes over, evio0 stays),
  * `stop` {} → {} (the agent ends tincan, removes evio0 and exits), `pid` {} → { pid } (at any time, also while the agent starts).
  */
+
+import type { Finding } from './diagnosis/finding.ts';
 
 export type EdgeKind = 'successor' | 'predecessor' | 'long-distance' | 'on-demand' | 'static';
 
@@ -24,6 +26,8 @@ export interface Status {
     readonly name: string;
     readonly label: string;
     readonly addresses: readonly string[];
+    /** The node file. */
+    readonly file: string;
   };
   readonly agent: { readonly pid: number; readonly uptimeMs: number; readonly rssBytes: number };
   readonly tincan: {
@@ -49,6 +53,8 @@ export interface Status {
   } | null;
   /** What keeps packets of prefixes behind nodes (pods) from arriving. */
   readonly problems: readonly NetworkProblem[];
+  /** What is wrong with this node, by its cause, errors first (docs/diagnosis.md). */
+  readonly findings: readonly Finding[];
   readonly members: number;
   readonly tunnels: number;
   /** True once every wanted successor edge has a live tunnel. */
@@ -77,6 +83,29 @@ export interface Peer {
   readonly rxBytes: number;
   /** Milliseconds since the path was last changed. */
   readonly sinceMs: number | null;
+}
+
+/** The ring as this node knows it: its own edges with their paths, and which tunnels its neighbours tell of. */
+export interface Graph {
+  readonly overlay: string;
+  /** Clockwise by label; `label` is 16 hex characters, the place on the ring. */
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly label: string;
+    readonly self: boolean;
+  }[];
+  /** From this node. */
+  readonly edges: readonly {
+    readonly to: string;
+    readonly kinds: readonly EdgeKind[];
+    readonly path: PathName;
+    /** With path `webrtc`: over a TURN server. */
+    readonly relayed: boolean;
+    readonly rttMs: number | null;
+  }[];
+  /** Tunnels between others, each once, of ids; of what they are is not told. */
+  readonly told: readonly (readonly [string, string])[];
 }
 
 export interface PingResult {

@@ -146,7 +146,15 @@ class ClusterAgent {
         ? undefined
         : serveHealth(
             healthPort,
-            () => this.#health(),
+            {
+              state: () => this.#health(),
+              metrics: async () => {
+                const { node } = this.#runner;
+                if (node === undefined) throw new Error(this.#whyNot());
+                return node.metrics();
+              },
+            },
+            'give another --health-port',
             (message) => this.#log.warn(message),
           );
     this.#turn();

@@ -1,5 +1,6 @@
 /** A running node: the agent's machine with its adapters around it. */
 import type { NodeConfig } from './config/node-config.ts';
+import { type Pages, serveHealth } from './io/health.ts';
 import type { Log } from './io/log.ts';
 import { surroundings } from './io/surroundings.ts';
 import { obstacle, StartError } from './obstacle.ts';
@@ -19,7 +20,32 @@ export async function runAgent(config: NodeConfig, log: Log): Promise<number> {
   endOnSignals(runner);
   runner.start(config);
   renewer.start(config);
-  return runner.ended.finally(() => renewer.stop());
+  const { port } = config.metrics;
+  const pages =
+    port === 0 ? undefined : serveHealth(port, pagesOf(runner), 'set another metrics.port', (line) => log.warn(line));
+  return runner.ended.finally(() => {
+    renewer.stop();
+    pages?.close();
+  });
+}
+
+/** Ready is a node that carries frames and knows of no fault. */
+function pagesOf(runner: Runner): Pages {
+  const starting = 'the node is starting';
+  return {
+    state: () => {
+      const facts = runner.node?.facts;
+      if (facts === undefined) return { ready: false, message: starting };
+      const fault = facts.findings.find(({ severity }) => severity === 'error')?.text;
+      if (fault !== undefined) return { ready: false, message: fault };
+      return facts.tincan === undefined ? { ready: false, message: starting } : { ready: true, message: 'ok' };
+    },
+    metrics: async () => {
+      const { node } = runner;
+      if (node === undefined) throw new Error(starting);
+      return node.metrics();
+    },
+  };
 }
 
 export function endOnSignals(runner: Runner): void {

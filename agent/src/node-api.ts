@@ -1,7 +1,9 @@
 /** What the agent answers the `evio` command (agent/src/api.ts). */
 import type { Agent } from './agent.ts';
-import type { PingResult, Status } from './api.ts';
+import type { Peer, PingResult, Status } from './api.ts';
 import type { NodeConfig } from './config/node-config.ts';
+import type { Finding } from './diagnosis/finding.ts';
+import { graphOf } from './graph.ts';
 import { ApiError } from './io/api-server.ts';
 import { ControlError } from './io/control.ts';
 import type { Relay } from './io/relay.ts';
@@ -15,7 +17,7 @@ import { DecodeError, fromBase64 } from './wire/reader.ts';
 import { verifyRevocations } from './wire/revocations.ts';
 
 /** A tincan that does not answer must not make the agent look dead. */
-const STATS_TIMEOUT_MS = 500;
+const STATS_TIMEOUT_MS = 250;
 const PING_TIMEOUT_MS = 2_000;
 const MAX_PING_TIMEOUT_MS = 60_000;
 
@@ -29,6 +31,8 @@ export interface NodeApiParts {
   hello(): TincanHello | undefined;
   /** What keeps Open vSwitch from being as wanted. */
   problems(): readonly string[];
+  /** What is wrong with the node, by its cause. */
+  findings(): readonly Finding[];
   /** Gives a verified revocation list to the machine. */
   revoke(list: Uint8Array): void;
   /** Exchanges tincan for the one that is installed now. */
@@ -47,12 +51,14 @@ export class NodeApi {
   }
 
   async answer(method: string, params: Params): Promise<unknown> {
-    const { agent, selected, stop } = this.#parts;
+    const { stop } = this.#parts;
     switch (method) {
       case 'status':
-        return this.#status();
+        return this.status();
       case 'peers':
-        return { peers: peers({ agent, selected, counted: await this.#counted() }) };
+        return { peers: await this.peers() };
+      case 'graph':
+        return graphOf(this.#parts.agent, await this.peers());
       case 'ping':
         return this.#ping(params);
       case 'revocations':
@@ -89,7 +95,12 @@ export class NodeApi {
     return new Map(readTunnels(tunnels).map((tunnel) => [tunnel.peer, tunnel]));
   }
 
-  async #status(): Promise<Status> {
+  async peers(): Promise<readonly Peer[]> {
+    const { agent, selected } = this.#parts;
+    return peers({ agent, selected, counted: await this.#counted() });
+  }
+
+  async status(): Promise<Status> {
     const { agent, config, room, relay } = this.#parts;
     const { parameters, certificate } = agent;
     const stats = fields(await this.#parts.request('stats', {}, STATS_TIMEOUT_MS).catch(() => ({})));
@@ -104,6 +115,7 @@ export class NodeApi {
         name: certificate.name,
         label: labelHex(certificate.label),
         addresses: certificate.addresses.map(({ address, length }) => `${address}/${length}`),
+        file: config.file,
       },
       agent: {
         pid: process.pid,
@@ -140,6 +152,7 @@ export class NodeApi {
               problems: this.#parts.problems(),
             },
       problems: agent.problems,
+      findings: this.#parts.findings(),
       members: agent.members.length + 1,
       tunnels: agent.overlay.neighbours.filter((neighbour) => neighbour.up).length,
       ringComplete: agent.overlay.ringComplete,

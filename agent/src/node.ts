@@ -9,6 +9,8 @@ import { Agent } from './agent.ts';
 import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { hostPortOf } from './config/service.ts';
+import { diagnose } from './diagnosis/diagnose.ts';
+import type { Finding } from './diagnosis/finding.ts';
 import { ApiError, type ApiServer } from './io/api-server.ts';
 import { type Control, ControlError } from './io/control.ts';
 import { LanSockets } from './io/lan.ts';
@@ -24,7 +26,9 @@ import { findTincan, TincanProcess } from './io/tincan-process.ts';
 import { TurnCheck } from './io/turn-check.ts';
 import { XmppRoom } from './io/xmpp.ts';
 import { authorityJid } from './join/address.ts';
+import type { Exposition } from './metrics/exposition.ts';
 import { NodeApi } from './node-api.ts';
+import { factsOf } from './node-facts.ts';
 import { StartError } from './obstacle.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
@@ -92,6 +96,14 @@ export class Node {
   readonly #queue: AgentEvent[] = [];
   #running = false;
   readonly #tincanTold = new Told();
+  /** What kept tincan from running the last time. */
+  #tincanProblem: string | undefined;
+  #tincanSince = 0;
+  /** It did not answer the last request. */
+  #tincanSilent = false;
+  readonly #startedAt = performance.now();
+  /** The ring was last seen to be complete. */
+  #ringAt = performance.now();
   readonly #signallingTold = new ConnectionTold();
   /** tincan carries frames, or did: from here on nothing ends the agent. */
   #wasUp = false;
@@ -205,7 +217,7 @@ export class Node {
     this.#stun = await resolveEndpoints(config.ice.stun);
     if (this.#ended) return;
     this.#give({ kind: 'start', wallSeconds: Date.now() / 1000 });
-    this.#clock = setInterval(() => this.#give({ kind: 'clock', wallSeconds: Date.now() / 1000 }), CLOCK_MS);
+    this.#clock = setInterval(() => this.#tick(), CLOCK_MS);
     this.#recall();
     if (config.network.lan) this.#lan.start();
     const api = new NodeApi({
@@ -217,6 +229,7 @@ export class Node {
       request: (method, params, timeoutMs) => this.#request(method, params, timeoutMs),
       hello: () => this.#hello,
       problems: () => this.#ovs?.problems ?? [],
+      findings: () => this.findings,
       revoke: (list) => this.#give({ kind: 'signal', event: { kind: 'revocations', list } }),
       upgrade: () => this.#process.exchange(),
       stop,
@@ -226,6 +239,41 @@ export class Node {
     await rtc;
   }
 
+  /** What is wrong with this node, by its cause. */
+  get findings(): readonly Finding[] {
+    const now = performance.now();
+    const facts = factsOf(
+      {
+        agent: this.#agent,
+        config: this.#config,
+        signalling: this.#room.state,
+        turn: this.#turn.facts,
+        stun: this.#stun,
+        tincan: {
+          version: this.#hello?.version,
+          wasUp: this.#wasUp,
+          problem: this.#tincanProblem,
+          silentPid: this.#tincanSilent ? this.#hello?.pid : undefined,
+          upMs: now - this.#tincanSince,
+        },
+        ovs: this.#ovs,
+        uptimeMs: now - this.#startedAt,
+        incompleteMs: now - this.#ringAt,
+      },
+      now,
+    );
+    return diagnose(facts);
+  }
+
+  /** As Prometheus reads them. */
+  async metrics(): Promise<Exposition> {
+    const api = this.#api;
+    if (api === undefined) throw new ApiError('starting', 'the node is starting');
+    const { exposition } = await import('./metrics/exposition.ts');
+    const [status, peers] = await Promise.all([api.status(), api.peers()]);
+    return exposition({ status, peers, notAfter: this.#config.identity.certificate.notAfter });
+  }
+
   get facts(): NodeFacts {
     const { state, error } = this.#room.state;
     const sources = { agent: this.#agent, selected: (peer: NodeId) => this.#rtc.selected(peer) };
@@ -233,6 +281,7 @@ export class Node {
       hello: this.#hello,
       signalling: { online: state === 'online', error: error ?? undefined },
       bridge: this.#config.network.bridge,
+      findings: this.findings,
     });
   }
 
@@ -324,6 +373,15 @@ export class Node {
       this.#running = false;
     }
     this.#schedule();
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    if (this.#agent.overlay.ringComplete) this.#ringAt = now;
+    // A STUN server that fell silent: what the TURN servers said long ago may not hold any more.
+    if (this.findings.some(({ code }) => code === 'stun-away' || code === 'turn-away' || code === 'udp-blocked'))
+      this.#turn.again(now);
+    this.#give({ kind: 'clock', wallSeconds: Date.now() / 1000 });
   }
 
   #schedule(): void {
@@ -447,6 +505,8 @@ export class Node {
       this.#control = control;
       this.#hello = hello;
       this.#tincanTold.well();
+      this.#tincanProblem = undefined;
+      this.#tincanSince = performance.now();
       this.#wasUp = true;
       this.#tincanFirst.resolve();
       this.#relay.start();
@@ -488,11 +548,14 @@ export class Node {
   }
 
   #problem(message: string): void {
+    this.#tincanProblem = message;
     if (this.#tincanTold.problem(message)) this.#log.error(message);
   }
 
   #tincanDown(reason: string): void {
     this.#log.warn(`tincan is away: ${reason}`);
+    this.#tincanProblem ??= reason;
+    this.#tincanSilent = false;
     clearTimeout(this.#reconfigure);
     this.#control = undefined;
     this.#hello = undefined;
@@ -503,7 +566,12 @@ export class Node {
   #ask(method: string, params: object | null, done: (result: unknown) => void): void {
     const control = this.#control;
     if (control === undefined) return;
-    control.request(method, params).then(done, (error: unknown) => {
+    const answered = (result: unknown): void => {
+      this.#tincanSilent = false;
+      done(result);
+    };
+    control.request(method, params).then(answered, (error: unknown) => {
+      this.#tincanSilent = error instanceof ControlError && error.code === 'timeout';
       // A tincan that went away says so in its own line.
       if (error instanceof ControlError && error.code === 'closed') return;
       this.#log.warn(`tincan: ${error instanceof Error ? error.message : String(error)}`);

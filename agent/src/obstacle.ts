@@ -1,4 +1,5 @@
 /** What keeps a node from running at all: found before anything is started, so that nothing is left behind. Pure. */
+import type { FindingCode } from './diagnosis/finding.ts';
 
 /** What was found of this machine and this process. */
 export interface Surroundings {
@@ -20,20 +21,40 @@ const NET_ADMIN = 1n << 12n;
 const MIN_KERNEL = [4, 18] as const;
 const MODULE = 'load the kernel module (modprobe tun), or give the container the device (--device /dev/net/tun)';
 
+export interface Obstacle {
+  readonly code: FindingCode;
+  /** One line: what is wrong, and what to do. */
+  readonly text: string;
+}
+
 /** With a tincan that somebody else runs, the rights it takes are that one's to have. */
-export function obstacle(
+export const obstacle = (surroundings: Surroundings, tincan: 'own' | 'external' = 'own'): string | undefined =>
+  obstacleOf(surroundings, tincan)?.text;
+
+/** The same, with its kind. */
+export function obstacleOf(
   { euid, capabilities, tunError, release }: Surroundings,
   tincan: 'own' | 'external' = 'own',
-): string | undefined {
+): Obstacle | undefined {
   if (euid !== 0 && tincan === 'external')
-    return "the agent must run as root to use its tincan's sockets: leave runAsUser away, or set it to 0";
-  if (isOld(release)) return `Linux ${release} is too old: ${MIN_KERNEL.join('.')} or later is needed`;
+    return {
+      code: 'not-root',
+      text: "the agent must run as root to use its tincan's sockets: leave runAsUser away, or set it to 0",
+    };
+  if (isOld(release))
+    return { code: 'kernel-old', text: `Linux ${release} is too old: ${MIN_KERNEL.join('.')} or later is needed` };
   if (tincan === 'external') return undefined;
-  if (euid !== 0) return 'evio agent run makes network interfaces and sockets only root may use: run it as root (sudo)';
+  if (euid !== 0)
+    return {
+      code: 'not-root',
+      text: 'evio agent run makes network interfaces and sockets only root may use: run it as root (sudo)',
+    };
   if ((capabilities & NET_ADMIN) === 0n)
-    return 'CAP_NET_ADMIN is missing, which it takes to make network interfaces: give it to the container (--cap-add NET_ADMIN)';
-  if (tunError !== undefined) return tunProblem(tunError);
-  return undefined;
+    return {
+      code: 'no-net-admin',
+      text: 'CAP_NET_ADMIN is missing, which it takes to make network interfaces: give it to the container (--cap-add NET_ADMIN)',
+    };
+  return tunError === undefined ? undefined : { code: 'no-tun', text: tunProblem(tunError) };
 }
 
 /** A release that does not begin with two numbers is not judged. */

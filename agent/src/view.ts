@@ -2,6 +2,7 @@
 import type { Agent } from './agent.ts';
 import type { EdgeKind, NatClass, NetworkProblem, PathName, Peer } from './api.ts';
 import { hostPortOf } from './config/service.ts';
+import type { Finding } from './diagnosis/finding.ts';
 import type { CandidatePair } from './io/rtc.ts';
 import { natClass, type Sighting } from './nat.ts';
 import type { TincanHello, TincanTunnel } from './tincan.ts';
@@ -91,13 +92,15 @@ export interface NodeFacts {
   readonly ringComplete: boolean;
   /** What tincan says keeps prefixes behind nodes from being reached. */
   readonly problems: readonly NetworkProblem[];
+  /** What is wrong with the node, by its cause. */
+  readonly findings: readonly Finding[];
   /** Clockwise from this node. */
   readonly edges: readonly EdgeFacts[];
 }
 
 export function facts(
   { agent, selected }: PeerSources,
-  rest: Pick<NodeFacts, 'signalling' | 'bridge'> & { readonly hello: TincanHello | undefined },
+  rest: Pick<NodeFacts, 'signalling' | 'bridge' | 'findings'> & { readonly hello: TincanHello | undefined },
 ): NodeFacts {
   const { certificate, parameters } = agent;
   const seen = agent.localCandidates.filter((candidate) => candidate.type === 'srflx');
@@ -109,6 +112,7 @@ export function facts(
     members: agent.members.map((member) => member.nodeId),
     addresses: certificate.addresses.map(({ address, length }) => `${address}/${length}`),
     bridge: rest.bridge,
+    findings: rest.findings,
     mtu: parameters.mtu,
     label: labelHex(certificate.label),
     nat: natOf(agent),

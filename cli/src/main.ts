@@ -4,94 +4,9 @@
  * Exit codes: 0 done, 1 failed, 2 the command line or a file given to it is wrong.
  */
 
-import yargs, { type Argv } from 'yargs';
-import { VERSION } from '../../agent/src/version.ts';
-import { agentCommands } from './commands/agent.ts';
-import { authorityCommands } from './commands/authority.ts';
-import type { Command } from './commands/command.ts';
-import { configCommands } from './commands/config.ts';
-import { joinCommands } from './commands/join.ts';
-import { nodeCommands } from './commands/node.ts';
-import { overlayCommands } from './commands/overlay.ts';
-import { pingCommands } from './commands/ping.ts';
-import { serverCommands } from './commands/server.ts';
-import { showCommands } from './commands/show.ts';
-import { UsageError } from './failure.ts';
-import type { Io, Output } from './output.ts';
+import { parserOf } from './parser.ts';
 import { report } from './report.ts';
-import { usageMessage, uselessValue, wordsOf } from './usage.ts';
-
-const COMMANDS: readonly Command[] = [
-  ...serverCommands,
-  ...overlayCommands,
-  ...authorityCommands,
-  ...nodeCommands,
-  ...joinCommands,
-  ...configCommands,
-  ...agentCommands,
-  ...showCommands,
-  ...pingCommands,
-];
-
-const PATHS = COMMANDS.map((command) => command.path);
-
-const GROUPS: Readonly<Record<string, string>> = {
-  server: 'The cloud side: XMPP, STUN and TURN',
-  overlay: 'Overlays: make, change, revoke',
-  authority: 'The authority of an overlay',
-  token: 'Tokens by which machines join',
-  node: 'Nodes of an overlay',
-  config: 'Node files',
-  agent: 'The agent of this node',
-};
-
-function add(parser: Argv, path: string, { describe, options, run }: Command): Argv {
-  return parser.command(
-    path,
-    describe,
-    (y) => options(y),
-    (args) => {
-      const useless = uselessValue(args);
-      if (useless !== undefined) throw new UsageError(useless);
-      return run(args, ioOf(args.output as Output));
-    },
-  );
-}
-
-const ioOf = (output: Output): Io => ({ output, out: (text) => process.stdout.write(text) });
-
-function parserOf(argv: readonly string[]): Argv {
-  const parser = yargs([...argv])
-    .scriptName('evio')
-    .usage('$0 COMMAND: joins machines behind NATs into one Ethernet')
-    .locale('en')
-    .version(VERSION)
-    .option('output', {
-      alias: 'o',
-      choices: ['text', 'json'] as const,
-      default: 'text' as const,
-      describe: 'How to print',
-    })
-    .strict()
-    .demandCommand(1, 'a command is missing')
-    .wrap(Math.min(120, process.stdout.columns ?? 100))
-    .exitProcess(false)
-    .fail((message, error) => {
-      throw error ?? new UsageError(usageMessage(message, argv, PATHS));
-    });
-  for (const [group, describe] of Object.entries(GROUPS)) {
-    const members = COMMANDS.filter((c) => c.path.startsWith(`${group} `));
-    if (members.length === 0) continue;
-    parser.command(group, describe, (y) => {
-      for (const member of members) add(y, member.path.slice(group.length + 1), member);
-      return y.demandCommand(1, `evio ${group} needs to know what to do`);
-    });
-  }
-  for (const single of COMMANDS.filter((c) => GROUPS[c.path.split(' ')[0] ?? ''] === undefined)) {
-    add(parser, single.path, single);
-  }
-  return parser as Argv;
-}
+import { wordsOf } from './usage.ts';
 
 // `evio peers | head -1`: the reader has left, and that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

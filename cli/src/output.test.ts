@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import type { Peer, Status } from '../../agent/src/api.ts';
+import { finding } from '../../agent/src/diagnosis/finding.ts';
 import { peersText, statusText } from './commands/show.ts';
+import { findingsText } from './findings.ts';
 import { bytesText, columns, durationText } from './output.ts';
 
 const PEER: Peer = {
@@ -21,7 +23,13 @@ const PEER: Peer = {
 const STATUS: Status = {
   version: '0.1.0',
   overlay: { id: 'a'.repeat(32), name: 'lab', mtu: 1400 },
-  node: { id: 'b'.repeat(32), name: 'home1', label: 'b'.repeat(16), addresses: ['10.45.0.3/16'] },
+  node: {
+    id: 'b'.repeat(32),
+    name: 'home1',
+    label: 'b'.repeat(16),
+    addresses: ['10.45.0.3/16'],
+    file: '/etc/evio/node.json',
+  },
   agent: { pid: 1, uptimeMs: 61_000, rssBytes: 80_000_000 },
   tincan: null,
   signalling: { state: 'waiting', service: 'xmpps://h:1', error: 'the server is away', sinceMs: 5_000 },
@@ -29,6 +37,7 @@ const STATUS: Status = {
   switch: { connected: false, flows: 0 },
   openVSwitch: null,
   problems: [],
+  findings: [],
   members: 1,
   tunnels: 0,
   ringComplete: false,
@@ -65,15 +74,22 @@ describe('what commands print', () => {
     expect(text).to.match(/^NAT\s+unknown, seen as none, own addresses 192\.168\.1\.10:24001$/m);
   });
 
-  it('shows each problem of the network in a line of its own', () => {
+  it('counts what is wrong, and shows each finding with what to do', () => {
     const text = '10.244.2.0/24 of node pi2 meets the route 10.244.2.0/25 dev eth0 of this machine';
-    const problems = [
-      { kind: 'address-conflict', text },
-      { kind: 'firewall', text: 'the program nft is not in PATH: install nftables' },
+    const findings = [
+      finding('address-conflict', text, 'take the route away'),
+      finding('firewall-problem', 'the program nft is not in PATH', 'install nftables'),
     ];
-    const lines = statusText({ ...STATUS, problems }).split('\n');
-    expect(lines.filter((line) => line.startsWith('problem'))).to.have.length(2);
-    expect(lines.some((line) => line.startsWith('problem') && line.endsWith(text))).to.equal(true);
+    expect(statusText({ ...STATUS, findings })).to.match(/^health\s+1 fault, 1 warning$/m);
+    expect(statusText(STATUS)).to.match(/^health\s+no fault is known$/m);
+    expect(findingsText(findings).split('\n')).to.deep.equal([
+      '',
+      `FAULT address-conflict: ${text}`,
+      '  to do: take the route away',
+      'WARNING firewall-problem: the program nft is not in PATH',
+      '  to do: install nftables',
+      '',
+    ]);
   });
 
   it('writes sizes and durations for people', () => {

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Status } from '../../agent/src/api.ts';
 import type { XmppName } from '../../cli/src/server/settings.ts';
 
 export interface Done {
@@ -29,6 +30,13 @@ export function program(name: string, ...args: readonly string[]): Promise<Done>
     child.on('error', fail);
     child.on('close', (code) => done({ code, stdout: out.join(''), stderr: err.join('') }));
   });
+}
+
+/** What `evio status -o json` printed, where an agent answered; it ends with 1 when that knows of a fault, as a server that is not there. */
+export function answered({ stdout, stderr }: Done): Status {
+  const report = stdout === '' ? undefined : (JSON.parse(stdout) as Status & { readonly running: boolean });
+  if (report?.running !== true) throw new Error(stderr);
+  return report;
 }
 
 /** A command that has to succeed, with its JSON. */

@@ -166,7 +166,7 @@ async function descriptors(lab: Lab): Promise<void> {
       startAgain(lab, other);
       await sleep(4_000);
       const status = await attempt(victim.name, [EVIO, 'status', '--run-dir', victim.runDir], 8_000);
-      asked = status.code === 0 ? 'answers' : status.stderr;
+      asked = status.stdout === '' ? status.stderr : 'answers';
       await sleep(8_000);
     } finally {
       for (const pid of limited) await limitDescriptors(pid, undefined);

@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import type { Peer, Status } from '../../agent/src/api.ts';
 import { nodeFileValue } from '../../agent/src/config/testing/fixture.ts';
-import type { Done } from '../e2e/evio.ts';
+import { answered, type Done } from '../e2e/evio.ts';
 import { Lan, pinging, type TermNode, until } from '../e2e/terminal/lan.ts';
 import { lowerOf, PackageMachine, type Root } from './machines.ts';
 import { type Made, makePackages, NEXT_VERSION, VERSION } from './packages.ts';
@@ -79,7 +79,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
   const place = (on: PackageMachine, name = 'node'): Promise<string> =>
     on.machine.ok('install', '-m', '600', '/mnt/packages/node.json', `/etc/evio/${name}.json`);
   const status = async (on: PackageMachine): Promise<Status> =>
-    JSON.parse(await on.machine.ok('evio', 'status', '-o', 'json')) as Status;
+    answered(await on.machine.run('evio', 'status', '-o', 'json'));
   const running = (on: PackageMachine): Promise<Status & { tincan: NonNullable<Status['tincan']> }> =>
     until('agent and tincan run', 15_000, async () => {
       const now = await status(on).catch(() => undefined);

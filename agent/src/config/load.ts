@@ -45,7 +45,7 @@ const NO_PREFIXES =
 const SECRETS = secretPaths();
 
 /** Keys of the schema that are secrets, found once: the list cannot fall behind the schema. */
-function secretPaths(): readonly (readonly [string, string])[] {
+export function secretPaths(): readonly (readonly [string, string])[] {
   return Object.entries(shapeOf(nodeFile) ?? {}).flatMap(([section, schema]) =>
     Object.entries(shapeOf(schema) ?? {})
       .filter(([, member]) => leafOf(member)?.secret)
@@ -125,6 +125,7 @@ function resolveNodeFile(path: string, data: NodeFile, exposed: string | undefin
     },
     runDir: data.runDir ?? join(RUN_ROOT, parameters.name),
     stateDir: data.stateDir ?? join(STATE_ROOT, parameters.name),
+    metrics: data.metrics,
     log: data.log,
   };
 }

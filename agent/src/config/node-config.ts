@@ -68,5 +68,7 @@ export interface NodeConfig {
   };
   readonly runDir: string;
   readonly stateDir: string;
+  /** `port`: of /metrics on 127.0.0.1; 0: none. */
+  readonly metrics: { readonly port: number };
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'text' | 'json' };
 }

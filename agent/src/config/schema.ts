@@ -315,6 +315,18 @@ const directory = (description: string, fallback: string) =>
     { description, allowed: 'an absolute path of at most 90 characters', default: fallback },
   );
 
+const metrics = leaf(
+  z
+    .strictObject({
+      port: leaf(count(65535).default(0), {
+        description: 'The port of `/metrics`, `/livez` and `/readyz`, on 127.0.0.1 alone (docs/metrics.md). 0: none.',
+        allowed: 'a whole number from 0 to 65535',
+      }),
+    })
+    .prefault({}),
+  { description: 'What Prometheus reads.', allowed: 'an object' },
+);
+
 const log = leaf(
   z
     .strictObject({
@@ -355,6 +367,7 @@ export const nodeFile = leaf(
     topology,
     runDir: directory('Sockets of the running node.', '/run/evio/OVERLAY'),
     stateDir: directory('What the node remembers over a restart.', '/var/lib/evio/OVERLAY'),
+    metrics,
     log,
   }),
   { description: 'A node of an Evio overlay.', allowed: 'a JSON object' },

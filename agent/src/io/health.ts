@@ -1,5 +1,6 @@
-/** Answers of the agent to the kubelet's probes: HTTP on the loopback address alone, since the pod has the host's network. */
-import { createServer, type Server } from 'node:http';
+/** Answers of the agent to probes and to Prometheus: HTTP on the loopback address alone, since the pod has the host's network. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Exposition } from '../metrics/exposition.ts';
 
 export interface HealthState {
   readonly ready: boolean;
@@ -7,28 +8,39 @@ export interface HealthState {
   readonly message: string;
 }
 
-/** `/livez`: this process turns. `/readyz`: traffic of the node and its pods passes, else 503 and why not. */
-export function serveHealth(port: number, state: () => HealthState, report: (message: string) => void): Server {
+export interface Pages {
+  /** `/readyz`: traffic of the node and its pods passes, else 503 and why not. `/livez` says that this process turns. */
+  state(): HealthState;
+  /** `/metrics`; rejects while the node starts. */
+  metrics(): Promise<Exposition>;
+}
+
+/** `fix`: what to do when another program has the port. */
+export function serveHealth(port: number, pages: Pages, fix: string, report: (message: string) => void): Server {
   const server = createServer((request, response) => {
-    const answer = (status: number, text: string) =>
-      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
-    if (request.url === '/livez') answer(200, 'ok');
+    if (request.url === '/livez') answer(response, 200, 'ok');
     else if (request.url === '/readyz') {
-      const { ready, message } = state();
-      answer(ready ? 200 : 503, message);
-    } else answer(404, 'there are /livez and /readyz');
+      const { ready, message } = pages.state();
+      answer(response, ready ? 200 : 503, message);
+    } else if (request.url === '/metrics')
+      pages.metrics().then(
+        ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
+        (error: unknown) => answer(response, 503, error instanceof Error ? error.message : String(error)),
+      );
+    else answer(response, 404, 'there are /livez, /readyz and /metrics');
   });
   // Probes are short and seldom: nobody keeps a connection.
   server.keepAliveTimeout = 1_000;
   server.maxConnections = 16;
   server.on('error', (error: NodeJS.ErrnoException) => {
-    const why =
-      error.code === 'EADDRINUSE'
-        ? 'another program has it; give another --health-port'
-        : (error.code ?? error.message);
+    const why = error.code === 'EADDRINUSE' ? `another program has it; ${fix}` : (error.code ?? error.message);
     report(`probes are not answered at 127.0.0.1:${port}: ${why}`);
   });
   server.listen(port, '127.0.0.1');
   server.unref();
   return server;
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
 }

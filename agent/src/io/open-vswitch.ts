@@ -71,6 +71,11 @@ export class OpenVSwitch {
     return this.#ovsdb.state.problems;
   }
 
+  /** Its database answers. */
+  get databaseConnected(): boolean {
+    return this.#ovsdb.state.connected;
+  }
+
   start(): void {
     this.#ovsdb.start();
     this.#switch.start();

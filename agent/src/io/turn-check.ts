@@ -1,13 +1,10 @@
 /** Asks the TURN servers that the XMPP server names whether they take its credentials, and says what a person has to put right. */
-import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { type TurnAnswer, TurnQuestion } from '../signal/turn.ts';
+import type { ServerFact } from '../diagnosis/relays.ts';
 import { Told } from '../told.ts';
 import type { IceServers, TurnServer } from './rtc.ts';
+import { askTurn, type Outcome } from './udp-ask.ts';
 
-/** A request is repeated after these pauses (RFC 8489 §6.2.1); no answer after the last is none. */
-const PAUSES_MS = [500, 1_000, 2_000];
 /** As long as something is wrong. */
 const AGAIN_MS = 30_000;
 const FALLBACK = 'nodes between which there is no direct path reach each other only by other nodes';
@@ -23,6 +20,9 @@ export class TurnCheck {
   readonly #told = new Told();
   #timer: NodeJS.Timeout | undefined;
   #round = 0;
+  #servers: IceServers | undefined;
+  #checkedAt = 0;
+  #facts: readonly ServerFact[] | undefined;
 
   /** `service`: of the XMPP server, for the messages. */
   constructor(service: string, handlers: TurnCheckHandlers) {
@@ -30,12 +30,21 @@ export class TurnCheck {
     this.#handlers = handlers;
   }
 
+  /** How the servers were found the last time; undefined before that. */
+  get facts(): readonly ServerFact[] | undefined {
+    return this.#facts;
+  }
+
   /** What the XMPP server names now. */
   async check({ stun, turn }: IceServers): Promise<void> {
     clearTimeout(this.#timer);
     const round = ++this.#round;
-    const problems = (await Promise.all(turn.map((server) => this.#ask(server)))).flat();
+    this.#servers = { stun, turn };
+    this.#checkedAt = performance.now();
+    const outcomes = await Promise.all(turn.map(askTurn));
     if (round !== this.#round) return;
+    this.#facts = turn.map(({ host, port }, i) => ({ kind: 'turn', host, port, outcome: outcomes[i] as Outcome }));
+    const problems = turn.flatMap((server, i) => this.#problem(server, outcomes[i] as Outcome) ?? []);
     if (turn.length === 0) problems.push(`${this.#service} names no TURN server: ${FALLBACK}`);
     if (stun.length === 0 && turn.length === 0)
       problems.push(
@@ -47,60 +56,30 @@ export class TurnCheck {
     } else if (turn.length > 0) this.#timer = setTimeout(() => void this.check({ stun, turn }), AGAIN_MS);
   }
 
+  /** Once more, when other things say that something has changed; not while it is asked already, nor soon after. */
+  again(now: number): void {
+    if (this.#servers === undefined || now - this.#checkedAt < AGAIN_MS) return;
+    void this.check(this.#servers);
+  }
+
   stop(): void {
+    this.#servers = undefined;
     this.#round++;
     clearTimeout(this.#timer);
   }
 
-  async #ask(server: TurnServer): Promise<readonly string[]> {
+  #problem(server: TurnServer, outcome: Outcome): string | undefined {
     const name = `TURN server ${isIPv6(server.host) ? `[${server.host}]` : server.host}:${server.port}`;
-    const answer = await ask(server);
-    if (answer === undefined)
-      return [`${name} does not answer: is it running, and UDP port ${server.port} open? Until then ${FALLBACK}`];
-    if (answer.kind === 'taken') return [];
-    const why =
-      answer.code === 401 || answer.code === 441 ? 'do both have the same secret (evio server init)?' : FALLBACK;
-    return [`${name} refuses the credentials that ${this.#service} gives out (${answer.code}): ${why}`];
-  }
-}
-
-/** Undefined: no answer. */
-function ask(server: TurnServer): Promise<TurnAnswer | undefined> {
-  return new Promise((resolve) => {
-    const socket = createSocket(isIPv6(server.host) ? 'udp6' : 'udp4');
-    const question = new TurnQuestion(server, randomBytes);
-    let timer: NodeJS.Timeout | undefined;
-    const end = (answer: TurnAnswer | undefined) => {
-      clearTimeout(timer);
-      timer = undefined;
-      socket.removeAllListeners();
-      socket.on('error', () => undefined);
-      resolve(answer);
-    };
-    const send = (datagram: Buffer, pauses = PAUSES_MS) => {
-      clearTimeout(timer);
-      // "Connection refused" comes when the server has just been restarted too: only silence to the end counts.
-      socket.send(datagram, server.port, server.host, () => undefined);
-      const [pause, ...rest] = pauses;
-      timer = setTimeout(() => {
-        if (rest.length > 0) send(datagram, rest);
-        else {
-          end(undefined);
-          socket.close();
-        }
-      }, pause);
-    };
-    socket.on('error', () => undefined);
-    socket.on('message', (datagram) => {
-      const step = question.receive(datagram);
-      if (step.answer === undefined) {
-        if (step.send !== undefined) send(step.send);
-        return;
+    switch (outcome.kind) {
+      case 'well':
+        return undefined;
+      case 'refused': {
+        const why =
+          outcome.code === 401 || outcome.code === 441 ? 'do both have the same secret (evio server init)?' : FALLBACK;
+        return `${name} refuses the credentials that ${this.#service} gives out (${outcome.code}): ${why}`;
       }
-      end(step.answer);
-      if (step.send === undefined) socket.close();
-      else socket.send(step.send, server.port, server.host, () => socket.close());
-    });
-    send(question.start());
-  });
+      default:
+        return `${name} does not answer: is it running, and UDP port ${server.port} open? Until then ${FALLBACK}`;
+    }
+  }
 }

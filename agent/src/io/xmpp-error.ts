@@ -22,10 +22,13 @@ const LASTING: readonly XmppProblem[] = [
 export class XmppError extends Error {
   override readonly name = 'XmppError';
   readonly problem: XmppProblem;
+  /** Of the system or of OpenSSL: `ECONNREFUSED`, `CERT_HAS_EXPIRED`; '' where there is none. */
+  readonly code: string;
 
-  constructor(problem: XmppProblem, message: string) {
+  constructor(problem: XmppProblem, message: string, code = '') {
     super(oneLine(message));
     this.problem = problem;
+    this.code = code;
   }
 
   get lasting(): boolean {
@@ -35,9 +38,13 @@ export class XmppError extends Error {
 
 /** A certificate that does not hold by this machine's clock, which may be what is wrong. */
 export class DatesError extends XmppError {
-  constructor(service: string, what: string) {
+  constructor(service: string, what: string, code: string) {
     const says = new Date().toISOString().slice(0, 16).replace('T', ' ');
-    super('untrusted-certificate', `the certificate of ${service} ${what} (this machine's clock says ${says} UTC)`);
+    super(
+      'untrusted-certificate',
+      `the certificate of ${service} ${what} (this machine's clock says ${says} UTC)`,
+      code,
+    );
   }
 }
 
@@ -97,19 +104,23 @@ export function socketError(error: unknown, service: string, domain: string): Xm
   if (error instanceof XmppError) return error;
   const code = codeOf(error);
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return new XmppError('untrusted-certificate', `the certificate of ${service} is not for the domain "${domain}"`);
+    return new XmppError(
+      'untrusted-certificate',
+      `the certificate of ${service} is not for the domain "${domain}"`,
+      code,
+    );
   const dates = DATE_PROBLEMS[code];
-  if (dates !== undefined) return new DatesError(service, dates);
+  if (dates !== undefined) return new DatesError(service, dates, code);
   const certificate = CERTIFICATE_PROBLEMS[code];
   if (certificate !== undefined)
-    return new XmppError('untrusted-certificate', `the certificate of ${service} ${certificate}`);
+    return new XmppError('untrusted-certificate', `the certificate of ${service} ${certificate}`, code);
   const away = AWAY[code];
-  if (away !== undefined) return new XmppError('server-away', `cannot reach ${service}: ${away}`);
+  if (away !== undefined) return new XmppError('server-away', `cannot reach ${service}: ${away}`, code);
   // RFC 6066 §3: the server has no certificate for that name.
   if (code.endsWith('UNRECOGNIZED_NAME'))
     return new XmppError('refused', `${service} does not serve the domain "${domain}": look at "domain"`);
   const text = error instanceof Error ? error.message : String(error);
   if (code.startsWith('ERR_SSL') || code === 'EPROTO')
     return new XmppError('insecure', `no TLS with ${service}: ${text}`);
-  return new XmppError('server-away', `cannot reach ${service}: ${text}`);
+  return new XmppError('server-away', `cannot reach ${service}: ${text}`, code);
 }

@@ -10,6 +10,7 @@
  *     room.start();
  */
 import xml, { type Element } from '@xmpp/xml';
+import type { SignallingFailure } from '../diagnosis/signalling.ts';
 import { NS_JOIN } from '../join/address.ts';
 import { parseServices, refreshDelayMs, type Service } from '../signal/services.ts';
 import type { SignalAction, SignalEvent } from '../signal/signal.ts';
@@ -54,6 +55,8 @@ export interface XmppState {
   readonly state: 'connecting' | 'online' | 'waiting';
   /** Why the last attempt or connection ended, in one line. */
   readonly error: string | null;
+  /** The same with its kind. */
+  readonly failure: SignallingFailure | null;
   /** `performance.now()` of the change. */
   readonly since: number;
 }
@@ -81,7 +84,7 @@ export class XmppRoom {
   #joined = false;
   /** A room that we made by mistake is being destroyed. */
   #undoing = false;
-  #state: XmppState = { state: 'waiting', error: null, since: performance.now() };
+  #state: XmppState = { state: 'waiting', error: null, failure: null, since: performance.now() };
 
   constructor(options: XmppRoomOptions, handlers: XmppRoomHandlers) {
     this.#options = options;
@@ -94,7 +97,7 @@ export class XmppRoom {
         ping: (session) => this.#ping(session),
       },
       {
-        connecting: () => this.#setState('connecting', this.#state.error),
+        connecting: () => this.#setState('connecting', this.#state.failure),
         // The presence that joins the room is the machine's answer.
         opened: () => handlers.event({ kind: 'connected' }),
         stanza: (stanza) => this.#onStanza(stanza),
@@ -150,7 +153,8 @@ export class XmppRoom {
   /** The session is over, or the attempt to open one. */
   #onLost(error: XmppError, had: boolean): void {
     this.#forget(had);
-    this.#setState('waiting', error.message);
+    const { problem, code, message } = error;
+    this.#setState('waiting', { problem, code, message });
   }
 
   #forget(had: boolean): void {
@@ -160,9 +164,10 @@ export class XmppRoom {
     if (had) this.#handlers.event({ kind: 'disconnected' });
   }
 
-  #setState(state: XmppState['state'], error: string | null): void {
+  #setState(state: XmppState['state'], failure: SignallingFailure | null): void {
+    const error = failure?.message ?? null;
     if (state === this.#state.state && error === this.#state.error) return;
-    this.#state = { state, error, since: performance.now() };
+    this.#state = { state, error, failure, since: performance.now() };
     this.#handlers.state(this.#state);
   }
 

@@ -57,15 +57,29 @@ function agentReady({ standing, facts }: Picture): Verdict {
     };
   if (standing.kind === 'awaiting')
     return { type, status: 'False', reason: 'AwaitingEnrolment', message: standing.message };
-  return { type, status: 'True', reason: 'Running', message: '' };
+  return { type, status: 'True', reason: 'Running', message: causes(facts, (code) => NODE.test(code)).join('; ') };
 }
+
+/** Of the node itself: who it is, its clock, its disk. */
+const NODE = /^(revoked|clock|certificate-|address-duplicate|identity-twin|state-)/;
+/** Of the ways to the others. */
+const WAYS = /^(udp-|turn-|stun-|tincan-|ovs-|peer-|path-)/;
+
+/** What is wrong, and what to do about it. */
+const causes = (facts: NodeFacts | undefined, of: (code: string) => boolean): readonly string[] =>
+  facts?.findings.filter(({ code }) => of(code)).map(({ text, fix }) => `${steady(text)}: ${fix}`) ?? [];
+
+/** Without the time of day: what a clock says now would be written anew every minute. */
+const steady = (text: string): string =>
+  text.replace(/ \(it says [^)]*\)/, '').replace(/; certificates are judged .*$/, '');
 
 function dataPlaneReady({ proof, facts }: Picture): Verdict {
   const type = 'DataPlaneReady';
   // Some prefixes are not reached, or pods' sources not checked: traffic passes all the same.
-  const wrong = facts?.problems.filter(({ kind }) => kind !== CONFLICT).map(({ text }) => text) ?? [];
+  const prefixes = facts?.problems.filter(({ kind }) => kind !== CONFLICT).map(({ text }) => text) ?? [];
+  const wrong = [...prefixes, ...causes(facts, (code) => WAYS.test(code))];
   if (proof.ok) return { type, status: 'True', reason: 'Verified', message: [proof.message, ...wrong].join('; ') };
-  return { type, status: 'False', reason: proof.reason, message: proof.message };
+  return { type, status: 'False', reason: proof.reason, message: [proof.message, ...wrong].join('; ') };
 }
 
 function podNetworkReady({ pods }: Picture): Verdict {
@@ -85,7 +99,8 @@ function signallingConnected({ facts }: Picture): Verdict {
   if (facts === undefined) return { type, status: 'Unknown', reason: 'Pending', message: '' };
   const { online, error } = facts.signalling;
   if (online) return { type, status: 'True', reason: 'Connected', message: '' };
-  return { type, status: 'False', reason: 'Disconnected', message: error ?? 'connecting' };
+  const [cause] = causes(facts, (code) => /^(xmpp-|room-missing|not-a-member)/.test(code));
+  return { type, status: 'False', reason: 'Disconnected', message: cause ?? error ?? 'connecting' };
 }
 
 function ringJoined({ facts }: Picture): Verdict {

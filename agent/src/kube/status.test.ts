@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { evioNodeStatus } from '../../../crds/src/evio-node.ts';
+import { finding } from '../diagnosis/finding.ts';
 import type { EdgeFacts, NodeFacts } from '../view.ts';
 import { Conditions, type Picture, verdicts } from './conditions.ts';
 import { statusOf } from './status.ts';
@@ -34,6 +35,7 @@ const FACTS: NodeFacts = {
   publicAddresses: ['203.0.113.7'],
   ringComplete: true,
   problems: [],
+  findings: [],
   edges: [edge('a')],
 };
 const GOOD: Picture = {
@@ -68,6 +70,25 @@ describe('the conditions of an EvioNode', () => {
       'RingJoined True RingComplete',
       'AddressConflict False NoConflict',
     ]);
+  });
+
+  it('name the cause where the node knows it, and what to do, without what changes from one minute to the next', () => {
+    const clock =
+      "this machine's clock is 5 years ahead (it says 2031-01-01 00:00 UTC): set it; certificates are judged by 2026-01-01 00:00 UTC";
+    const facts: NodeFacts = {
+      ...FACTS,
+      signalling: { online: false, error: 'no' },
+      findings: [
+        finding('xmpp-password', 'xmpps://h:1 refuses the password', 'renew the node'),
+        finding('clock', clock, 'set it'),
+        finding('turn-secret', 'the TURN server h:2 refuses', 'give both the same secret'),
+      ],
+    };
+    const message = (type: string) => verdicts({ ...GOOD, facts }).find((one) => one.type === type)?.message;
+    expect(message('SignallingConnected')).to.equal('xmpps://h:1 refuses the password: renew the node');
+    expect(message('AgentReady')).to.equal("this machine's clock is 5 years ahead: set it: set it");
+    expect(message('DataPlaneReady')).to.equal('a answers; the TURN server h:2 refuses: give both the same secret');
+    expect(told({ ...GOOD, facts })[0]).to.equal('Ready True Ready');
   });
 
   for (const [name, change, expected] of [

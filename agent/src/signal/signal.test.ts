@@ -9,7 +9,7 @@ import { privateKey, rawPublicKey } from '../wire/keys.ts';
 import { macRulesOf } from '../wire/mac.ts';
 import { encodeRevocations } from '../wire/revocations.ts';
 import { OwnBoot } from './own-boot.ts';
-import { GOSSIP_INTERVAL_MS, RETURN_MS, Signal, type SignalAction, type SignalEvent } from './signal.ts';
+import { GOSSIP_INTERVAL_MS, RETURN_MS, Signal, type SignalAction, type SignalEvent, TWIN_MS } from './signal.ts';
 
 const authority = privateKey('ed25519', Buffer.alloc(32, 1));
 const authorityKey = rawPublicKey(authority);
@@ -381,6 +381,7 @@ describe('signalling', () => {
     expect(actions.at(-1))
       .to.have.property('message')
       .that.matches(/this node's certificate is revoked/);
+    expect(signal.standing(2)).to.include({ revoked: true, twin: false, displacedBy: undefined });
   });
 
   it('a certificate that was replaced is not good again when the newer one has expired', () => {
@@ -509,9 +510,11 @@ describe('signalling', () => {
       .to.have.property('message')
       .that.matches(/^node2 \([0-9a-f]{32}\) has 10\.1\.0\.3 as well, and its certificate number 4 is newer than 3/);
     expect(kindsOf(older.handle(claim(4n), 2))).to.deep.equal([]);
+    expect(older.standing(2).displacedBy).to.deep.equal({ name: 'node2', nodeId: idOf(2), address: '10.1.0.3' });
     // Renewed, ours is the newer one again, also for what is heard later.
     older.handle({ kind: 'own-certificate', certificate: certificateOf(3, { serial: 6n }) }, 3);
     expect(kindsOf(older.handle(claim(5n), 4))).to.deep.equal(['signal_hello_refused', 'report']);
+    expect(older.standing(4).displacedBy).to.equal(undefined);
   });
 
   it('a hello from the local network names a member and its addresses, and moves no boot', () => {
@@ -527,6 +530,8 @@ describe('signalling', () => {
     const twin = bootOf(1, { boot: 1 });
     expect(kindsOf(signal.handle(presence(twin), 0))).to.deep.equal(['report']);
     expect(kindsOf(signal.handle(presence(twin), 1))).to.deep.equal([]);
+    expect(signal.standing(2).twin).to.equal(true);
+    expect(signal.standing(2 + TWIN_MS).twin).to.equal(false);
   });
 
   it('whatever the room says, the machine lives and delivers nothing', () => {

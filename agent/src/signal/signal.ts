@@ -7,6 +7,7 @@
  *     tincan ──over-overlay─────►│ Signal │──send-overlay─────────────────► tincan
  *     agent ──send, neighbours──►└────────┘──member, member-gone, contact, heard, deliver──► agent
  */
+import type { IdentityFacts } from '../diagnosis/identity.ts';
 import { earliest, type Instant, type Machine, type Random } from '../machine.ts';
 import { Share } from '../share.ts';
 import { type Body, decodeBody, encodeBody, GOSSIP_MAX, parseBody } from '../wire/bodies.ts';
@@ -26,6 +27,9 @@ import type { SignalAction, SignalCounter, SignalEvent, SignalOptions } from './
 
 export type { SignalAction, SignalCounter, SignalEvent, SignalOptions } from './types.ts';
 
+/** `IdentityFacts` without what the node file says. */
+export type Standing = Pick<IdentityFacts, 'clock' | 'known' | 'revoked' | 'displacedBy' | 'twin'>;
+
 /** A presence in answer to messages for an older boot of ours, or to what got lost: not oftener than this. */
 export const PRESENCE_MIN_INTERVAL_MS = 1_000;
 export const PRESENCE_REFRESH_MS = 86_400_000;
@@ -33,6 +37,8 @@ export const PRESENCE_REFRESH_MS = 86_400_000;
 export const EXPIRY_CHECK_MS = 30_000;
 /** One neighbour by chance hears of some members by chance this often. */
 export const GOSSIP_INTERVAL_MS = 120_000;
+/** An agent with our keys that was seen is there for so long, as far as we know. */
+export const TWIN_MS = 600_000;
 /** Our address is ours again: the others know that too by then, and take our hello. */
 export const RETURN_MS = 5_000;
 /** Certificates that were told to be refused for their address; an overlay with more of them has other worries. */
@@ -74,8 +80,10 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
   #gossipAt: Instant | undefined;
   #ownExpiredReported = false;
   #twinReported = '';
+  #twinAt = Number.NEGATIVE_INFINITY;
   /** Who has our address by a newer certificate. */
   #displacer: NodeId | undefined;
+  #displacedAddress = '';
   /** Refused for their address and told: `node id serial`. */
   readonly #told = new Set<string>();
 
@@ -172,15 +180,17 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
       if (text.length > HELLO_MAX_CHARACTERS) throw new DecodeError('a hello too long');
       const hello = parseHello(fromBase64(text));
       if (hello.certificate.nodeId !== nick) throw new DecodeError("a hello under another node's name");
-      if (nick === this.#own.nodeId) return this.#onOwnPresence(hello);
+      if (nick === this.#own.nodeId) return this.#onOwnPresence(hello, now);
       return this.#onRoomHello(hello, text, now);
     });
   }
 
   /** Our own presence comes back. With another boot nonce it is another agent with our keys. */
-  #onOwnPresence(hello: Hello): readonly SignalAction[] {
+  #onOwnPresence(hello: Hello, now: Instant): readonly SignalAction[] {
     const nonce = hello.bootNonce.toString('hex');
-    if (hello.bootNonce.equals(this.#own.nonce) || nonce === this.#twinReported) return [];
+    if (hello.bootNonce.equals(this.#own.nonce)) return [];
+    this.#twinAt = now;
+    if (nonce === this.#twinReported) return [];
     this.#twinReported = nonce;
     return [report('another agent uses the identity of this node: each node needs its own')];
   }
@@ -252,6 +262,7 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
 
   #displacedOurselves({ name, nodeId, serial }: Certificate, address: string): readonly SignalAction[] {
     this.#displacer = nodeId;
+    this.#displacedAddress = address;
     const ours = `${serial} is newer than ${this.#own.certificate.serial} of this node`;
     return [
       report(
@@ -328,6 +339,23 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
   /** By which time this node judges; undefined when its clock is wrong and nobody has told it better. */
   knownTime(now: Instant): number | undefined {
     return this.#membership.clock.known(now);
+  }
+
+  /** What is wrong with who this node is, as far as it knows. */
+  standing(now: Instant): Standing {
+    const { nodeId, serial } = this.#own.certificate;
+    const by = this.#displacer;
+    const other = by === undefined ? undefined : this.#membership.get(by);
+    return {
+      clock: this.#membership.clock.state(now),
+      known: this.#membership.clock.known(now),
+      revoked: isRevoked(this.#membership.revocations, nodeId, serial),
+      displacedBy:
+        other !== undefined && other.serial > serial
+          ? { name: other.name, nodeId: other.nodeId, address: this.#displacedAddress }
+          : undefined,
+      twin: now - this.#twinAt < TWIN_MS,
+    };
   }
 
   /** Whether the machine's clock cannot be right. */

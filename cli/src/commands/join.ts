@@ -6,8 +6,7 @@ import type { Joined } from '../join/join.ts';
 import type { Left } from '../join/leave.ts';
 import { type Io, print } from '../output.ts';
 import { type Command, command } from './command.ts';
-
-const DEFAULT_NODE_FILE = '/etc/evio/node.json';
+import { DEFAULT_NODE_FILE } from './where.ts';
 
 const joinOptions = (yargs: Argv) =>
   yargs

@@ -1,7 +1,9 @@
 /** `evio status` and `evio peers`. */
 
 import type { Peer, Status } from '../../../agent/src/api.ts';
+import { Failure, UsageError } from '../failure.ts';
 import { bytesText, columns, durationText, print } from '../output.ts';
+import { Progress } from '../progress.ts';
 import { type Command, command } from './command.ts';
 import { whereOptions } from './where.ts';
 
@@ -21,9 +23,18 @@ export function statusText(s: Status): string {
     ['tincan', s.tincan === null ? 'not running' : `${processText(s.tincan)}, version ${s.tincan.version}`],
     ['switch', `${s.switch.connected ? 'connected' : 'not connected'}, ${s.switch.flows} flows`],
     ...openVSwitch(s),
-    ...s.problems.map(({ text }) => ['problem', text]),
+    ['health', healthText(s)],
   ]);
 }
+
+function healthText({ findings }: Status): string {
+  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  const warnings = findings.length - errors;
+  if (findings.length === 0) return 'no fault is known';
+  return [countText(errors, 'fault'), countText(warnings, 'warning')].filter((text) => text !== '').join(', ');
+}
+
+const countText = (n: number, word: string): string => (n === 0 ? '' : `${n} ${word}${n === 1 ? '' : 's'}`);
 
 function openVSwitch({ openVSwitch: ovs }: Status): readonly (readonly string[])[] {
   if (ovs === null) return [];
@@ -64,14 +75,40 @@ function peerRow(peer: Peer): readonly string[] {
 export const showCommands: readonly Command[] = [
   command({
     path: 'status',
-    describe: 'This node: signalling, NAT, ring, processes',
-    options: (yargs) => whereOptions(yargs),
+    describe: 'This node: signalling, NAT, ring, processes, and what is wrong with it',
+    exitCodes: {
+      0: 'the agent answered and knows of no fault (there may be warnings)',
+      1: 'there is a fault, or no agent runs; with --wait also: not well within the time',
+    },
+    options: (yargs) =>
+      whereOptions(yargs)
+        .option('wait', {
+          type: 'boolean',
+          default: false,
+          describe: 'Ask until the node is well: no fault, signalling online, the ring complete',
+        })
+        .option('timeout', { type: 'number', default: 60, describe: 'Seconds that --wait waits at most' }),
     run: async (args, io) => {
-      const { withAgent } = await import('../agent-client.ts');
-      const status = await withAgent({ runDir: args['run-dir'], config: args.config }, (a) =>
-        a.request<Status>('status'),
-      );
-      print(io, status, statusText);
+      if (!(args.timeout >= 0 && args.timeout <= 86_400))
+        throw new UsageError(`--timeout: ${args.timeout} is not allowed; allowed: 0 to 86400 seconds`);
+      const { askStatus } = await import('../status.ts');
+      const { findingsText } = await import('../findings.ts');
+      const progress = new Progress();
+      try {
+        const report = await askStatus({
+          where: { runDir: args['run-dir'], config: args.config },
+          waitMs: args.wait ? args.timeout * 1000 : undefined,
+          tell: (text) => progress.tell(text),
+        });
+        progress.end();
+        print(io, report, (r) =>
+          r.running ? statusText(r) + findingsText(r.findings) : findingsText(r.findings).trimStart(),
+        );
+        if (!report.running) throw new Failure(report.error);
+        if (!report.ok) process.exitCode = 1;
+      } finally {
+        progress.end();
+      }
     },
   }),
   command({

@@ -2,6 +2,9 @@
 
 import type { Argv } from 'yargs';
 
+/** Of `evio join`, and of the host package's unit. */
+export const DEFAULT_NODE_FILE = '/etc/evio/node.json';
+
 export const whereOptions = <T>(yargs: Argv<T>) =>
   yargs
     .option('run-dir', {

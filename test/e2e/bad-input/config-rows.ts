@@ -43,7 +43,7 @@ const SECRET = 'hunter2-hunter2-hunter2';
 const ENROL = 'enrol the node again (evio node enroll)';
 const SIGNALLING = 'service, domain, username, password, ca, room';
 const TOP =
-  'apiVersion, name, overlay, identity, signalling, ice, network, switch, ovs, pods, topology, runDir, stateDir, log';
+  'apiVersion, name, overlay, identity, signalling, ice, network, switch, ovs, pods, topology, runDir, stateDir, metrics, log';
 const CERTIFICATE = 'a signed certificate in base64, as `evio node enroll` writes it';
 
 export const CONFIG_ROWS: readonly Row[] = [
@@ -183,9 +183,11 @@ export const CONFIG_ROWS: readonly Row[] = [
     'a port that cannot be, and a level that is none',
     (node) => {
       section(node, 'network').udpPort = 65536;
+      section(node, 'metrics').port = 'http';
       section(node, 'log').level = 'loud';
     },
     'network.udpPort: 65536 is not allowed; allowed: a whole number from 0 to 65535',
+    'metrics.port: "http" is not allowed; allowed: a whole number from 0 to 65535',
     'log.level: "loud" is not allowed; allowed: "error", "warn", "info" or "debug"',
   ),
   value(

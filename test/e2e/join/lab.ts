@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Status } from '../../../agent/src/api.ts';
 import { readIfThere } from '../../../agent/src/io/atomic-file.ts';
 import { type Certificate, encodeCertificate, verifyCertificate } from '../../../agent/src/wire/certificate.ts';
 import { rawPublicKey } from '../../../agent/src/wire/keys.ts';
@@ -14,7 +13,7 @@ import { fromBase64 } from '../../../agent/src/wire/reader.ts';
 import { verifyRevocations } from '../../../agent/src/wire/revocations.ts';
 import { OverlayDirectory } from '../../../cli/src/overlay/book.ts';
 import type { XmppName } from '../../../cli/src/server/settings.ts';
-import { type Done, program, scratch } from '../evio.ts';
+import { answered, type Done, program, scratch } from '../evio.ts';
 import { copyDist, ended, environment, inside, ok, pidsIn, until } from '../terminal/lan.ts';
 
 export const DOMAIN = 'evio.example';
@@ -183,8 +182,12 @@ export class Lab {
 
   /** The tincan of a machine, by its agent; undefined while that does not answer. */
   async tincanOf({ name, runDir }: Machine): Promise<{ readonly pid: number } | undefined> {
-    const { code, stdout } = await this.command(name, 'status', '--run-dir', runDir, '-o', 'json');
-    return code === 0 ? ((JSON.parse(stdout) as Status).tincan ?? undefined) : undefined;
+    const done = await this.command(name, 'status', '--run-dir', runDir, '-o', 'json');
+    try {
+      return answered(done).tincan ?? undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Node ids on the revocation list that a machine remembers. */

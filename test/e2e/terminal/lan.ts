@@ -12,7 +12,7 @@ import { nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { alive } from '../../alive.ts';
 import { ANSWER_MS, fping, lost, PING_EVERY_MS, parseFping, trimmed } from '../../demo/ping.ts';
-import { type Done, program, scratch } from '../evio.ts';
+import { answered, type Done, program, scratch } from '../evio.ts';
 
 const DIST = resolve(import.meta.dirname, '../../../dist');
 const PREFIX = 'evio-term-';
@@ -103,8 +103,7 @@ export class Lan {
 
   async status(node: TermNode): Promise<Status> {
     const done = await this.command(node, 'status', '--run-dir', node.runDir, '-o', 'json');
-    if (done.code !== 0) throw new Error(done.stderr);
-    return JSON.parse(done.stdout) as Status;
+    return answered(done);
   }
 
   /** The agent answers and its tincan carries frames. */

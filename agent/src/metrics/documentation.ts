@@ -1,0 +1,30 @@
+/** docs/metrics.md, made from the catalogue: `node hack/generated.ts`. */
+import { METRICS } from './catalogue.ts';
+
+const HEAD = `# Metrics
+
+The agent answers \`GET /metrics\` in Prometheus' text format. It is off unless asked for:
+
+- a node with a node file: \`"metrics": {"port": 9105}\`, on 127.0.0.1 alone, with \`/livez\` and \`/readyz\` beside it (docs/configuration.md);
+- a node of a cluster: beside the probes, at \`127.0.0.1:10456\` (\`--health-port\`).
+
+Only this machine reaches either: a Prometheus elsewhere reads them by an agent of its own on the node (Prometheus' agent mode, Grafana Alloy,
+vector). Nothing secret is in them; names of nodes are. There is one series for a metric and each value of its labels: \`peer\` is a
+neighbour, of which a node has O(log n), and at most 64 are told; \`name\` and \`code\` are words of lists that stand in the code.
+
+The operator has metrics of its own: docs/operator.md.
+
+<!-- Made from agent/src/metrics/catalogue.ts by hack/generated.ts: change the catalogue, not this file. -->
+
+| metric | type | labels | what |
+|---|---|---|---|
+`;
+
+/** The whole page. */
+export function metricsPage(): string {
+  const rows = METRICS.map(
+    ({ name, type, labels, help }) =>
+      `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |\n`,
+  );
+  return HEAD + rows.join('');
+}

@@ -1,0 +1,55 @@
+/** The faults of issue and page, each in two variants: how it is injected, and by what its cause has to be named. */
+import type { Finding, FindingCode } from '../../agent/src/diagnosis/finding.ts';
+import { CLOCK_FAULTS } from './faults/clocks.ts';
+import { HOLE_FAULTS } from './faults/holes.ts';
+import { MACHINE_FAULTS } from './faults/machine.ts';
+import { MEMBER_FAULTS } from './faults/members.ts';
+import { NETWORK_FAULTS } from './faults/network.ts';
+import { SERVER_FAULTS } from './faults/servers.ts';
+import type { Lab } from './lab.ts';
+
+export interface Named {
+  readonly findings: readonly Finding[];
+  /** How long it took from the question to the answer. */
+  readonly ms: number;
+  /** Why there is nothing. */
+  readonly note?: string;
+}
+
+export interface Variant {
+  readonly what: string;
+  readonly by: 'netcheck' | 'status';
+  /** Any of these is right. */
+  readonly codes: readonly FindingCode[];
+  run(lab: Lab): Promise<Named>;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** Part of `make test`. */
+  readonly short?: boolean;
+  /** Undefined: not begun; it counts as not named. */
+  readonly variants?: readonly [Variant, Variant];
+  /** Host, port or file that the words have to have. */
+  readonly words?: RegExp;
+}
+
+const notBegun = (...names: string[]): readonly Fault[] => names.map((name) => ({ name }));
+
+export const FAULTS: readonly Fault[] = [
+  ...NETWORK_FAULTS,
+  ...SERVER_FAULTS,
+  ...CLOCK_FAULTS,
+  ...MEMBER_FAULTS,
+  ...MACHINE_FAULTS,
+  ...HOLE_FAULTS,
+  ...notBegun(
+    'missing CNI binary',
+    'full pool',
+    'stale conflist',
+    'firewall dropping one direction',
+    'API server away',
+    'prefix missing',
+    'server throttling',
+  ),
+];
