@@ -47,8 +47,26 @@ fi
 mount -t tmpfs tmpfs tmp
 mkdir -p mnt/packages
 mount --bind "$work/packages" mnt/packages
+# What a kubelet and its containers need beyond that: a name, the kernel's log, disks that are no layers.
+if [ -n "${HOST:-}" ]; then
+  echo "$HOST" >etc/hostname
+  mknod -m 600 dev/kmsg c 1 11
+  # Of version 1 a hierarchy has the controllers that it was made with; systemd would mount some of them together.
+  for one in cpu cpuacct; do
+    if grep -q "^[0-9]*:$one:" /proc/self/cgroup; then
+      mkdir sys/fs/cgroup/$one
+      mount -t cgroup -o $one cgroup sys/fs/cgroup/$one
+    fi
+  done
+  read -ra folders <<<"${FOLDERS:-}"
+  for ((i = 0; i < ${#folders[@]}; i += 2)); do
+    mkdir -p ".${folders[i + 1]}"
+    mount --rbind "${folders[i]}" ".${folders[i + 1]}"
+  done
+fi
 pivot_root . .
 umount -l .
 cd /
+[ -z "${HOST:-}" ] || mount --make-rshared /
 export container=evio-test PATH=/usr/sbin:/usr/bin:/sbin:/bin
 exec "$@"

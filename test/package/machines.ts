@@ -37,6 +37,14 @@ export interface Setting {
   /** Without systemd: a plain chroot. */
   readonly bare?: boolean;
   readonly withoutTun?: boolean;
+  /** One that a kubelet and its containers are to run on. */
+  readonly host?: {
+    readonly name: string;
+    /** Folders of this machine that it has too: where they are here, and there. */
+    readonly folders: Readonly<Record<string, string>>;
+    /** As Machine takes them. */
+    readonly cgroups: readonly string[];
+  };
 }
 
 export class PackageMachine {
@@ -50,7 +58,7 @@ export class PackageMachine {
     this.#lower = lower;
   }
 
-  static async boot(ns: string, { lower, files, bare, withoutTun }: Setting): Promise<PackageMachine> {
+  static async boot(ns: string, { lower, files, bare, withoutTun, host }: Setting): Promise<PackageMachine> {
     // What is written may not be on the file system that is read: / is a layer too.
     const work = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'evio-package-'));
     try {
@@ -64,11 +72,16 @@ export class PackageMachine {
       ];
       const machine = await Machine.boot(ns, {
         command: [
-          ...['env', `WITHOUT_TUN=${withoutTun === true ? 'yes' : ''}`, SCRIPT, lower, work],
+          ...['env', `WITHOUT_TUN=${withoutTun === true ? 'yes' : ''}`, `HOST=${host?.name ?? ''}`],
+          `FOLDERS=${Object.entries(host?.folders ?? {})
+            .flat()
+            .join(' ')}`,
+          ...[SCRIPT, lower, work],
           ...(bare === true ? ['sleep', 'infinity'] : [...SYSTEMD, '--unit=multi-user.target']),
         ],
         init: bare === true ? 'sleep' : 'systemd',
         env,
+        ...(host === undefined ? {} : { cgroups: host.cgroups }),
       });
       return new PackageMachine(machine, work, lower);
     } catch (error) {
