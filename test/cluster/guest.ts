@@ -57,17 +57,27 @@ export class Guest {
       },
     });
     const guest = new Guest(name, host, deb);
-    // systemd mounts every hierarchy there is; in these a kubelet would leave groups behind that nobody else sees.
-    for (const one of ['hugetlb', 'net_cls', 'net_prio', 'perf_event'])
-      await guest.machine.run('umount', join(CGROUP_FS, one));
+    await guest.#unmount();
     if (kubernetes !== undefined) await guest.#prepare(kubernetes.images);
     return guest;
+  }
+
+  /** systemd mounts every hierarchy there is; in these a kubelet would leave groups behind that nobody else sees. */
+  async #unmount(): Promise<void> {
+    for (const one of ['hugetlb', 'net_cls', 'net_prio', 'perf_event'])
+      await this.machine.run('umount', join(CGROUP_FS, one));
+  }
+
+  /** Loses its power and boots again: of what it had in memory, interfaces and /run nothing is left. */
+  async cycle(): Promise<void> {
+    await this.#host.cycle(() => must('guest', [this.name, 'unplug']));
+    await this.#unmount();
   }
 
   /** As on a machine where somebody has installed containerd and kubeadm's packages, and nothing was started but containerd. */
   async #prepare(images: readonly string[]): Promise<void> {
     await this.machine.ok('sh', '-ec', PREPARE);
-    await this.machine.ok('systemctl', 'start', 'containerd');
+    await this.machine.ok('systemctl', 'enable', '--now', 'containerd');
     for (const image of images)
       await this.machine.ok('ctr', '-n', 'k8s.io', 'images', 'import', join(FILES, basename(image)));
   }

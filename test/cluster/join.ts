@@ -3,7 +3,8 @@ import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
 import { sleep } from '../demo/shell.ts';
 import { type Guest, tokenFor } from './guest.ts';
-import { attempt, conditionOf, get, inNode, isTrue, kubectl, list, NAMESPACE, wait } from './kube.ts';
+import { attempt, conditionOf, get, inNode, isTrue, kubectl, list, NAMESPACE, seconds, wait } from './kube.ts';
+import { PROBES } from './manifests.ts';
 import { probesRunning } from './traffic.ts';
 
 /** By issue: from `evio join` to Ready. */
@@ -72,6 +73,15 @@ export async function joinsAsNode(
     owner === 'Node' && machineOf !== undefined,
     `${owner}, ${machineOf === undefined ? 'no keys' : 'keys'}`,
   );
+  // What `leaves` looks for again.
+  const made = guest.traces().filter((line) => !before.includes(line));
+  const files = [NODE_FILE, '/etc/default/kubelet', '/evio.service'];
+  report.holds(
+    `${title}evio join made a node file, one for the kubelet, and a link by which the unit starts at boot`,
+    files.every((file) => made.some((line) => line.includes(file))),
+    made.join('; '),
+    files.join(' '),
+  );
   const pods = (await list('pods', '-n', NAMESPACE, '--field-selector', `spec.nodeName=${name}`)).map(
     ({ metadata }) => metadata.name,
   );
@@ -86,6 +96,31 @@ export async function execs(report: Report, name: string, title: string): Promis
   const said = (await kubectl('exec', pod, '--', ...program).catch(String)).trim();
   report.holds(`${title}kubectl exec into a pod of ${name}`, said === pod, said, pod);
 }
+
+/** Its kubelet knows the API server by its overlay address alone, and starts with the rest of the machine. */
+export async function reboots(report: Report, guest: Guest, title: string): Promise<void> {
+  const { name } = guest;
+  const restarts = async (): Promise<number> => {
+    const pods = await list('pods', '--field-selector', `spec.nodeName=${name}`, '-l', `app=${PROBES}`);
+    const [pod] = pods.map(({ status }) => status?.containerStatuses as { restartCount: number }[] | undefined);
+    return (pod ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
+  };
+  const before = await restarts();
+  const took = await seconds(async () => {
+    await guest.cycle();
+    await wait(`${name} is Ready again, and its pod`, 120_000, async () => {
+      const ready = (await probesRunning()).some(({ node }) => node === name);
+      return ready && (await restarts()) > before && isTrue(await get('node', name), 'Ready');
+    });
+  }).catch(async (error: unknown) => {
+    say(await guest.words());
+    throw error;
+  });
+  report.atMost(`${title}seconds from a loss of power of ${name} until its pod is ready again`, took, 60, 's');
+}
+
+const NO_ACCOUNT = /does not know its account any more/;
+const whyOf = (said: string): string | null => (JSON.parse(said || '{}') as { why?: string | null }).why ?? null;
 
 /** The node goes as its administrator would have it go; what it was is to be nowhere. `before`: traces with the package installed. */
 export async function leaves(report: Report, guest: Guest, title: string, before: readonly string[]): Promise<void> {
@@ -121,18 +156,18 @@ export async function leaves(report: Report, guest: Guest, title: string, before
     'none',
   );
   // Whoever has kept its node file has nothing: its account is gone too.
-  let words = '';
+  let words: string | null = null;
   await wait('its account is gone', ACCOUNT_MS, async () => {
     await machine.ok('sh', '-c', 'umask 077; cat >"$0" <<"END"\n'.concat(file, '\nEND'), NODE_FILE);
-    words = (await machine.run('evio', 'leave', '-o', 'json')).stdout;
-    if (/does not know its account any more/.test(words)) return true;
+    words = whyOf((await machine.run('evio', 'leave', '-o', 'json')).stdout);
+    if (NO_ACCOUNT.test(words ?? '')) return true;
     await sleep(5_000);
     return false;
   }).catch(() => undefined);
   report.holds(
     `${title}after evio leave: the XMPP server does not know the account of ${name} any more`,
-    /does not know its account any more/.test(words),
-    words.trim().slice(0, 300),
+    NO_ACCOUNT.test(words ?? ''),
+    words ?? 'it did',
   );
   // An EvioPeer keeps its EvioNode, for the next machine.
   const member = await get('evionode', name);
@@ -211,8 +246,6 @@ export async function joinsAsPeer(
     routes.trim() || 'none',
     'none',
   );
-  const sees = conditionOf(await peer(), 'Joined');
-  report.details[`${title}${PEER}`] = sees?.message ?? sees?.reason ?? '';
   await peerLeaves(report, guest, title, before);
 }
 

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { onCluster } from '../cluster/cluster.ts';
 import { Guest } from '../cluster/guest.ts';
 import { explain } from '../cluster/install.ts';
-import { execs, joinsAsNode, leaves } from '../cluster/join.ts';
+import { execs, joinsAsNode, leaves, reboots } from '../cluster/join.ts';
 import { apply, get, helm, isTrue, kubectl, list, must, NAMESPACE, wait } from '../cluster/kube.ts';
-import { pairsOfPods, startProbes } from '../cluster/traffic.ts';
+import { pairsOfPods, probesRunning, startProbes } from '../cluster/traffic.ts';
 import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
 import { makePackage } from '../package/packages.ts';
@@ -64,6 +64,8 @@ export async function behindNat(report: Report): Promise<void> {
     const traces = await joinsAsNode(report, node, TITLE, 2);
     await pairsOfPods(report, await startProbes(2), TITLE);
     await execs(report, node.name, TITLE);
+    await reboots(report, node, TITLE);
+    await pairsOfPods(report, await probesRunning(), `${TITLE}after that `);
     await leaves(report, node, TITLE, traces);
   };
   try {

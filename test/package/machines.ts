@@ -48,14 +48,20 @@ export interface Setting {
 }
 
 export class PackageMachine {
-  readonly machine: Machine;
   readonly #work: string;
   readonly #lower: string;
+  readonly #start: () => Promise<Machine>;
+  #machine: Machine;
 
-  private constructor(machine: Machine, work: string, lower: string) {
-    this.machine = machine;
+  private constructor(machine: Machine, work: string, lower: string, start: () => Promise<Machine>) {
+    this.#machine = machine;
     this.#work = work;
     this.#lower = lower;
+    this.#start = start;
+  }
+
+  get machine(): Machine {
+    return this.#machine;
   }
 
   static async boot(ns: string, { lower, files, bare, withoutTun, host }: Setting): Promise<PackageMachine> {
@@ -70,7 +76,7 @@ export class PackageMachine {
         'DEBIAN_FRONTEND=noninteractive',
         'container=evio-test',
       ];
-      const machine = await Machine.boot(ns, {
+      const kind = {
         command: [
           ...['env', `WITHOUT_TUN=${withoutTun === true ? 'yes' : ''}`, `HOST=${host?.name ?? ''}`],
           `FOLDERS=${Object.entries(host?.folders ?? {})
@@ -82,8 +88,9 @@ export class PackageMachine {
         init: bare === true ? 'sleep' : 'systemd',
         env,
         ...(host === undefined ? {} : { cgroups: host.cgroups }),
-      });
-      return new PackageMachine(machine, work, lower);
+      };
+      const start = (): Promise<Machine> => Machine.boot(ns, kind);
+      return new PackageMachine(await start(), work, lower, start);
     } catch (error) {
       rmSync(work, { recursive: true, force: true });
       throw error;
@@ -144,6 +151,13 @@ export class PackageMachine {
       .split('\n')
       .flatMap((path) => /^(?:\/usr\/lib\/evio|\/mnt\/packages)\/([\w-]+)/.exec(path)?.[1] ?? [])
       .sort();
+  }
+
+  /** Loses its power, and boots again with what is on its disk. `meanwhile`: what becomes of its network. */
+  async cycle(meanwhile: () => Promise<unknown>): Promise<void> {
+    await this.machine.end();
+    await meanwhile();
+    this.#machine = await this.#start();
   }
 
   async end(): Promise<void> {
