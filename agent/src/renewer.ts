@@ -6,15 +6,24 @@ import type { Log } from './io/log.ts';
 import { renewNodeFile } from './io/node-file.ts';
 import { systemReason } from './io/system-error.ts';
 import { oneLine, StanzaError, XmppError } from './io/xmpp-error.ts';
+import { openSession } from './io/xmpp-session.ts';
 import { type Papers, papersOf } from './join/papers.ts';
 import { Renewal, type RenewalAction, type RenewalEvent } from './join/renewal.ts';
 import type { Runner } from './runner.ts';
-import { NO_SECRET, sealRequest } from './wire/join-message.ts';
+import { type JoinedAccount, NO_SECRET, sealRequest } from './wire/join-message.ts';
 import { privateKey } from './wire/keys.ts';
 import { DecodeError, fromBase64 } from './wire/reader.ts';
 import { verifyRevocations } from './wire/revocations.ts';
 
 const ANSWER_MS = 20_000;
+const LOGIN_MS = 15_000;
+
+/** Rejects with an XmppError where that account cannot be used there. */
+async function logIn({ service, domain, username, password, ca }: JoinedAccount): Promise<void> {
+  const options = { service, domain, username, password, ca, renewal: '', signal: AbortSignal.timeout(LOGIN_MS) };
+  const handlers = { stanza: () => undefined, received: () => undefined, closed: () => undefined };
+  (await openSession(options, handlers)).close();
+}
 
 /** Why there is nothing new; `online`: somebody could have answered. */
 class NoAnswer extends Error {
@@ -27,17 +36,21 @@ class NoAnswer extends Error {
 }
 
 export class Renewer {
-  readonly #runner: Runner;
+  readonly #runner: Pick<Runner, 'node' | 'exchange'>;
   readonly #log: Log;
-  readonly #renewal = new Renewal(Math.random);
+  readonly #renewal: Renewal;
+  readonly #logIn: typeof logIn;
   #config: NodeConfig | undefined;
   /** What could not be written to the node file: it is not asked for again. */
   #unwritten: Papers | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(runner: Runner, log: Log) {
+  /** `tries`: how another account is tried before the node changes to it. */
+  constructor(runner: Pick<Runner, 'node' | 'exchange'>, log: Log, { random = Math.random, tries = logIn } = {}) {
     this.#runner = runner;
     this.#log = log;
+    this.#renewal = new Renewal(random);
+    this.#logIn = tries;
   }
 
   /** The node that runs, by this configuration. */
@@ -74,7 +87,7 @@ export class Renewer {
     const config = this.#config;
     if (config === undefined) return;
     try {
-      this.#use(this.#unwritten ?? (await this.#ask(config)), config);
+      this.#use(this.#unwritten ?? (await this.#proven(await this.#ask(config), config)), config);
       this.#step({ kind: 'answered' });
     } catch (error) {
       // Nothing here is worth the end of a node that carries traffic.
@@ -111,15 +124,35 @@ export class Renewer {
     }
   }
 
+  /** A node that went where nobody answers could not be told of another place any more. */
+  async #proven(papers: Papers, { signalling }: NodeConfig): Promise<Papers> {
+    const { account } = papers;
+    if (account === undefined) return papers;
+    try {
+      await this.#logIn(account);
+      return papers;
+    } catch (error) {
+      if (!(error instanceof XmppError)) throw error;
+      this.#log.warn(
+        `the authority says that the XMPP server is at ${account.service} now, which this node cannot use (${oneLine(error.message)}): it stays with ${signalling.service.url}`,
+      );
+      return { ...papers, account: undefined };
+    }
+  }
+
   #use(papers: Papers, config: NodeConfig): void {
-    const { certificate, parameters, revocations } = papers;
-    if (certificate === undefined && parameters === undefined) {
+    const { certificate, parameters, revocations, account, excludeRoutes } = papers;
+    const moved = account !== undefined || excludeRoutes.length > 0;
+    if (certificate === undefined && parameters === undefined && !moved) {
       if (revocations !== undefined) this.#spread(revocations.bytes.toString('base64'));
       return;
     }
     const next = this.#write(papers, config);
     const { serial, notAfter } = next.identity.certificate;
-    this.#log.info(`renewed: certificate number ${serial} until ${new Date(notAfter * 1000).toISOString()}`);
+    if (account !== undefined) this.#log.info(`the XMPP server is at ${account.service} now, as the authority says`);
+    if (excludeRoutes.length > 0) this.#log.info(`the authority leaves routes to others: ${excludeRoutes.join(', ')}`);
+    if (certificate !== undefined || parameters !== undefined)
+      this.#log.info(`renewed: certificate number ${serial} until ${new Date(notAfter * 1000).toISOString()}`);
     void this.#runner.exchange(next);
     this.start(next);
   }
@@ -127,9 +160,16 @@ export class Renewer {
   /** What else may have been changed in the file takes effect with a restart, as ever. */
   #write(papers: Papers, config: NodeConfig): NodeConfig {
     try {
-      const { overlay, identity, topology } = renewNodeFile(config.file, papers);
+      const { overlay, identity, topology, signalling, ice, network } = renewNodeFile(config.file, papers);
       this.#unwritten = undefined;
-      return { ...config, overlay, identity, topology };
+      return {
+        ...{ ...config, overlay, identity, topology },
+        ...(papers.account === undefined ? {} : { signalling, ice: { ...config.ice, stun: ice.stun } }),
+        network: {
+          ...config.network,
+          excludeRoutes: papers.excludeRoutes.length === 0 ? config.network.excludeRoutes : network.excludeRoutes,
+        },
+      };
     } catch (error) {
       if (error instanceof ConfigError)
         throw new NoAnswer(`${config.file} cannot take it: ${error.problems.join('; ')}`);

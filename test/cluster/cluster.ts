@@ -33,7 +33,9 @@ export async function onCluster(run: () => Promise<void>): Promise<void> {
       void cleanUp().then(() => process.exit(130));
     });
   try {
-    say(`a cluster of ${NODES.length} nodes, ${process.env.NAT ?? 'punchable'} NATs`);
+    say(
+      `a cluster of ${process.env.NODES?.split(' ').length ?? NODES.length} nodes, ${process.env.NAT ?? 'punchable'} NATs`,
+    );
     const up = must('up.sh', []);
     rising = up;
     say((await up).trim());

@@ -18,6 +18,7 @@ import { memory } from './memory.ts';
 import { mistakes } from './mistakes.ts';
 import { flat, hostNetwork } from './modes.ts';
 import { paths } from './paths.ts';
+import { peers } from './peers.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
 import { tracesOfAll } from './traces.ts';
 import { natClasses, startProbes, talk } from './traffic.ts';
@@ -59,6 +60,7 @@ await onCluster(async () => {
   await part('rejoin', () => rejoin(report));
   const long = !short || only !== undefined;
   if (long) {
+    await part('peers', async () => peers(report, await startProbes()));
     await part('flat', () => flat(report));
     await part('host network', () => hostNetwork(report));
     await part('external server', () => external(report));

@@ -12,13 +12,14 @@ export interface Probe {
 
 export const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
-export async function startProbes(): Promise<readonly Probe[]> {
+/** `nodes`: how many the cluster has. */
+export async function startProbes(nodes: number = NODES.length): Promise<readonly Probe[]> {
   // A client's own apply would keep a copy of all of it in an annotation, which is too short for a program.
   await apply(probes(), '--server-side');
   await wait(
-    `a probe runs on each of the ${NODES.length} nodes`,
+    `a probe runs on each of the ${nodes} nodes`,
     120_000,
-    async () => (await probesRunning()).length === NODES.length,
+    async () => (await probesRunning()).length === nodes,
   );
   return probesRunning();
 }

@@ -206,6 +206,9 @@ describe('joining a cluster by token', function () {
         const list = verifyRevocations(fromBase64(answer.revocations ?? ''), authorityKey);
         expect([isRevoked(list, gone, 1n), answer.certificate]).to.deep.equal([true, undefined]);
         expect(answer.parameters).not.to.equal(undefined);
+        // Where the XMPP server is, as a machine that joins now is told.
+        const { service, username, password } = signalling;
+        expect(answer.account).to.deep.include({ service: service.url, username, password: password.reveal() });
       }
     } finally {
       speaking.close();

@@ -6,7 +6,7 @@ import { failed } from '../cluster/traffic.ts';
 import type { Report } from '../demo/report.ts';
 import { type Backend, OVERHEAD, overEvio } from './manifest.ts';
 
-const MANIFEST = '.cache/flannel/kube-flannel.yml';
+export const MANIFEST = '.cache/flannel/kube-flannel.yml';
 const NAMESPACE = 'kube-flannel';
 const DAEMONS = 'daemonset/kube-flannel-ds';
 export const IMAGES: readonly string[] = ['.cache/flannel/flannel.tar', '.cache/flannel/flannel-cni-plugin.tar'];

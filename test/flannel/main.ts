@@ -17,9 +17,11 @@ import { paths } from '../cluster/paths.ts';
 import { reach } from '../cluster/reach.ts';
 import { type Probe, startProbes, stopProbes, talk } from '../cluster/traffic.ts';
 import { Report, say } from '../demo/report.ts';
+import { behindNat } from './behind-nat.ts';
 import { names, recreated, restarted, sizes } from './cases.ts';
 import { closeUnderlay, seen } from './firewall.ts';
 import { bringFlannel, IMAGES, overlayMtu, removeFlannel } from './flannel.ts';
+import { newcomers } from './join.ts';
 import { BACKENDS, type Backend } from './manifest.ts';
 import { moveToOverlay, RELEASE } from './overlay-only.ts';
 import { throughput } from './throughput.ts';
@@ -34,6 +36,8 @@ const PARTS = [
   'pod',
   'restart',
   'helm test',
+  'join',
+  'behind NAT',
 ] as const;
 type Part = (typeof PARTS)[number];
 const only = process.env.EVIO_FLANNEL_ONLY?.split(',');
@@ -112,9 +116,10 @@ async function withBackend(backend: Backend): Promise<void> {
   await part('restart', title, () => restarted(report, probes, title));
   await part('helm test', title, () => helmTest(report));
   await nothingElse(title);
+  if (backend === chosen(BACKENDS).at(-1)) await part('join', title, () => newcomers(report, title));
 }
 
-await onCluster(async () => {
+const overFlannel = async (): Promise<void> => {
   await must('load', IMAGES);
   await bringEvio();
   await part('host network', '', async () => {
@@ -156,9 +161,13 @@ await onCluster(async () => {
     `curl ends with ${said.code}, ${after.other - before.other} packets counted`,
     'fails, > 0',
   );
-}).catch((error: unknown) => {
-  report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
-});
+};
+// That one alone needs nothing of the first cluster.
+if (only?.join() !== 'behind NAT')
+  await onCluster(overFlannel).catch((error: unknown) => {
+    report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));
+  });
+await part('behind NAT', '', () => behindNat(report));
 say(`results in ${report.save()}`);
 process.stdout.write(`${report.passed} passed, ${report.failed} failed\n`);
 process.exitCode = report.failed === 0 ? 0 : 1;

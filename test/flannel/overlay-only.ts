@@ -8,21 +8,22 @@ import { addressesOfNodes } from '../cluster/modes.ts';
 const API_PORT = 6443;
 export const RELEASE = ['evio', 'charts/evio', '--namespace', NAMESPACE] as const;
 
-/** The address that the API server then has everywhere. */
-export async function moveToOverlay(): Promise<string> {
-  const own = (await addressesOfNodes()).find(({ node }) => node === NODES[0])?.v4;
-  if (own === undefined || own === '') throw new Error(`${NODES[0]} has no overlay address`);
+/** The address that the API server then has everywhere. `nodes`: all of the cluster, the control plane first. */
+export async function moveToOverlay(nodes: readonly string[] = NODES): Promise<string> {
+  const [controlPlane = ''] = nodes;
+  const own = (await addressesOfNodes()).find(({ node }) => node === controlPlane)?.v4;
+  if (own === undefined || own === '') throw new Error(`${controlPlane} has no overlay address`);
   const url = `https://${own}:${API_PORT}`;
   writeFileSync(join(STATE, 'api-address'), `${own}\n`);
   // Before it is away for a moment, and with a Job that runs by its old address.
   await helm('upgrade', ...RELEASE, '--reuse-values', '--set', `apiServers={${url}}`);
-  await must('part', [NODES[0], 'kube-apiserver', 'restart']);
+  await must('part', [controlPlane, 'kube-apiserver', 'restart']);
   for (const name of readdirSync(join(STATE, 'pki')).filter((file) => file.endsWith('.conf'))) {
     const file = join(STATE, 'pki', name);
     writeFileSync(file, readFileSync(file, 'utf8').replace(/server: "https:[^"]*"/, `server: "${url}"`));
   }
-  for (const node of NODES) for (const part of ['kubelet', 'kube-proxy']) await must('part', [node, part, 'restart']);
-  for (const part of ['kube-controller-manager', 'kube-scheduler']) await must('part', [NODES[0], part, 'restart']);
+  for (const node of nodes) for (const part of ['kubelet', 'kube-proxy']) await must('part', [node, part, 'restart']);
+  for (const part of ['kube-controller-manager', 'kube-scheduler']) await must('part', [controlPlane, part, 'restart']);
   await wait('the API server answers at its overlay address', 60_000, () =>
     kubectl('get', '--raw', '/readyz').then(
       () => true,
@@ -40,7 +41,7 @@ export async function moveToOverlay(): Promise<string> {
   await kubectl('-n', NAMESPACE, 'rollout', 'status', 'daemonset/evio-agent', '--timeout=180s');
   await wait('every EvioNode is Ready with the API server on the overlay', 120_000, async () => {
     const members = await list('evionodes');
-    return members.length === NODES.length && members.every((one) => isTrue(one, 'Ready'));
+    return members.length === nodes.length && members.every((one) => isTrue(one, 'Ready'));
   });
   return own;
 }

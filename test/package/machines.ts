@@ -37,20 +37,34 @@ export interface Setting {
   /** Without systemd: a plain chroot. */
   readonly bare?: boolean;
   readonly withoutTun?: boolean;
+  /** One that a kubelet and its containers are to run on. */
+  readonly host?: {
+    readonly name: string;
+    /** Folders of this machine that it has too: where they are here, and there. */
+    readonly folders: Readonly<Record<string, string>>;
+    /** As Machine takes them. */
+    readonly cgroups: readonly string[];
+  };
 }
 
 export class PackageMachine {
-  readonly machine: Machine;
   readonly #work: string;
   readonly #lower: string;
+  readonly #start: () => Promise<Machine>;
+  #machine: Machine;
 
-  private constructor(machine: Machine, work: string, lower: string) {
-    this.machine = machine;
+  private constructor(machine: Machine, work: string, lower: string, start: () => Promise<Machine>) {
+    this.#machine = machine;
     this.#work = work;
     this.#lower = lower;
+    this.#start = start;
   }
 
-  static async boot(ns: string, { lower, files, bare, withoutTun }: Setting): Promise<PackageMachine> {
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  static async boot(ns: string, { lower, files, bare, withoutTun, host }: Setting): Promise<PackageMachine> {
     // What is written may not be on the file system that is read: / is a layer too.
     const work = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'evio-package-'));
     try {
@@ -62,15 +76,21 @@ export class PackageMachine {
         'DEBIAN_FRONTEND=noninteractive',
         'container=evio-test',
       ];
-      const machine = await Machine.boot(ns, {
+      const kind = {
         command: [
-          ...['env', `WITHOUT_TUN=${withoutTun === true ? 'yes' : ''}`, SCRIPT, lower, work],
+          ...['env', `WITHOUT_TUN=${withoutTun === true ? 'yes' : ''}`, `HOST=${host?.name ?? ''}`],
+          `FOLDERS=${Object.entries(host?.folders ?? {})
+            .flat()
+            .join(' ')}`,
+          ...[SCRIPT, lower, work],
           ...(bare === true ? ['sleep', 'infinity'] : [...SYSTEMD, '--unit=multi-user.target']),
         ],
         init: bare === true ? 'sleep' : 'systemd',
         env,
-      });
-      return new PackageMachine(machine, work, lower);
+        ...(host === undefined ? {} : { cgroups: host.cgroups }),
+      };
+      const start = (): Promise<Machine> => Machine.boot(ns, kind);
+      return new PackageMachine(await start(), work, lower, start);
     } catch (error) {
       rmSync(work, { recursive: true, force: true });
       throw error;
@@ -131,6 +151,13 @@ export class PackageMachine {
       .split('\n')
       .flatMap((path) => /^(?:\/usr\/lib\/evio|\/mnt\/packages)\/([\w-]+)/.exec(path)?.[1] ?? [])
       .sort();
+  }
+
+  /** Loses its power, and boots again with what is on its disk. `meanwhile`: what becomes of its network. */
+  async cycle(meanwhile: () => Promise<unknown>): Promise<void> {
+    await this.machine.end();
+    await meanwhile();
+    this.#machine = await this.#start();
   }
 
   async end(): Promise<void> {

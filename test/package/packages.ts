@@ -42,6 +42,14 @@ export interface Made {
  * of packing and unpacking in a test; all else is as it is shipped.
  */
 export function makePackages(folder: string, where: 'inside' | 'beside'): Made {
+  const { make, node } = packager(folder, where);
+  return { first: make(VERSION), next: make(NEXT_VERSION), more: where === 'beside' ? [node] : [] };
+}
+
+/** The path of this version alone, as it is shipped. */
+export const makePackage = (folder: string): string => packager(folder, 'inside').make(VERSION);
+
+function packager(folder: string, where: 'inside' | 'beside') {
   const built = programs();
   mkdirSync(folder, { recursive: true });
   const node = join(folder, 'node');
@@ -64,5 +72,5 @@ export function makePackages(folder: string, where: 'inside' | 'beside'): Made {
     if (where === 'beside') made.tree.set(`${HOME}/node`, { kind: 'link', target: '/mnt/packages/node' });
     return buildDeb(made, folder, EPOCH, 'quick');
   };
-  return { first: make(VERSION), next: make(NEXT_VERSION), more: where === 'beside' ? [node] : [] };
+  return { make, node };
 }

@@ -64,7 +64,34 @@ describe('a node file, renewed', () => {
       { type: 'renewed', certificate: value.identity.certificate, parameters: parameters(1n) },
       loadNodeConfig(path),
     );
-    expect(papers).to.deep.equal({ certificate: undefined, parameters: undefined, revocations: undefined });
+    expect(papers).to.deep.equal({
+      ...{ certificate: undefined, parameters: undefined, revocations: undefined },
+      ...{ account: undefined, excludeRoutes: [] },
+    });
+  });
+
+  const account = { ...value.signalling, stun: [] as string[] };
+
+  it('has the XMPP server where the authority says that it is, with its certificate authority and STUN servers', () => {
+    const moved = { ...account, service: 'xmpps://192.0.2.9:5223', password: 'another', stun: ['192.0.2.9:3478'] };
+    const before = loadNodeConfig(path);
+    for (const { signalling, ice, log } of [renewed({ account: moved }), loadNodeConfig(path)]) {
+      expect([signalling.service.url, signalling.password.reveal()]).to.deep.equal([moved.service, 'another']);
+      expect([ice.stun, ice.turn, log.level]).to.deep.equal([moved.stun, before.ice.turn, 'debug']);
+    }
+    // Back again: nothing of the other one stays.
+    const { signalling, ice } = renewed({ account });
+    expect(signalling.service.url).to.equal(before.signalling.service.url);
+    expect(ice.stun).to.deep.equal([]);
+    expect(papersOf({ type: 'renewed', account }, loadNodeConfig(path)).account).to.equal(undefined);
+  });
+
+  it('excludes the routes that the authority leaves to others, beside those that a person has excluded', () => {
+    writeFileSync(path, JSON.stringify({ ...value, network: { excludeRoutes: ['10.9.0.0/16'] } }));
+    const told = ['10.96.0.0/12', 'fd00:10:96::/112'];
+    const { network } = renewed({ excludeRoutes: told });
+    expect(network.excludeRoutes).to.deep.equal(['10.9.0.0/16', ...told]);
+    expect(papersOf({ type: 'renewed', excludeRoutes: told }, loadNodeConfig(path)).excludeRoutes).to.deep.equal([]);
   });
 
   it('is left as it was by what is of another authority, of another node, or for other keys', () => {
@@ -77,6 +104,8 @@ describe('a node file, renewed', () => {
       [another({ sessionKey: rawPublicKey(generatePrivateKey('x25519')) }), /another node/],
     ] as const)
       expect(() => renewed({ certificate })).to.throw(DecodeError, words);
+    expect(() => renewed({ account: { ...account, username: 'pi2.lab' } })).to.throw(DecodeError, /another node/);
+    expect(() => renewed({ account: { ...account, service: 'http://192.0.2.9' } })).to.throw(ConfigError, 'service');
     expect(readFileSync(path, 'utf8')).to.equal(before);
   });
 

@@ -1,4 +1,4 @@
-/** A node file that its agent puts newer signed objects into. */
+/** A node file that its agent puts newer signed objects into, and what its authority says of the XMPP server. */
 import { readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { JsonError, parseJson } from '../config/json.ts';
@@ -7,25 +7,32 @@ import type { NodeConfig } from '../config/node-config.ts';
 import { isObject } from '../config/original.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { Papers } from '../join/papers.ts';
+import type { JoinedAccount } from '../wire/join-message.ts';
 import { syncDirectory, writeBeside } from './atomic-file.ts';
 
 /**
  * All else in it stays as a person has it. It is read as any other before it has its name: throws ConfigError when it could not be used
  * then, and what the system says.
  */
-export function renewNodeFile(path: string, { certificate, parameters, revocations }: Papers): NodeConfig {
+export function renewNodeFile(path: string, papers: Papers): NodeConfig {
+  const { certificate, parameters, revocations, account, excludeRoutes } = papers;
   const before = readObject(path);
-  const changed = (section: string, objects: Readonly<Record<string, { readonly bytes: Buffer } | undefined>>) => {
+  const section = (name: string): Readonly<Record<string, unknown>> => {
+    const present = before[name];
+    return isObject(present) ? present : {};
+  };
+  const changed = (name: string, objects: Readonly<Record<string, { readonly bytes: Buffer } | undefined>>) => {
     const texts = Object.entries(objects).flatMap(([key, object]) =>
       object === undefined ? [] : [[key, object.bytes.toString('base64')] as const],
     );
-    const present = before[section];
-    return { ...(isObject(present) ? present : {}), ...Object.fromEntries(texts) };
+    return { ...section(name), ...Object.fromEntries(texts) };
   };
   const value = {
     ...before,
     overlay: changed('overlay', { parameters, revocations }),
     identity: changed('identity', { certificate }),
+    ...(account === undefined ? {} : placeOf(account, section)),
+    ...(excludeRoutes.length === 0 ? {} : { network: withRoutes(section('network'), excludeRoutes) }),
   };
   const beside = `${path}.new`;
   try {
@@ -37,6 +44,18 @@ export function renewNodeFile(path: string, { certificate, parameters, revocatio
   } finally {
     rmSync(beside, { force: true });
   }
+}
+
+/** The server, and what nodes learn their addresses from; no `ca`: public authorities. */
+function placeOf({ stun, ...account }: JoinedAccount, section: (name: string) => Readonly<Record<string, unknown>>) {
+  const { ca: _, ...signalling } = section('signalling');
+  return { signalling: { ...signalling, ...account }, ice: { ...section('ice'), stun } };
+}
+
+/** What a person has excluded stays so. */
+function withRoutes(network: Readonly<Record<string, unknown>>, more: readonly string[]) {
+  const present = Array.isArray(network.excludeRoutes) ? network.excludeRoutes : [];
+  return { ...network, excludeRoutes: [...present, ...more] };
 }
 
 function readObject(path: string): Readonly<Record<string, unknown>> {

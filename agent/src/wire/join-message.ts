@@ -100,6 +100,7 @@ const account = z.object({
   stun: z.array(z.string()).max(8),
 });
 export type JoinedAccount = z.infer<typeof account>;
+const excludeRoutes = z.array(z.string().max(43)).max(16);
 
 /** Why the authority says no: what is wrong with the token, the name, the address, or with itself just now. */
 const REASONS = ['token', 'name', 'address', 'member', 'full', 'unavailable'] as const;
@@ -113,7 +114,7 @@ const ANSWER_BODY = z.discriminatedUnion('type', [
     certificate: base64,
     revocations: base64.optional(),
     /** `network.excludeRoutes` of the node file: the machine is to be a node of a cluster, which has Services of its own. */
-    excludeRoutes: z.array(z.string().max(43)).max(16).optional(),
+    excludeRoutes: excludeRoutes.optional(),
     account,
   }),
   z.object({
@@ -122,6 +123,9 @@ const ANSWER_BODY = z.discriminatedUnion('type', [
     certificate: base64.optional(),
     parameters: base64.optional(),
     revocations: base64.optional(),
+    /** As a machine that joins now would be told, where the authority knows it: the node looks whether it has others. */
+    excludeRoutes: excludeRoutes.optional(),
+    account: account.optional(),
   }),
   z.object({
     type: z.literal('left'),

@@ -14,6 +14,8 @@ export interface Kind {
   readonly init: string;
   /** The environment of its administrator's commands, beside PATH. */
   readonly env: readonly string[];
+  /** Folders of groups of processes that the machine is in, one of each hierarchy; left out: one of its own where systemd has its services. */
+  readonly cgroups?: readonly string[];
 }
 
 const UNITS_ALONE: Kind = {
@@ -27,22 +29,23 @@ const CGROUPS = existsSync('/sys/fs/cgroup/systemd/cgroup.procs') ? '/sys/fs/cgr
 
 export class Machine {
   readonly #unshare: ChildProcess;
-  readonly #cgroup: string;
+  readonly #cgroups: readonly string[];
   readonly #pid: number;
   readonly #env: readonly string[];
 
-  private constructor(unshare: ChildProcess, cgroup: string, pid: number, env: readonly string[]) {
+  private constructor(unshare: ChildProcess, cgroups: readonly string[], pid: number, env: readonly string[]) {
     this.#unshare = unshare;
-    this.#cgroup = cgroup;
+    this.#cgroups = cgroups;
     this.#pid = pid;
     this.#env = env;
   }
 
   /** In the network namespace `ns`. */
-  static async boot(ns: string, { command, init, env }: Kind = UNITS_ALONE): Promise<Machine> {
-    const cgroup = join(CGROUPS, ns);
-    mkdirSync(cgroup, { recursive: true });
-    const enter = `echo $$ >"${cgroup}/cgroup.procs"; exec ip netns exec "${ns}" unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "$@"`;
+  static async boot(ns: string, kind: Kind = UNITS_ALONE): Promise<Machine> {
+    const { command, init, env, cgroups = [join(CGROUPS, ns)] } = kind;
+    for (const cgroup of cgroups) mkdirSync(cgroup, { recursive: true });
+    const entered = cgroups.map((cgroup) => `echo $$ >"${cgroup}/cgroup.procs"`).join('; ');
+    const enter = `${entered}; exec ip netns exec "${ns}" unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "$@"`;
     const unshare = spawn('sh', ['-c', enter, 'sh', ...command], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: environment(),
@@ -57,7 +60,7 @@ export class Machine {
         readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8').trim().split(' ')[0],
       );
       const name = pid > 0 && alive(pid) ? readFileSync(`/proc/${pid}/comm`, 'utf8').trim() : '';
-      return name === init ? new Machine(unshare, cgroup, pid, env) : undefined;
+      return name === init ? new Machine(unshare, cgroups, pid, env) : undefined;
     });
     if (init !== 'systemd') return machine;
     await until(
@@ -91,7 +94,7 @@ export class Machine {
   async end(): Promise<void> {
     if (alive(this.#pid)) process.kill(this.#pid, 'SIGKILL');
     await until('systemd ends', 10_000, () => this.#unshare.exitCode ?? this.#unshare.signalCode ?? undefined);
-    await until('its groups are gone', 5_000, () => removed(this.#cgroup) || undefined);
+    await until('its groups are gone', 5_000, () => this.#cgroups.every(removed) || undefined);
   }
 }
 

@@ -1,13 +1,17 @@
 import { expect } from 'chai';
 import type { Reply } from '../../../../agent/src/join/desk.ts';
-import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
-import type { OpenedRequest } from '../../../../agent/src/wire/join-message.ts';
+import { parsePrefix } from '../../../../agent/src/wire/address.ts';
+import { encodeCertificate } from '../../../../agent/src/wire/certificate.ts';
+import { nodeIdOf, overlayIdOf } from '../../../../agent/src/wire/ids.ts';
+import { NO_SECRET, type OpenedRequest } from '../../../../agent/src/wire/join-message.ts';
 import { tokenAccountName } from '../../../../agent/src/wire/join-token.ts';
+import { rawPublicKey } from '../../../../agent/src/wire/keys.ts';
+import { macRulesOf } from '../../../../agent/src/wire/mac.ts';
 import { fromBase64 } from '../../../../agent/src/wire/reader.ts';
 import { keysHashOf } from '../../desired/enrolment.ts';
 import { someKeys } from '../../desired/testing.ts';
 import { ClusterDesk } from './desk.ts';
-import { JoinWorld, NOW } from './testing.ts';
+import { JoinWorld, KEY, NOW, PLACE } from './testing.ts';
 
 const secretOf = (n: number): Buffer => Buffer.alloc(16, n);
 
@@ -17,6 +21,24 @@ function requestOf(machine: string, name: string, secret: Buffer): OpenedRequest
     ...{ identityKey: fromBase64(keys.identityKey), sessionKey: fromBase64(keys.sessionKey), secret },
     body: { type: 'join', name, ...keys },
   } as unknown as OpenedRequest;
+}
+
+/** Of a node that has the certificate that `enrol` has given it. */
+function renewalOf(machine: string, name: string): OpenedRequest {
+  const keys = someKeys(machine);
+  const [identityKey, sessionKey] = [fromBase64(keys.identityKey), fromBase64(keys.sessionKey)];
+  const addresses = [parsePrefix('10.45.0.1/16')];
+  const serial = 7n;
+  const certificate = encodeCertificate(
+    {
+      ...{ overlayId: overlayIdOf(rawPublicKey(KEY)), identityKey, sessionKey, name, serial },
+      ...{ addresses, routes: [], macs: macRulesOf(addresses, [], serial) },
+      ...{ notBefore: NOW - 60, notAfter: NOW + 86_400 },
+    },
+    KEY,
+  );
+  const body = { type: 'renew', certificate: certificate.toString('base64'), parameters: 1, revocations: 0 };
+  return { identityKey, sessionKey, secret: NO_SECRET, body } as unknown as OpenedRequest;
 }
 
 describe('the authority of a cluster at its desk', () => {
@@ -78,6 +100,22 @@ describe('the authority of a cluster at its desk', () => {
     expect(over).to.equal(false);
     enrol('edge1', slow);
     expect(answered(await waiting)).to.equal('joined');
+  });
+
+  it('tells a node that joined where the XMPP server is, whenever it asks; and there is news when that changes', async () => {
+    const request = requestOf('a', 'edge1', secretOf(1));
+    const first = await desk.answer(request, NOW);
+    if (!('later' in first)) throw new Error(answered(first));
+    enrol('edge1', request);
+    const { answer } = await first.later();
+    if (answer.type !== 'joined') throw new Error(answer.type);
+    const before = desk.news();
+    of.place = { ...PLACE, service: 'xmpps://127.0.0.9:5223', excludeRoutes: ['10.96.0.0/12'] };
+    const renewal = await desk.answer(renewalOf('a', 'edge1'), NOW);
+    if ('later' in renewal || renewal.answer.type !== 'renewed') throw new Error('it was not renewed');
+    expect(renewal.answer.account).to.deep.equal({ ...answer.account, service: 'xmpps://127.0.0.9:5223' });
+    expect(renewal.answer.excludeRoutes).to.deep.equal(['10.96.0.0/12']);
+    expect(desk.news().mark).not.to.equal(before.mark);
   });
 
   it('refuses the keys of a machine under a second name, by another token, without spending that', async () => {

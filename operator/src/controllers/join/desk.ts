@@ -19,6 +19,7 @@ import type { Node } from '../../../../agent/src/kube-api/kinds.ts';
 import { nodeIdOf } from '../../../../agent/src/wire/ids.ts';
 import type { AnswerBody, OpenedRequest, RefusalReason } from '../../../../agent/src/wire/join-message.ts';
 import { tokenHash } from '../../../../agent/src/wire/join-token.ts';
+import { sha256 } from '../../../../agent/src/wire/keys.ts';
 import { verifyParameters } from '../../../../agent/src/wire/parameters.ts';
 import { fromBase64 } from '../../../../agent/src/wire/reader.ts';
 import { verifyRevocations } from '../../../../agent/src/wire/revocations.ts';
@@ -34,6 +35,7 @@ import {
   type SignallingPlace,
 } from '../../desired/enrolment.ts';
 import { settle } from '../../desired/ledger.ts';
+import { peerOwnerOf } from '../../desired/peer.ts';
 import { machineIdOf, memberCalled, otherWith, type RegisterView, registered } from '../../desired/register.ts';
 import { signallingIs } from '../../desired/signalling.ts';
 import { livingOf } from '../network/decide.ts';
@@ -92,11 +94,12 @@ export class ClusterDesk implements Desk {
 
   /** Machines of the DaemonSets are told by their EvioNodes. */
   news(): News {
-    const { ledger, overlayId } = this.#here().authority;
+    const { authority, place } = this.#here();
+    const { ledger, overlayId } = authority;
     const machines = [...this.#world.members.all().values()].filter(({ spec }) => spec.machine !== undefined);
     const serials = machines.map(({ spec }) => spec.enrolment?.serial ?? '').sort();
     return {
-      mark: [ledger.parameters, ledger.listSerial, ...serials].join(),
+      mark: [ledger.parameters, ledger.listSerial, placeMark(place), ...serials].join(),
       usernames: machines.map(({ spec }) => accountOf(overlayId, spec.memberName)).sort(),
     };
   }
@@ -247,11 +250,13 @@ export class ClusterDesk implements Desk {
   #renewed(
     { name, body, due }: Extract<Verdict, { kind: 'renew' }>,
     request: OpenedRequest,
-    { authority }: Place,
+    here: Place,
     now: number,
   ): Reply {
-    const { ledger, publicKey } = authority;
-    const enrolment = memberCalled({ members: this.#world.members.all() }, name)?.spec.enrolment;
+    const { ledger, publicKey } = here.authority;
+    const member = memberCalled({ members: this.#world.members.all() }, name);
+    const enrolment = member?.spec.enrolment;
+    const isNode = member !== undefined && peerOwnerOf(member) === undefined;
     const newest = due ? newestFor(enrolment?.certificate, request, now) : undefined;
     const list =
       ledger.listSerial > body.revocations && ledger.revocations !== ''
@@ -268,6 +273,8 @@ export class ClusterDesk implements Desk {
         ...(newest === undefined ? {} : { certificate: newest }),
         ...(newer ? { parameters: ledger.parameters } : {}),
         ...(list === undefined ? {} : { revocations: ledger.revocations }),
+        // What the DaemonSets run has it with the credentials in its EvioNode.
+        ...(member?.spec.machine === undefined ? {} : placeBody(name, nodeIdOf(request.identityKey), isNode, here)),
       },
       told: told.length === 0 ? undefined : `node ${name} has ${told.join(' and ')}`,
     };
@@ -319,15 +326,22 @@ function joinedBody(
   name: string,
   id: string,
   isNode: boolean,
-  { overlay, place }: Place,
+  here: Place,
 ): AnswerBody {
-  const { overlayId, name: overlayName } = overlay.parameters;
-  const { service, domain, ca, stun, conference } = place;
   return {
     type: 'joined',
     parameters: overlayParameters,
     certificate,
     ...(revocations === undefined ? {} : { revocations }),
+    ...placeBody(name, id, isNode, here),
+  };
+}
+
+/** Where a node that joined by a token finds the others, and what it leaves to kube-proxy. */
+function placeBody(name: string, id: string, isNode: boolean, { overlay, place }: Place) {
+  const { overlayId, name: overlayName } = overlay.parameters;
+  const { service, domain, ca, stun, conference } = place;
+  return {
     ...(isNode && place.excludeRoutes.length > 0 ? { excludeRoutes: [...place.excludeRoutes] } : {}),
     account: {
       service,
@@ -340,6 +354,10 @@ function joinedBody(
     },
   };
 }
+
+/** Another one: there is something to tell. */
+const placeMark = ({ service, domain, ca, stun, conference, excludeRoutes }: SignallingPlace): string =>
+  sha256(Buffer.from(JSON.stringify([service, domain, ca, stun, conference, excludeRoutes]))).toString('hex');
 
 const refused = (reason: RefusalReason, message: string): Reply => ({
   answer: refusal(reason, message.slice(0, 300)),

@@ -33,6 +33,8 @@ export class JoinWorld {
   refuses = '';
   away = false;
   session = 1;
+  /** Where it is. */
+  place = PLACE;
   readonly log: string[] = [];
   applied = '';
   published: Readonly<Record<string, string>> = {};
@@ -75,7 +77,7 @@ export class JoinWorld {
         turn = mine.catch(() => undefined);
         return mine;
       },
-      signalling: () => ({ place: PLACE, admin: {} }),
+      signalling: () => ({ place: this.place, admin: {} }),
       key: keyOf,
       now: () => NOW,
     };
