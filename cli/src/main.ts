@@ -10,6 +10,7 @@ import { agentCommands } from './commands/agent.ts';
 import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
 import { configCommands } from './commands/config.ts';
+import { dashboardCommands } from './commands/dashboard.ts';
 import { joinCommands } from './commands/join.ts';
 import { nodeCommands } from './commands/node.ts';
 import { overlayCommands } from './commands/overlay.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   ...agentCommands,
   ...showCommands,
   ...pingCommands,
+  ...dashboardCommands,
 ];
 
 const PATHS = COMMANDS.map((command) => command.path);
