@@ -58,7 +58,7 @@ export class Painter {
     for (const look of LOOKS) {
       if (!shown.has(look)) continue;
       const edges = groups.get(look) ?? [];
-      const crowd = Math.min(0.95, Math.max(0.16, 12 / Math.sqrt(edges.length + 1)));
+      const crowd = Math.min(0.95, Math.max(0.14, 7 / Math.sqrt(edges.length + 1)));
       context.globalAlpha = look === 'direct' ? faint * (frame.view.zoom > 2 ? 1.6 : 1) : crowd;
       context.lineWidth = look === 'down' ? 1.6 : many > 800 ? 1 : 1.4;
       this.#strokes(context, frame, look, edges);

@@ -8,9 +8,14 @@ import { nodeText } from './words.ts';
 
 /** All names stand beside the ring up to so many nodes. */
 const NAMED_MAX = 64;
+/** New nodes that are made at once. */
+const MANY = 200;
+const SHOWN = 'evio-map-shown';
 /** Pings at once. */
 const PINGS_MAX = 40;
 const TOUCH_PX = 26;
+/** Of a phone. */
+const SMALL_PX = 500;
 
 export class RingView {
   readonly #store: Store;
@@ -26,6 +31,8 @@ export class RingView {
   #frame: Frame = { width: 1, height: 1, radius: 1, view: WHOLE };
   /** The one that Tab reaches. */
   #tab: string | undefined;
+  /** There is room for names. */
+  #roomy = true;
   readonly #drawAll = oncePerFrame(() => this.#draw());
   readonly #drawSome = oncePerFrame(() => this.#mark());
 
@@ -70,11 +77,18 @@ export class RingView {
   #measure(): void {
     const { clientWidth: width, clientHeight: height } = this.#stage;
     if (width === 0 || height === 0) return;
-    const room = this.#store.model.nodes.length <= NAMED_MAX ? (width < 500 ? 46 : 84) : 26;
-    const radius = Math.max(40, Math.min(width, height) / 2 - Math.min(room, Math.min(width, height) / 5));
+    // Beside the ring there is room for a name, above and below it for a line.
+    this.#frame = { ...this.#frame, width, height };
+    const [beside, above] = this.#named ? [Math.min(96, width / 4.5), 44] : [26, 26];
+    const radius = Math.max(40, Math.min(width / 2 - beside, height / 2 - above));
     this.#frame = { ...this.#frame, width, height, radius };
     set(this.#svg, 'viewBox', `0 0 ${width} ${height}`);
     this.#draw();
+  }
+
+  /** Whether all names are shown, at the whole ring. */
+  get #named(): boolean {
+    return this.#store.model.nodes.length <= (this.#frame.width < SMALL_PX ? NAMED_MAX / 3 : NAMED_MAX);
   }
 
   #look(view: View): void {
@@ -96,15 +110,26 @@ export class RingView {
 
   #draw(): void {
     const { nodes } = this.#store.model;
-    if (nodes.length <= NAMED_MAX !== this.#order.length <= NAMED_MAX && nodes.length !== this.#order.length) {
-      this.#order = nodes;
+    if (this.#named !== this.#roomy) {
+      this.#roomy = this.#named;
       this.#measure();
       return;
     }
     this.#painter.all(this.#frame);
+    // A thousand new nodes in a frame of their own: together with the edges they would hold the page up.
+    if (nodes.length - this.#nodes.size > MANY) requestAnimationFrame(() => this.#settle(nodes));
+    else this.#settle(nodes);
+  }
+
+  #settle(nodes: readonly MapNode[]): void {
+    // Another one may have come meanwhile: its own frame follows.
+    if (nodes !== this.#store.model.nodes) return;
     this.#arrange(nodes);
     this.#mark();
     byId('nothing').hidden = nodes.length > 0;
+    // What test/map measures: the first picture with nodes is on the screen.
+    if (nodes.length > 0 && performance.getEntriesByName(SHOWN).length === 0)
+      requestAnimationFrame(() => performance.mark(SHOWN));
   }
 
   #arrange(nodes: readonly MapNode[]): void {
@@ -197,24 +222,26 @@ export class RingView {
     );
     const special = new Set([...chosen, ...(focus === undefined ? [] : [focus])]);
     for (const { from, to } of route?.hops ?? []) special.add(from).add(to);
-    const all = model.nodes.length <= NAMED_MAX || this.#frame.view.zoom > model.nodes.length / 36;
+    const all = this.#named || this.#frame.view.zoom > model.nodes.length / (this.#frame.width < SMALL_PX ? 18 : 36);
     const named = all ? model.nodes.map(({ name }) => name) : [...special];
     this.#names.replaceChildren(...this.#texts(named, special));
   }
 
   #texts(names: readonly string[], special: ReadonlySet<string>): readonly SVGElement[] {
     const { width, height, view } = this.#frame;
-    const small = width < 500;
+    const small = width < SMALL_PX;
     return names.flatMap((name) => {
       const place = this.#place(name);
       const { x, y } = onScreen(this.#frame, place);
       if (x < -20 || y < -20 || x > width + 20 || y > height + 20) return [];
-      const off = this.#dot + (special.has(name) ? 13 : 7);
+      // Above and below, where names stand side by side, every other one is a line further out.
+      const steep = Math.abs(place.y) > 0.93 && (this.#store.places.get(name) ?? 0) % 2 === 1 ? 13 : 0;
+      const off = this.#dot + (special.has(name) ? 13 : 7) + steep;
       const [tx, ty] = [x + place.x * off, y + place.y * off];
       const anchor = Math.abs(place.x) < 0.15 ? 'middle' : place.x > 0 ? 'start' : 'end';
       const text = small && name.length > 12 && !special.has(name) ? `${name.slice(0, 11)}…` : name;
       // Within the stage, whatever the name's length.
-      const wide = text.length * (small ? 6.2 : 7);
+      const wide = text.length * (special.has(name) ? 8 : small ? 6.2 : 7);
       const inside =
         anchor === 'start' ? Math.min(tx, width - wide - 4) : anchor === 'end' ? Math.max(tx, wide + 4) : tx;
       const label = s(

@@ -21,8 +21,8 @@ export type Look = 'direct' | 'relayed' | 'via' | 'connecting' | 'down';
 export const LOOKS: readonly Look[] = ['direct', 'relayed', 'via', 'connecting', 'down'];
 export const LOOK: Readonly<Record<Look, string>> = {
   direct: 'Direct',
-  relayed: 'Relayed (TURN)',
-  via: 'Via a member',
+  relayed: 'Relayed',
+  via: 'Via others',
   connecting: 'Connecting',
   down: 'Down',
 };

@@ -92,6 +92,9 @@ export interface Summary {
   readonly up: number;
   readonly direct: number;
   readonly relayed: number;
+  /** Not up, and carried by other members meanwhile. */
+  readonly via: number;
+  /** Not up, and not carried. */
   readonly connecting: number;
   readonly down: number;
   /** Of the tunnels that are up, 0 to 1; null: there is none. */
@@ -109,8 +112,9 @@ export function summaryOf({ nodes, edges }: Pick<MapModel, 'nodes' | 'edges'>): 
     up,
     direct: count(({ state, path }) => state === 'up' && path === 'direct'),
     relayed,
-    connecting: count(({ state }) => state === 'connecting'),
-    down: count(({ state }) => state === 'down'),
+    via: count(({ state, path }) => state !== 'up' && path === 'via'),
+    connecting: count(({ state, path }) => state === 'connecting' && path !== 'via'),
+    down: count(({ state, path }) => state === 'down' && path !== 'via'),
     relayShare: up === 0 ? null : relayed / up,
   };
 }

@@ -1,25 +1,23 @@
 /** A real API server with EvioNodes in it whose agents go on writing their status, and the operator's map of them. */
+import type { ApiClient } from '../../agent/src/io/kube-client.ts';
 import { Informer } from '../../agent/src/io/kube-informer.ts';
 import { EVIO_NODE, type EvioNode } from '../../agent/src/kube-api/evio-kinds.ts';
 import { readiness, type Status } from '../../map/src/testing/cluster.ts';
 import { type ClusterMap, serveMap } from '../../operator/src/io/map.ts';
-import { connect, keptLog } from '../contract/operator/kit.ts';
-import { pathOf, startEvioApi } from '../servers/evio-api.ts';
-import type { KubeAnswer, KubeApi } from '../servers/kube-api.ts';
+import { clientOf, connect, keptLog } from '../contract/operator/kit.ts';
+import { startEvioApi } from '../servers/evio-api.ts';
+import type { KubeApi } from '../servers/kube-api.ts';
 import { pick, seeded } from '../sim/random.ts';
 
 const AT_ONCE = 8;
-const MERGE = 'application/merge-patch+json';
-
-function must(answer: KubeAnswer): void {
-  if (answer.status >= 300) throw new Error(`the API server: ${answer.status} ${answer.body?.message ?? ''}`);
-}
 
 export class Cluster {
   readonly #api: KubeApi;
   readonly #informer: Informer<EvioNode>;
   readonly #connection: ReturnType<typeof connect>;
   readonly #nodes: readonly EvioNode[];
+  readonly #client: ApiClient;
+  readonly #statuses: Map<string, Status>;
   readonly #random = seeded(11);
   #map: ClusterMap | undefined;
   #port = 0;
@@ -44,6 +42,8 @@ export class Cluster {
     this.#api = api;
     this.#nodes = nodes;
     this.#connection = connect(api);
+    this.#client = clientOf(this.#connection, 'evio-agent');
+    this.#statuses = new Map(nodes.map(({ spec, status }) => [spec.memberName, status ?? {}]));
     this.#informer = new Informer({ kind: EVIO_NODE, connection: this.#connection, log: keptLog() });
   }
 
@@ -68,8 +68,11 @@ export class Cluster {
     this.#map?.close();
   }
 
-  async status(name: string, status: Partial<Status>): Promise<void> {
-    must(await this.#api.request('PATCH', `${pathOf('EvioNode')}/${name}/status`, { status }, { type: MERGE }));
+  /** As agents do it: the whole, by server-side apply. */
+  async status(name: string, change: Partial<Status>): Promise<void> {
+    const status = { ...this.#statuses.get(name), ...change };
+    this.#statuses.set(name, status);
+    await this.#client.applyStatus(EVIO_NODE, { metadata: { name }, status });
   }
 
   /** As when an agent lost its server. */
@@ -121,10 +124,9 @@ export class Cluster {
     const left = [...this.#nodes];
     const one = async (): Promise<void> => {
       for (let node = left.pop(); node !== undefined; node = left.pop()) {
-        const { apiVersion, kind, spec, status } = node;
-        const metadata = { name: spec.memberName };
-        must(await this.#api.request('POST', pathOf('EvioNode'), { apiVersion, kind, metadata, spec }));
-        await this.status(spec.memberName, status ?? {});
+        const { spec } = node;
+        await this.#client.create(EVIO_NODE, { metadata: { name: spec.memberName }, spec });
+        await this.status(spec.memberName, {});
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, one));
