@@ -9,7 +9,8 @@ const TABS_MAX = 30;
 const names = (page: Page): Promise<string[]> =>
   page.locator('#ring [role=option]').evaluateAll((all) => all.map((one) => one.getAttribute('data-name') ?? ''));
 const focused = (page: Page): Promise<string> => page.evaluate("document.activeElement?.dataset.name ?? ''");
-const textOf = async (page: Page, selector: string): Promise<string> => (await page.locator(selector).first().textContent()) ?? '';
+const textOf = async (page: Page, selector: string): Promise<string> =>
+  (await page.locator(selector).first().textContent()) ?? '';
 const heading = (page: Page): Promise<string> => textOf(page, '#chosen-heading');
 
 /** The text of an element once it is as wanted, or what it is after a while. */
@@ -138,11 +139,7 @@ export async function tables(report: Report, page: Page, nodes: number): Promise
   );
   await page.locator('#rows-with').fill('edge-007');
   await sleep(400);
-  report.holds(
-    'a word finds its rows',
-    /^\d+ of/.test(await textOf(page, '#rows')),
-    await textOf(page, '#rows'),
-  );
+  report.holds('a word finds its rows', /^\d+ of/.test(await textOf(page, '#rows')), await textOf(page, '#rows'));
   await page.locator('#rows-with').fill('');
   await page.locator('#of-tunnels').click();
   await sleep(500);
