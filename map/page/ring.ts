@@ -249,7 +249,8 @@ export class RingView {
         {
           class: special.has(name) ? 'name' : 'name soft',
           x: inside.toFixed(1),
-          y: (ty + 4 + place.y * 4).toFixed(1),
+          // Pushed in, it stands above its node rather than on it.
+          y: (inside === tx ? ty + 4 + place.y * 4 : y - this.#dot - 11).toFixed(1),
           'text-anchor': anchor,
           'font-size': special.has(name) ? (small ? 12 : 13) : small ? 10 : 12,
           'stroke-width': view.zoom > 1 || special.has(name) ? 4 : 3,
