@@ -141,9 +141,6 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     this.#greeting = greeting;
   }
 
-  get state(): string {
-    return this.#state;
-  }
   /** What our presence in the room is, or is to be; undefined: none. */
   get presence(): { readonly nick: string; readonly members: number | undefined } | undefined {
     if (

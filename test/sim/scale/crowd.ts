@@ -195,27 +195,6 @@ export class CrowdNode {
     this.#give(() => this.#toOverlay({ kind: 'members', members, settled }));
   }
 
-  debug() {
-    return {
-      state: this.lobby.state,
-      large: this.lobby.large,
-      knows: this.#heardOf.size,
-      up: this.#up.length,
-      complete: this.overlay.ringComplete,
-      settled: this.#neighbourhood.settled,
-      pull: this.#pull.done,
-    };
-  }
-
-  about(o: CrowdNode) {
-    return JSON.stringify([
-      this.#heardOf.has(o.self),
-      this.#acquaintances.get(o.self),
-      this.#tunnels.get(o.self)?.state,
-      this.#halves.get(o.self),
-    ]);
-  }
-
   // Who is there (agent/src/signal/signal.ts, without its keys).
 
   /** The server's word on the room. */
@@ -499,6 +478,7 @@ export class CrowdNode {
       case 'tincan-add':
         if (half === undefined) this.#halves.set(peer, { draining: false, webrtc: undefined, up: false });
         else half.draining = false;
+        this.#everybodyIsThere(peer);
         return;
       case 'tincan-drain':
         if (half !== undefined) half.draining = true;
