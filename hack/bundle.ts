@@ -22,6 +22,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { buildPage } from '../map/build.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, 'dist');
@@ -73,6 +74,17 @@ const oneLanguage: Plugin = {
   },
 };
 
+/** The page of the map is made here; from source it is made when somebody asks for it, by what is not shipped. */
+const mapPage: Plugin = {
+  name: 'map-page',
+  setup(b) {
+    b.onLoad({ filter: /map\/src\/io\/assets\.ts$/ }, async () => ({
+      contents: `const page = ${JSON.stringify(await buildPage())};\nexport const pageAssets = async () => page;\n`,
+      loader: 'js',
+    }));
+  },
+};
+
 function removeOld(): void {
   mkdirSync(DIST, { recursive: true });
   for (const name of readdirSync(DIST)) {
@@ -101,7 +113,7 @@ async function bundle(): Promise<Metafile> {
     legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
-    plugins: [nativeBeside, oneLanguage],
+    plugins: [nativeBeside, oneLanguage, mapPage],
     // CommonJS packages inside ask for Node's own modules with require().
     banner: { js: "import{createRequire as evioRequire}from'node:module';const require=evioRequire(import.meta.url);" },
   });

@@ -41,6 +41,7 @@ const counted = (text: string): Counts => ({
 const CHECK: readonly Step[] = [
   { name: 'format and lint (TypeScript)', command: ['biome', 'check', '--error-on-warnings', '.'] },
   { name: 'types', command: ['tsc', '-p', '.'] },
+  { name: 'types of the page of the map', command: ['tsc', '-p', 'map/page'] },
   { name: 'format (Rust)', command: ['cargo', 'fmt', '--all', '--check'] },
   {
     name: 'lint (Rust)',
@@ -133,6 +134,12 @@ const EDGE_VIDEO: Step = {
   command: ['sh', '-c', 'hack/examples.sh && mocha --no-config test/edge-video/edge-video.test.ts'],
   count: mocha,
 };
+/** The live map in a real browser, which is 300 MB: not part of `all`. */
+const MAP: Step = {
+  name: 'the map in Chromium',
+  command: ['sh', '-c', 'hack/map/setup.sh && node test/map/main.ts'],
+  count: counted,
+};
 const DEMO: Step = { name: 'demo', command: ['node', 'test/demo/main.ts'], count: counted };
 const LONG: readonly Step[] = [
   {
@@ -159,6 +166,7 @@ const LONG: readonly Step[] = [
   },
   DIAGNOSIS,
   EXACT,
+  MAP,
   EDGE_VIDEO,
   CLUSTER,
   CLUSTER_RELAYED,

@@ -2,7 +2,7 @@
 
 import type { BridgePorts, EdgeEvent, Tap } from './edge-switch.ts';
 import type { ControllerAction, ControllerEvent } from './sdn/index.ts';
-import type { SignalEvent } from './signal/signal.ts';
+import type { RoomAction, SignalEvent } from './signal/signal.ts';
 import type { TincanTunnel } from './tincan.ts';
 import type { SdpType } from './tunnel/sdp.ts';
 import type { NodeId } from './wire/ids.ts';
@@ -19,8 +19,6 @@ export type AgentEvent =
   | { readonly kind: 'clock'; readonly wallSeconds: number }
   /** From the XMPP connection, the local network, or the disk. */
   | { readonly kind: 'signal'; readonly event: SignalEvent }
-  /** The room has told who is in it. */
-  | { readonly kind: 'joined' }
   /** Where members were last reached, from the disk. */
   | { readonly kind: 'remembered'; readonly addresses: Readonly<Record<NodeId, readonly string[]>> }
   /** tincan is configured and knows all members; these are the tunnels it has. */
@@ -40,8 +38,7 @@ export type AgentEvent =
   | { readonly kind: 'deadline' };
 
 export type AgentAction =
-  | { readonly kind: 'send-presence'; readonly hello: string }
-  | { readonly kind: 'send-message'; readonly nick: string; readonly payload: string }
+  | RoomAction
   | { readonly kind: 'multicast'; readonly datagram: Buffer }
   /** A request to tincan whose answer says nothing but that it failed. */
   | { readonly kind: 'tincan'; readonly method: string; readonly params: object | null }

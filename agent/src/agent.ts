@@ -12,20 +12,20 @@ import type { EdgeKind, NetworkProblem } from './api.ts';
 import { type EdgeEvent, EdgeSwitch } from './edge-switch.ts';
 import { earliest, type Instant, type Machine, type Random } from './machine.ts';
 import type { LocalCandidate } from './nat.ts';
+import { Neighbourhood } from './neighbourhood.ts';
 import {
   type CoreFlow,
   coreFlows,
   firstHops,
   lookup,
-  Overlay,
-  type OverlayAction,
+  type Overlay,
   type OverlayEvent,
   type OverlayNeighbour,
   type Topology,
 } from './overlay/index.ts';
 import { Controller, type ControllerAction, type ControllerEvent, tincanProgram } from './sdn/index.ts';
-import { Share } from './share.ts';
 import { Lan, type LanEvent } from './signal/lan.ts';
+import type { Greeting } from './signal/lobby.ts';
 import type { OwnBoot } from './signal/own-boot.ts';
 import { Signal, type SignalAction, type SignalEvent, type Standing } from './signal/signal.ts';
 import { readEvent, readLabels, type TincanEvent, type TincanTunnel } from './tincan.ts';
@@ -34,25 +34,14 @@ import type { Tunnel } from './tunnel/machine.ts';
 import { parseNote } from './tunnel/note.ts';
 import type { TunnelAction, TunnelEvent } from './tunnel/types.ts';
 import { Underlay } from './tunnel/underlay.ts';
-import { Tunnels } from './tunnels.ts';
+import type { Tunnels } from './tunnels.ts';
 import { type Endpoint, formatEndpoint, formatPrefix, parseEndpoint } from './wire/address.ts';
-import type { Body } from './wire/bodies.ts';
+import { type Body, isTunnelBody } from './wire/bodies.ts';
 import type { Certificate } from './wire/certificate.ts';
 import { isNodeId, labelHex, type NodeId } from './wire/ids.ts';
 import type { Parameters } from './wire/parameters.ts';
 import { DecodeError } from './wire/reader.ts';
 
-/** The room has told who is there; a member that was just restarting comes back within this. */
-export const SETTLE_MS = 3_000;
-/** With tunnels of an earlier life more can be lost by a wrong picture. */
-export const SETTLE_ADOPTED_MS = 10_000;
-/** Without the XMPP server, what tunnels and gossip told by then is the picture. */
-export const SETTLE_ALONE_MS = 60_000;
-/**
- * The room tells a newcomer of everybody one by one, of itself last. The overlay hears of them together: of each by itself, it would
- * want an edge to whoever is nearest so far, and in a large room make twenty connections for four. So long is waited at most.
- */
-export const ENTER_MS = 5_000;
 const DEMAND_MS = 5_000;
 /** A tincan that was started anew has all its paths back by then; what it has not is down, and the ring closes over it. */
 const RECHECK_MS = 5_000;
@@ -63,14 +52,15 @@ const NARROW_MS = 150_000;
 const NARROW_MAX = 64;
 /** Headers before a record. */
 const UDP_AND_IPV4_BYTES = 28;
-/** Offers of one peer: each makes a WebRTC connection, with sockets and an allocation of the relay. */
-export const OFFERS = { perSecond: 0.5, burst: 8 };
 /** Most addresses we tell a peer (docs/wire.md §6.4). */
 const MAX_UDP = 16;
 
 export interface AgentOptions {
   readonly own: OwnBoot;
   readonly parameters: Parameters;
+  /** The node's account on the XMPP server, by which members that are not in the room write to each other. */
+  readonly account?: string | undefined;
+  readonly greeting?: Greeting | undefined;
   /** With `static` as names or node ids. */
   readonly topology: Omit<Topology, 'static'> & { readonly static: readonly string[] };
   readonly lan: boolean;
@@ -88,21 +78,15 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   readonly #options: AgentOptions;
   readonly #self: NodeId;
   readonly #signal: Signal;
-  readonly #overlay: Overlay;
+  readonly #neighbourhood: Neighbourhood;
   readonly #lan: Lan;
   readonly #controller: Controller;
   readonly #edge: EdgeSwitch | undefined;
   readonly #underlay: Underlay;
-  readonly #tunnels: Tunnels;
-  readonly #offers = new Share(OFFERS);
   #revocations: string | null = null;
   #local: readonly LocalCandidate[] = [];
   #tincanBoot: string | undefined;
   #tincanReady = false;
-  #settled = false;
-  #settleAt: Instant | undefined;
-  /** Set while the room tells who is there. */
-  #enteringUntil: Instant | undefined;
   #demandAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
@@ -119,6 +103,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #taps = false;
   #routed: readonly CoreFlow[] = [];
   #neighboursTold = '';
+  #ringTold = false;
   #now: Instant = 0;
   #out: AgentAction[] = [];
 
@@ -132,9 +117,26 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       own,
       random,
       signedSeconds: parameters.issued,
+      account: options.account,
+      greeting: options.greeting,
     });
-    this.#overlay = new Overlay(own.nodeId, { ...options.topology, static: [] }, random);
-    this.#tunnels = new Tunnels({ self: own.nodeId, random, act: (peer, action) => this.#fromTunnel(peer, action) });
+    const topology = { ...options.topology, static: [] };
+    this.#neighbourhood = new Neighbourhood(
+      { self: own.nodeId, topology, random },
+      {
+        act: (peer, action) => this.#fromTunnel(peer, action),
+        send: (peer, body) => this.#send(peer, body as Body),
+        changed: () => {
+          this.#picture = true;
+        },
+        members: () => this.members.map((member) => member.nodeId),
+        told: () => {
+          this.#tellStatic(this.members);
+          this.#picture = true;
+        },
+        tooManyOffers: () => this.#count('offer_too_many'),
+      },
+    );
     this.#lan = new Lan(own, random);
     this.#controller = new Controller(options.generation, tincanProgram);
     if (options.ovs) this.#edge = new EdgeSwitch(options.generation);
@@ -159,12 +161,16 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   }
 
   get overlay(): Overlay {
-    return this.#overlay;
+    return this.#neighbourhood.overlay;
+  }
+
+  get #tunnels(): Tunnels {
+    return this.#neighbourhood.tunnels;
   }
 
   /** Who was to be heard of at the start has been. */
   get settled(): boolean {
-    return this.#settled;
+    return this.#neighbourhood.settled;
   }
 
   get controller(): Controller {
@@ -247,15 +253,12 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   deadline(): Instant | undefined {
     return earliest(
       this.#signal.deadline(),
-      this.#overlay.deadline(),
+      this.#neighbourhood.deadline(),
       this.#options.lan ? this.#lan.deadline() : undefined,
       this.#controller.deadline(),
       this.#edge?.controller.deadline(),
-      this.#settleAt,
-      this.#enteringUntil,
       this.#demandAt,
       this.#recheckAt,
-      this.#tunnels.deadline(),
     );
   }
 
@@ -272,7 +275,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     switch (event.kind) {
       case 'start':
         this.#toSignal({ kind: 'clock', wallSeconds: event.wallSeconds });
-        this.#settleAt = this.#now + SETTLE_ALONE_MS;
+        this.#neighbourhood.start(this.#now);
         this.#demandAt = this.#now + DEMAND_MS;
         if (this.#options.lan) this.#toLan({ kind: 'start' });
         return;
@@ -280,11 +283,9 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toSignal({ kind: 'clock', wallSeconds: event.wallSeconds });
         return;
       case 'signal':
-        this.#entering(event.event);
+        if (event.event.kind === 'connected') this.#neighbourhood.entering(this.#now);
+        if (event.event.kind === 'disconnected') this.#neighbourhood.entered(this.#now);
         this.#toSignal(event.event);
-        return;
-      case 'joined':
-        this.#joined();
         return;
       case 'remembered':
         for (const [peer, addresses] of Object.entries(event.addresses)) this.#remember(peer, addresses);
@@ -333,18 +334,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #deadline(): void {
     const due = (at: Instant | undefined) => at !== undefined && at <= this.#now;
     if (due(this.#signal.deadline())) this.#toSignal({ kind: 'deadline' });
-    if (due(this.#overlay.deadline())) this.#toOverlay({ kind: 'deadline' });
     if (due(this.#controller.deadline())) this.#toSwitch({ kind: 'deadline' });
     if (due(this.#edge?.controller.deadline())) this.#toEdge({ kind: 'deadline' });
     if (this.#options.lan && due(this.#lan.deadline())) this.#toLan({ kind: 'deadline' });
-    this.#tunnels.due(this.#now);
-    if (due(this.#enteringUntil)) this.#entered();
-    if (due(this.#settleAt)) {
-      this.#settleAt = undefined;
-      this.#enteringUntil = undefined;
-      this.#settled = true;
-      this.#tellMembers();
-    }
+    this.#neighbourhood.due(this.#now);
     if (due(this.#recheckAt)) {
       this.#recheckAt = undefined;
       for (const peer of this.#tunnels.peers)
@@ -368,7 +361,17 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #fromSignal(action: SignalAction): void {
     switch (action.kind) {
       case 'send-presence':
+        this.#neighbourhood.entering(this.#now);
+        this.#do(action);
+        return;
+      case 'heard-of':
+        if (action.whole) this.#neighbourhood.whole(this.#now);
+        else this.#neighbourhood.near(this.#now);
+        return;
       case 'send-message':
+      case 'send-direct':
+      case 'leave-room':
+      case 'stay-outside':
         this.#do(action);
         return;
       case 'send-overlay':
@@ -401,7 +404,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#delivered(action.from, action.body);
         return;
       case 'count':
-        this.counters[action.counter] = (this.counters[action.counter] ?? 0) + 1;
+        this.#count(action.counter);
         return;
       case 'report':
         this.#log('warn', action.message);
@@ -413,7 +416,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#log('debug', `member ${certificate.name} (${certificate.nodeId})`);
     this.#toTincan('members', { certificates: [certificate.bytes.toString('base64')] });
     this.#do({ kind: 'remember' });
-    this.#tellMembers();
+    this.#neighbourhood.membersAre(this.#now);
   }
 
   #lost({ name, nodeId, serial }: Certificate, reason: string, by: Certificate | undefined): void {
@@ -424,20 +427,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         'warn',
         `${who}: ${by.name} (${by.nodeId}) has its address, by certificate number ${by.serial}, newer than ${serial}`,
       );
-    this.#tunnels.forget(nodeId, this.#now);
+    this.#neighbourhood.lost(nodeId, this.#now);
     this.#holes.delete(nodeId);
-    this.#toOverlay({ kind: 'closed', peer: nodeId });
-    this.#tellMembers();
+    this.#neighbourhood.membersAre(this.#now);
     this.#toTincan('forget', { peer: nodeId });
     this.#do({ kind: 'remember' });
-  }
-
-  #tellMembers(): void {
-    if (this.#enteringUntil !== undefined) return;
-    const members = this.members;
-    this.#toOverlay({ kind: 'members', members: members.map((member) => member.nodeId), settled: this.#settled });
-    this.#tellStatic(members);
-    this.#picture = true;
   }
 
   /** Static peers may be configured by name, and names become known with the members. */
@@ -453,48 +447,8 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#toOverlay({ kind: 'topology', topology: { ...topology, static: wanted } });
   }
 
-  #entering({ kind }: SignalEvent): void {
-    if (kind === 'connected' && !this.#settled) this.#enteringUntil = this.#now + ENTER_MS;
-    if (kind === 'disconnected') this.#entered();
-  }
-
-  #entered(): void {
-    if (this.#enteringUntil === undefined) return;
-    this.#enteringUntil = undefined;
-    this.#tellMembers();
-  }
-
-  #joined(): void {
-    this.#entered();
-    if (this.#settled) return;
-    const adopted = this.#tunnels.peers.some((peer) => this.#tunnels.get(peer)?.path !== 'none');
-    this.#settleAt = this.#now + (adopted ? SETTLE_ADOPTED_MS : SETTLE_MS);
-  }
-
   #delivered(from: NodeId, body: Body): void {
-    switch (body.type) {
-      case 'offer': {
-        if (!this.#offers.take(from, this.#now)) {
-          this.counters.offer_too_many = (this.counters.offer_too_many ?? 0) + 1;
-          return;
-        }
-        const reason = this.#toOverlay({ kind: 'peer-edge', peer: from, kinds: body.kinds });
-        if (reason === undefined && this.#tunnels.has(from)) this.#toTunnel(from, { kind: 'body', body });
-        else this.#send(from, { type: 'refuse', tunnel: body.tunnel, reason: reason ?? 'policy' });
-        return;
-      }
-      case 'edge': {
-        const reason = this.#toOverlay({ kind: 'peer-edge', peer: from, kinds: body.kinds });
-        if (reason === undefined) this.#toTunnel(from, { kind: 'body', body });
-        else this.#send(from, { type: 'edge', kinds: [] });
-        return;
-      }
-      case 'members':
-        return;
-      default:
-        this.#toTunnel(from, { kind: 'body', body });
-        return;
-    }
+    if (isTunnelBody(body)) this.#neighbourhood.delivered(from, body, this.#now);
   }
 
   #send(to: NodeId, body: Body): void {
@@ -531,43 +485,16 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   // Edges and tunnels.
 
-  /** The reason when the overlay refuses what the peer asks for. */
-  #toOverlay(event: OverlayEvent): 'limit' | 'policy' | undefined {
-    let refused: 'limit' | 'policy' | undefined;
-    for (const action of this.#overlay.handle(event, this.#now)) refused = this.#fromOverlay(action) ?? refused;
-    return refused;
-  }
-
-  #fromOverlay(action: OverlayAction): 'limit' | 'policy' | undefined {
-    switch (action.kind) {
-      case 'want-tunnel':
-      case 'set-kinds':
-        this.#tunnels.want(action.peer, action.kinds, action.seen, this.#now);
-        return undefined;
-      case 'drain-tunnel':
-        this.#tunnels.drain(action.peer, this.#now);
-        return undefined;
-      case 'drop-tunnel':
-        this.#tunnels.drop(action.peer, this.#now);
-        this.#picture = true;
-        return undefined;
-      case 'refuse':
-        return action.reason;
-      case 'neighbours':
-        this.#picture = true;
-        return undefined;
-    }
+  #toOverlay(event: OverlayEvent): void {
+    this.#neighbourhood.toOverlay(event, this.#now);
   }
 
   #toTunnel(peer: NodeId, event: TunnelEvent): void {
     this.#tunnels.give(peer, event, this.#now);
   }
 
-  #fromTunnel(peer: NodeId, action: TunnelAction): void {
+  #fromTunnel(peer: NodeId, action: Exclude<TunnelAction, { kind: 'send' }>): void {
     switch (action.kind) {
-      case 'send':
-        this.#send(peer, action.body as Body);
-        return;
       case 'rtc-offer':
       case 'rtc-answer':
       case 'rtc-accept':
@@ -601,7 +528,6 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'refused':
         this.#log('info', `${this.#nameOf(peer)} refused a tunnel: ${action.reason}`);
-        this.#toOverlay({ kind: 'refused', peer });
         return;
       case 'report':
         this.#log('info', `tunnel to ${this.#nameOf(peer)}: ${action.message}`);
@@ -667,9 +593,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     const { peer, path } = status;
     const note = parseNote(status.note);
     this.#log('info', `tunnel to ${this.#nameOf(peer)} adopted, path ${path}`);
-    this.#tunnels.adopt(status, note, this.#now);
-    this.#toOverlay({ kind: 'adopted', peer, kinds: note.mine, up: path === 'direct' });
-    if (note.theirs.length > 0) this.#toOverlay({ kind: 'peer-edge', peer, kinds: note.theirs });
+    this.#neighbourhood.adopt(status, note, this.#now);
   }
 
   #tunnelIs(status: TincanTunnel): void {
@@ -681,8 +605,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     this.#tapIs(peer, status.port, status.tap);
     if (before?.path !== path || before.remote !== status.remote)
       this.#log('info', `tunnel to ${this.#nameOf(peer)}: ${path}${status.remote === null ? '' : ` ${status.remote}`}`);
-    this.#toTunnel(peer, { kind: 'path', path });
-    this.#toOverlay({ kind: 'tunnel', peer, up: path !== 'none' });
+    this.#neighbourhood.pathIs(peer, path, this.#now);
     if (before?.adjacent.join() !== status.adjacent.join())
       this.#toOverlay({ kind: 'adjacency', peer, labels: readLabels(status.adjacent) });
     if (path === 'direct' && status.remote !== null)
@@ -793,13 +716,14 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #tellPicture(): void {
     if (!this.#picture) return;
     this.#picture = false;
-    const { neighbours } = this.#overlay;
+    const { neighbours, ringComplete } = this.overlay;
     const live = neighbours.filter((neighbour) => neighbour.up).map((neighbour) => neighbour.peer);
-    if (live.join() !== this.#neighboursTold) {
+    if (live.join() !== this.#neighboursTold || ringComplete !== this.#ringTold) {
       // With the first way out, an offer may get through that could not before.
       if (this.#neighboursTold === '') this.#tunnels.giveAll({ kind: 'heard' }, this.#now);
       this.#neighboursTold = live.join();
-      this.#toSignal({ kind: 'neighbours', peers: live });
+      this.#ringTold = ringComplete;
+      this.#toSignal({ kind: 'neighbours', peers: live, ringComplete });
     }
     const { label } = this.#options.own.certificate;
     const members = this.members;
@@ -813,11 +737,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     const self = this.#options.own.certificate;
     const drained = this.#drained(neighbours);
     const ports = drained.flatMap((peer) => this.#tunnels.port(peer) ?? []);
-    this.#toSwitch({ kind: 'state', state: { self, members, core, drained: ports }, settled: this.#settled });
+    this.#toSwitch({ kind: 'state', state: { self, members, core, drained: ports }, settled: this.settled });
     // Which tunnels there are is tincan's to say.
     if (this.#edge === undefined || this.#tincanBoot === undefined) return;
     const picture = { self, members, hops: firstHops(label, adjacent, labels), drained };
-    this.#fromEdge(this.#edge.draw(picture, this.#settled, this.#now));
+    this.#fromEdge(this.#edge.draw(picture, this.settled, this.#now));
   }
 
   /** Ends of tunnels that are there although the overlay counts them as neighbours no more. */
@@ -842,6 +766,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   #nameOf(peer: NodeId): string {
     return this.#signal.member(peer)?.name ?? peer;
+  }
+
+  #count(counter: string): void {
+    this.counters[counter] = (this.counters[counter] ?? 0) + 1;
   }
 
   #log(level: 'info' | 'warn' | 'debug', message: string): void {

@@ -30,6 +30,7 @@ import type { Exposition } from './metrics/exposition.ts';
 import { NodeApi } from './node-api.ts';
 import { factsOf } from './node-facts.ts';
 import { StartError } from './obstacle.ts';
+import type { Greeting } from './signal/lobby.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
 import { readDemand, readPort, type TincanHello } from './tincan.ts';
@@ -131,6 +132,8 @@ export class Node {
       // Since the machine started: the wall clock may be set back, and tincan lives no longer than the machine runs.
       generation: process.hrtime.bigint(),
       random: Math.random,
+      account: config.signalling.username,
+      greeting: greetingOf(process.env.EVIO_GREETING),
     });
     const warn = (message: string) => log.warn(message);
     this.#memory = new Memory(config.stateDir, warn);
@@ -166,10 +169,10 @@ export class Node {
         state: ({ state, error, since }) => {
           if (state === 'online') {
             this.#rtc.joined();
-            this.#give({ kind: 'joined' });
-          }
-          if (state === 'online') {
-            if (this.#signallingTold.up(since)) log.info(`signalling: in the room ${signalling.room}`);
+            if (this.#signallingTold.up(since)) {
+              const where = this.#room.inside ? 'in the room' : 'connected; others are seen in the room';
+              log.info(`signalling: ${where} ${signalling.room}`);
+            }
           } else if (state === 'waiting' && error !== null && this.#signallingTold.down(error, since))
             log.warn(`signalling: ${error}`);
         },
@@ -396,7 +399,10 @@ export class Node {
   #do(action: AgentAction): void {
     switch (action.kind) {
       case 'send-presence':
+      case 'leave-room':
+      case 'stay-outside':
       case 'send-message':
+      case 'send-direct':
         this.#room.perform(action);
         return;
       case 'multicast':
@@ -622,6 +628,15 @@ export class Node {
     const { bridge, tap, excludeInterfaces } = this.#config.network;
     return name === bridge || name === tap || excludeInterfaces.includes(name) || !this.#agent.usable(address);
   }
+}
+
+/**
+ * `above,greeters` for tests, that a small overlay works as a large one does (docs/wire.md §9.1); all nodes of an overlay need the same.
+ * Undefined: as it is.
+ */
+function greetingOf(text: string | undefined): Greeting | undefined {
+  const [, above, greeters] = /^(\d+),(\d+)$/.exec(text ?? '') ?? [];
+  return above === undefined ? undefined : { above: Number(above), greeters: Number(greeters) };
 }
 
 function bracketed(host: string): string {

@@ -90,6 +90,19 @@ export const values = z.strictObject({
     logLevel: say(z.enum(['error', 'warn', 'info', 'debug']).default('info'), 'How much it logs.'),
     metricsPort: port('Prometheus metrics, on all addresses of its node.', 10480),
     healthPort: port('Probes, on the loopback address of its node.', 10481),
+    mapPort: say(
+      z.int().min(0).max(65535).default(0),
+      'The live map (docs/map.md), which shows and changes nothing; 0: there is none. 10482 is free for it.',
+    ),
+    mapAddress: text(
+      'Where on its node the map is served. On the loopback address kubectl port-forward reaches it, and who may do that may look; at any ' +
+        'other address everybody may who reaches it.',
+      '127.0.0.1',
+    ),
+    mapNames: say(
+      z.array(z.string().regex(/^[^,\s]+$/)).default([]),
+      'Names under which browsers may ask for the map, besides addresses and localhost: those of an Ingress before it.',
+    ),
     priorityClassName: text('What it may push away when a node is full.', 'system-cluster-critical'),
     nodeSelector: kubernetes('Labels of the nodes it may run on.'),
     affinity: kubernetes('Where it would rather run. As it is: on the control plane, where there is one to be had.', {

@@ -6,6 +6,7 @@ import { agentCommands } from './commands/agent.ts';
 import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
 import { configCommands } from './commands/config.ts';
+import { dashboardCommands } from './commands/dashboard.ts';
 import { graphCommands } from './commands/graph.ts';
 import { joinCommands } from './commands/join.ts';
 import { netcheckCommands } from './commands/netcheck.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   ...netcheckCommands,
   ...graphCommands,
   ...sysdumpCommands,
+  ...dashboardCommands,
 ];
 
 const PATHS = COMMANDS.map((command) => command.path);

@@ -10,7 +10,7 @@ export const wordsOf = (argv: readonly string[]): readonly string[] =>
   argv.map((word) => (word === '-' ? STANDARD_INPUT : word));
 
 /** Options that may be given more than once. */
-const LISTS: ReadonlySet<string> = new Set(['address', 'api-server', 'deny-peer', 'allow-peer', 'route']);
+const LISTS: ReadonlySet<string> = new Set(['address', 'api-server', 'allow-name', 'deny-peer', 'allow-peer', 'route']);
 
 /** What the parser lets through and no command can use; undefined when there is nothing of the kind. */
 export function uselessValue(args: Readonly<Record<string, unknown>>): string | undefined {

@@ -165,14 +165,24 @@ async function runOperator(
     metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
   };
   const served = settings.metricsPort === 0 ? undefined : await listenEverywhere(settings.metricsPort, answers);
+  let map: { close(): void } | undefined;
   try {
+    map = await mapOf(world, settings);
     return await runtime.run(signal);
   } finally {
     served?.close();
+    map?.close();
     world.join.close();
     world.link.close();
     world.relay.close();
   }
+}
+
+/** Loaded only where it is wanted. Also by who waits to lead: it has the same caches. */
+async function mapOf({ memberCache: members, log }: World, { map }: Settings): Promise<{ close(): void } | undefined> {
+  if (map.port === 0) return undefined;
+  const { serveMap } = await import('./io/map.ts');
+  return serveMap({ members, title: NETWORK_NAME, host: map.address, port: map.port, names: map.names, log });
 }
 
 /** On all addresses, in both families where the machine has both. */

@@ -10,6 +10,7 @@ describe('the settings of the operator', () => {
       apiServers: [],
       advertise: undefined,
       metricsPort: 0,
+      map: { port: 0, address: '127.0.0.1', names: [] },
     });
     expect(settings.images.agent).to.equal('localhost/evio/agent:1.2.3');
     expect(settings.tolerations).to.deep.equal([{ operator: 'Exists' }]);
@@ -27,6 +28,9 @@ describe('the settings of the operator', () => {
         EVIO_IMAGE_PULL_SECRETS: 'one,two',
         EVIO_HEALTH_PORT: '1',
         EVIO_LOG_LEVEL: 'debug',
+        EVIO_MAP_PORT: '10482',
+        EVIO_MAP_ADDRESS: '::',
+        EVIO_MAP_NAMES: 'map.example.org',
       },
       '1',
     );
@@ -37,6 +41,7 @@ describe('the settings of the operator', () => {
       advertise: '203.0.113.6',
       pullSecrets: ['one', 'two'],
       healthPort: 1,
+      map: { port: 10482, address: '::', names: ['map.example.org'] },
       logLevel: 'debug',
     });
     expect(settings.resources.agent).to.deep.equal({ requests: { cpu: '50m' } });
@@ -49,6 +54,8 @@ describe('the settings of the operator', () => {
       EVIO_DAEMON_TOLERATIONS: '{',
       EVIO_HEALTH_PORT: '70000',
       EVIO_METRICS_PORT: 'x',
+      EVIO_MAP_PORT: '-1',
+      EVIO_MAP_ADDRESS: 'everywhere',
       EVIO_LOG_LEVEL: 'loud',
     }))
       expect(() => readSettings({ [name]: value }, '1'), name).to.throw(SettingsError, name);

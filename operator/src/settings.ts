@@ -1,4 +1,6 @@
 /** How the operator is set up: by its environment, which the chart writes (charts/evio/templates/operator.yaml). */
+
+import { isIP } from 'node:net';
 import { addressOfUrl } from './desired/place.ts';
 
 export interface Images {
@@ -34,6 +36,8 @@ export interface Settings {
   readonly metricsPort: number;
   /** On the loopback address. */
   readonly healthPort: number;
+  /** The live map (docs/map.md); port 0: none. `names`: under which browsers may ask, besides addresses and `localhost`. */
+  readonly map: { readonly port: number; readonly address: string; readonly names: readonly string[] };
 }
 
 export class SettingsError extends Error {}
@@ -77,6 +81,11 @@ export function readSettings(env: Environment, version: string): Settings {
     logLevel: level,
     metricsPort: port(env, 'EVIO_METRICS_PORT', 0),
     healthPort: port(env, 'EVIO_HEALTH_PORT', 10481),
+    map: {
+      port: port(env, 'EVIO_MAP_PORT', 0),
+      address: address(env, 'EVIO_MAP_ADDRESS', '127.0.0.1'),
+      names: list('EVIO_MAP_NAMES'),
+    },
   };
 }
 
@@ -102,4 +111,11 @@ function port(env: Environment, name: string, fallback: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0 && value <= 65535) return value;
   throw new SettingsError(`${name}: "${text}" is no port`);
+}
+
+function address(env: Environment, name: string, fallback: string): string {
+  const text = env[name]?.trim() ?? '';
+  if (text === '') return fallback;
+  if (isIP(text) !== 0) return text;
+  throw new SettingsError(`${name}: "${text}" is no IP address`);
 }

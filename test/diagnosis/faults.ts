@@ -21,6 +21,8 @@ export interface Variant {
   readonly by: 'netcheck' | 'status';
   /** Any of these is right. */
   readonly codes: readonly FindingCode[];
+  /** Where the node file itself is refused: the one line that says why. */
+  readonly said?: RegExp;
   run(lab: Lab): Promise<Named>;
 }
 

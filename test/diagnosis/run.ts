@@ -93,12 +93,13 @@ async function inject(place: Lab, { name, variants, words: expected }: Fault): P
       .catch((error: unknown) => ({ findings: [], ms: Number.NaN, note: words(error) }));
     const told = found.findings.filter(({ code }) => variant.codes.includes(code));
     const right = told.some(({ text, fix }) => expected === undefined || expected.test(`${text} ${fix}`));
-    all &&= right;
+    const refused = variant.said?.test(found.note ?? '') === true;
+    all &&= right || refused;
     const shown =
       found.findings.map(({ code, text }) => `${code}: ${text}`).join('; ') || found.note || 'nothing was named';
     report.holds(
       `${name} (${i + 1}: ${variant.what}) is named by ${variant.by}`,
-      right,
+      right || refused,
       shown,
       variant.codes.join(' or '),
     );

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Peer } from '../../agent/src/api.ts';
 import { TRAFFIC_NICE } from '../../agent/src/io/priority.ts';
+import type { Snapshot } from '../../map/src/feed.ts';
 import { alive } from '../alive.ts';
 import {
   copyDist,
@@ -270,6 +271,35 @@ describe('evio agent run', function () {
     const before = await received();
     await inside(a.ns, 'ping', '-n', '-q', '-i', '0.01', '-c', '100', '-s', '1000', b.address);
     expect((await received()) - before).to.be.at.least(100_000);
+  });
+
+  it('is shown by evio dashboard: the page, both nodes, the tunnel and what goes through it', async () => {
+    await started(a);
+    await started(b);
+    await lan.joined();
+    const child = spawn(lan.evio, ['dashboard', '--run-dir', a.runDir, '--port', '0', '-o', 'json'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: environment(),
+    });
+    try {
+      let said = '';
+      for await (const part of child.stdout) {
+        said += String(part);
+        if (said.includes('}')) break;
+      }
+      const { url } = JSON.parse(said) as { readonly url: string };
+      expect(await (await fetch(url)).text()).to.contain('<title>Evio map</title>');
+      expect(await (await fetch(`${url}app.js`)).text()).to.contain('api/events');
+      const edge = await until('throughput is known', 5_000, async () => {
+        const { model } = (await (await fetch(`${url}api/map`)).json()) as Snapshot;
+        expect(model.nodes.map(({ name }) => name)).to.have.members(['a', 'b']);
+        return model.edges.find(({ bps }) => bps !== null);
+      });
+      expect(edge).to.include({ a: 'a', b: 'b', state: 'up', path: 'direct' });
+    } finally {
+      child.kill('SIGTERM');
+    }
+    expect(await ended(child)).to.equal(0);
   });
 
   for (const [how, name, code] of [

@@ -9,7 +9,7 @@ import { onCluster } from '../cluster/cluster.ts';
 import { Guest } from '../cluster/guest.ts';
 import { explain } from '../cluster/install.ts';
 import { execs, joinsAsNode, leaves, reboots } from '../cluster/join.ts';
-import { apply, get, helm, isTrue, kubectl, list, must, NAMESPACE, wait } from '../cluster/kube.ts';
+import { apply, get, helm, inNode, isTrue, kubectl, list, must, NAMESPACE, seconds, wait } from '../cluster/kube.ts';
 import { pairsOfPods, probesRunning, startProbes } from '../cluster/traffic.ts';
 import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
@@ -19,7 +19,11 @@ import { overEvio } from './manifest.ts';
 import { moveToOverlay, RELEASE } from './overlay-only.ts';
 
 const CONTROL_PLANE = { name: 'cp', address: '192.168.9.10', outside: '203.0.113.6' };
-const SERVER = { place: 'server1:public:203.0.113.10', address: '203.0.113.10', domain: 'evio.test' };
+/** It has two addresses, as a server on the move from one provider to another has for a time. */
+const SERVER = {
+  ...{ place: 'server1:public:203.0.113.10', domain: 'evio.test' },
+  ...{ address: '203.0.113.10', next: '198.51.100.10' },
+};
 const NODE = 'edge3:punchable:192.168.3.10:203.0.113.22';
 const TITLE = 'control plane behind a NAT: ';
 const SERVER_DIR = '/etc/evio/server';
@@ -64,6 +68,7 @@ export async function behindNat(report: Report): Promise<void> {
     const traces = await joinsAsNode(report, node, TITLE, 2);
     await pairsOfPods(report, await startProbes(2), TITLE);
     await execs(report, node.name, TITLE);
+    await serverMoves(report, node);
     await reboots(report, node, TITLE);
     await pairsOfPods(report, await probesRunning(), `${TITLE}after that `);
     await leaves(report, node, TITLE, traces);
@@ -86,10 +91,35 @@ export async function behindNat(report: Report): Promise<void> {
   }
 }
 
+/** Who joined by a token has no EvioNode that its agent reads: it is told over the server that it still has. */
+async function serverMoves(report: Report, { name, machine }: Guest): Promise<void> {
+  const service = `xmpps://${SERVER.next}:5223`;
+  const patch = { spec: { signalling: { external: { service } } } };
+  await kubectl('patch', 'evionetwork', 'default', '--type=merge', '-p', JSON.stringify(patch));
+  const took = await seconds(() =>
+    wait(`${name} is connected to ${service}`, 90_000, async () => {
+      const said = await machine.run('evio', 'status', '-o', 'json');
+      const { signalling } = JSON.parse(said.stdout || '{}') as { signalling?: { state: string; service: string } };
+      return signalling?.service === service && signalling.state === 'online';
+    }),
+  );
+  report.atMost(
+    `${TITLE}seconds until ${name} uses another address that the EvioNetwork has for the XMPP server`,
+    took,
+    60,
+    's',
+  );
+  const file = JSON.parse(await machine.ok('cat', '/etc/evio/node.json')) as { signalling: { service: string } };
+  report.holds(`${TITLE}its node file has it`, file.signalling.service === service, file.signalling.service, service);
+}
+
 /** As docs/operations.md has it, on a machine that does nothing else. */
 async function bringServer(guest: Guest): Promise<AdminFile> {
+  const { domain, address, next } = SERVER;
   await guest.install();
-  await guest.machine.ok('evio', 'server', 'init', '--domain', SERVER.domain, '--address', SERVER.address);
+  await guest.machine.ok('ip', 'address', 'add', `${next}/32`, 'dev', 'lo');
+  await inNode('inet', 'ip', 'route', 'add', `${next}/32`, 'via', address);
+  await guest.machine.ok('evio', 'server', 'init', '--domain', domain, '--address', address, '--address', next);
   return JSON.parse(await guest.machine.ok('cat', `${SERVER_DIR}/admin.json`)) as AdminFile;
 }
 

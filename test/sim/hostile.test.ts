@@ -61,13 +61,13 @@ class Impostor implements Occupant {
     }
     const hello = this.#boot.hello([], 0).toString('base64');
     this.#shown.push(hello);
-    this.#world.room.presence(this, hello);
+    this.#world.room.presence(this, { kind: 'send-presence', hello });
     return hello;
   }
 
   showAgain(): void {
     const hello = this.#shown[Math.floor(this.#world.random() * this.#shown.length)];
-    if (hello !== undefined) this.#world.room.presence(this, hello);
+    if (hello !== undefined) this.#world.room.presence(this, { kind: 'send-presence', hello });
   }
 
   say(to: NodeId, body: unknown): void {

@@ -8,6 +8,7 @@ import type { AgentAction, AgentEvent } from '../../agent/src/agent-types.ts';
 import type { Instant, Random } from '../../agent/src/machine.ts';
 import type { Topology } from '../../agent/src/overlay/index.ts';
 import type { ControllerAction } from '../../agent/src/sdn/index.ts';
+import type { Greeting } from '../../agent/src/signal/lobby.ts';
 import { OwnBoot } from '../../agent/src/signal/own-boot.ts';
 import type { Certificate } from '../../agent/src/wire/certificate.ts';
 import { LAN_PREFIX } from '../../agent/src/wire/hello.ts';
@@ -33,6 +34,7 @@ export interface NodeWorld extends TincanWorld {
   readonly rtc: FakeRtc;
   readonly random: Random;
   readonly parameters: Parameters;
+  readonly greeting: Greeting | undefined;
   multicast(from: SimNode, bytes: Buffer): void;
   log(node: SimNode, text: string): void;
 }
@@ -109,6 +111,8 @@ export class SimNode implements RtcEnd, Occupant {
       firewall: undefined,
       generation,
       random,
+      account: this.self,
+      greeting: this.#world.greeting,
     });
     this.#give({ kind: 'start', wallSeconds: this.#wallSeconds() });
     this.#give({ kind: 'remembered', addresses: this.#disk.addresses });
@@ -166,10 +170,6 @@ export class SimNode implements RtcEnd, Occupant {
     this.#give({ kind: 'signal', event });
   }
 
-  joined(): void {
-    this.#give({ kind: 'joined' });
-  }
-
   event(peer: NodeId, event: Extract<AgentEvent, { kind: 'rtc' }>['event']): void {
     this.#give({ kind: 'rtc', peer, event });
   }
@@ -213,7 +213,15 @@ export class SimNode implements RtcEnd, Occupant {
     const { room, rtc } = this.#world;
     switch (action.kind) {
       case 'send-presence':
-        room.presence(this, action.hello);
+        room.presence(this, action);
+        return;
+      case 'leave-room':
+        room.leave(this);
+        return;
+      case 'stay-outside':
+        return;
+      case 'send-direct':
+        room.direct(this, action);
         return;
       case 'send-message':
         room.message(this, action.nick, action.payload);

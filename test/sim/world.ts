@@ -11,6 +11,7 @@
 
 import type { Random } from '../../agent/src/machine.ts';
 import type { Topology } from '../../agent/src/overlay/index.ts';
+import type { Greeting } from '../../agent/src/signal/lobby.ts';
 import { parsePrefix } from '../../agent/src/wire/address.ts';
 import { encodeCertificate, verifyCertificate } from '../../agent/src/wire/certificate.ts';
 import { type NodeId, overlayIdOf } from '../../agent/src/wire/ids.ts';
@@ -35,6 +36,8 @@ export const DEFAULT_TOPOLOGY: Topology = { successors: 2, longDistance: 'auto',
 export interface WorldOptions {
   readonly seed: number;
   readonly topology?: Topology;
+  /** Undefined: as shipped. */
+  readonly greeting?: Greeting;
 }
 
 export class World implements NodeWorld {
@@ -50,11 +53,13 @@ export class World implements NodeWorld {
   readonly stun: readonly string[];
   /** The last lines of all agents' logs, for a test that fails. */
   readonly lines: string[] = [];
+  readonly greeting: Greeting | undefined;
   readonly #topology: Topology;
   readonly #byId = new Map<NodeId, SimNode>();
   readonly #authority;
 
-  constructor({ seed, topology = DEFAULT_TOPOLOGY }: WorldOptions) {
+  constructor({ seed, topology = DEFAULT_TOPOLOGY, greeting }: WorldOptions) {
+    this.greeting = greeting;
     this.seed = seed;
     this.random = seeded(seed);
     this.#topology = topology;

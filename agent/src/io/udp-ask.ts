@@ -13,6 +13,7 @@ export type Outcome = ServerFact['outcome'];
 const PAUSES_MS = [500, 1_000, 2_000];
 /** Where traceroute begins: nobody serves anything there, so that an ICMP message comes back when UDP passes. */
 const CLOSED_PORT = 33_434;
+const OPEN_MS = 1_000;
 const CLOSED_TRIES = 3;
 const CLOSED_PAUSE_MS = 250;
 /** Something listens, or did before a restart. */
@@ -61,8 +62,8 @@ export function askUdp<T>(
       clearTimeout(timer);
       socket.removeAllListeners();
       socket.on('error', () => undefined);
-      if (last === undefined) socket.close();
-      else socket.send(last, () => socket.close());
+      if (last === undefined) close(socket);
+      else socket.send(last, () => close(socket));
       resolve(result);
     };
     const send = (datagram: Buffer, left = pauses) => {
@@ -82,6 +83,8 @@ export function askUdp<T>(
       if (answer !== undefined) end({ answer, rttMs }, next);
       else if (next !== undefined) send(next);
     });
+    // A socket that cannot be had, without a descriptor left, says so by an event alone.
+    timer = setTimeout(() => end({ unsent: unsent ?? 'EIO' }), OPEN_MS);
     // Connected: ICMP's answers come back to the socket.
     socket.connect(port, address, (error?: Error) => {
       if (error !== undefined) end({ unsent: (error as NodeJS.ErrnoException).code ?? error.message });
@@ -115,29 +118,44 @@ export async function withoutAnswer(
   return { kind: 'silent', closed: result.closed, hostReached: result.closed || (await reachesHost(address)) };
 }
 
+function close(socket: Socket): void {
+  try {
+    socket.close();
+  } catch {
+    // It never was open.
+  }
+}
+
 /** Whether the host says that nothing listens at a port where nobody should: then UDP passes both ways. */
 export function reachesHost(address: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket: Socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     let tries = 0;
     let timer: NodeJS.Timeout | undefined;
+    let ended = false;
+    // The same refusal may come by an event and by what was sent next.
     const end = (reached: boolean) => {
+      if (ended) return;
+      ended = true;
       clearTimeout(timer);
       socket.removeAllListeners();
       socket.on('error', () => undefined);
-      socket.close();
+      close(socket);
       resolve(reached);
     };
     const note = (error: NodeJS.ErrnoException | null) => {
       if (error?.code === REFUSED) end(true);
     };
     const next = () => {
+      if (ended) return;
       if (tries++ === CLOSED_TRIES) return end(false);
       socket.send(Buffer.alloc(1), note);
+      clearTimeout(timer);
       timer = setTimeout(next, CLOSED_PAUSE_MS);
     };
     socket.on('error', note);
     socket.on('message', () => end(true));
+    timer = setTimeout(() => end(false), OPEN_MS);
     socket.connect(CLOSED_PORT, address, (error?: Error) => (error === undefined ? next() : end(false)));
   });
 }

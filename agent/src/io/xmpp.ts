@@ -12,8 +12,10 @@
 import xml, { type Element } from '@xmpp/xml';
 import type { SignallingFailure } from '../diagnosis/signalling.ts';
 import { NS_JOIN } from '../join/address.ts';
+import { isSeat } from '../signal/lobby.ts';
 import { parseServices, refreshDelayMs, type Service } from '../signal/services.ts';
-import type { SignalAction, SignalEvent } from '../signal/signal.ts';
+import type { RoomAction, RoomEvent } from '../signal/signal.ts';
+import { isAccount } from '../wire/bodies.ts';
 import { SteadySession } from './steady-session.ts';
 import { StanzaError, XmppError } from './xmpp-error.ts';
 import { openSession, stanzaError, type XmppSession } from './xmpp-session.ts';
@@ -70,18 +72,17 @@ export interface XmppRoomHandlers {
   news?(): void;
 }
 
-export type RoomEvent = Extract<
-  SignalEvent,
-  { kind: 'connected' | 'disconnected' | 'presence' | 'message' | 'undeliverable' }
->;
-export type RoomAction = Extract<SignalAction, { kind: 'send-presence' | 'send-message' }>;
+export type { RoomAction, RoomEvent } from '../signal/signal.ts';
 
 export class XmppRoom {
   readonly #options: XmppRoomOptions;
   readonly #handlers: XmppRoomHandlers;
   readonly #steady: SteadySession;
   #servicesTimer: NodeJS.Timeout | undefined;
-  #joined = false;
+  /** Our nickname in the room; undefined while we are not in it. */
+  #nick: string | undefined;
+  /** Farewells to the room that it has not confirmed. */
+  #leaving = 0;
   /** A room that we made by mistake is being destroyed. */
   #undoing = false;
   #state: XmppState = { state: 'waiting', error: null, failure: null, since: performance.now() };
@@ -110,6 +111,10 @@ export class XmppRoom {
     return this.#state;
   }
 
+  get inside(): boolean {
+    return this.#nick !== undefined;
+  }
+
   get #session(): XmppSession | undefined {
     return this.#steady.session;
   }
@@ -127,8 +132,28 @@ export class XmppRoom {
 
   perform(action: RoomAction): void {
     if (this.#session === undefined) return;
-    if (action.kind === 'send-presence') this.#session.send(this.#presence(action.hello));
-    else this.#session.send(this.#message(action.nick, action.payload));
+    switch (action.kind) {
+      case 'send-presence':
+        this.#session.send(this.#presence(action.nick ?? this.#options.nickname, action.hello, action.members));
+        break;
+      case 'leave-room':
+        if (this.#nick === undefined) return;
+        this.#session.send(xml('presence', { to: this.#occupant(this.#nick), type: 'unavailable' }));
+        this.#nick = undefined;
+        this.#leaving++;
+        break;
+      case 'stay-outside':
+        this.#isThere();
+        return;
+      case 'send-message':
+        this.#session.send(message(this.#occupant(action.nick), evio(action.payload)));
+        break;
+      case 'send-direct': {
+        const hello = action.hello === undefined ? undefined : xml('hello', { xmlns: NS_EVIO }, action.hello);
+        this.#session.send(message(this.#addressOf(action.account), evio(action.payload), hello));
+        break;
+      }
+    }
     this.#steady.sent();
   }
 
@@ -158,7 +183,8 @@ export class XmppRoom {
   }
 
   #forget(had: boolean): void {
-    this.#joined = false;
+    this.#nick = undefined;
+    this.#leaving = 0;
     this.#undoing = false;
     clearTimeout(this.#servicesTimer);
     if (had) this.#handlers.event({ kind: 'disconnected' });
@@ -173,12 +199,17 @@ export class XmppRoom {
 
   /**
    * A ping to ourselves through the room (XEP-0410) asks both questions at once: is the server there, and are we still in the
-   * room. Only "not acceptable" says no to the second.
+   * room. Only "not acceptable" says no to the second. Outside of it the server is asked.
    */
   async #ping(session: XmppSession): Promise<void> {
+    const { domain } = this.#options;
+    const asked = this.#nick;
     try {
-      await session.iq('get', this.#occupant(this.#options.nickname), xml('ping', { xmlns: NS_PING }));
+      const to = asked === undefined ? domain : this.#occupant(asked);
+      await session.iq('get', to, xml('ping', { xmlns: NS_PING }));
     } catch (error) {
+      // It may have another name by now, or have left.
+      if (asked === undefined || asked !== this.#nick) return;
       if (error instanceof StanzaError && error.condition === 'not-acceptable' && session === this.#session)
         this.#steady.fail(new XmppError('server-away', `${this.#options.room} does not know us any more`));
     }
@@ -205,23 +236,19 @@ export class XmppRoom {
     return `${this.#options.room}/${nick}`;
   }
 
-  /** Until we are in the room every presence is the one that joins (XEP-0045 §7.2). */
-  #presence(hello: string): Element {
+  /** Of a node: its agent has one resource. */
+  #addressOf(account: string): string {
+    return `${account}@${this.#options.domain}/${RESOURCE}`;
+  }
+
+  /** Until we are in the room every presence is the one that joins (XEP-0045 §7.2); under another name it changes ours (§7.6). */
+  #presence(nick: string, hello: string, members: number | undefined): Element {
     const join = xml('x', { xmlns: NS_MUC }, xml('history', { maxchars: '0' }));
     return xml(
       'presence',
-      { to: this.#occupant(this.#options.nickname) },
-      this.#joined ? undefined : join,
-      xml('evio', { xmlns: NS_EVIO }, hello),
-    );
-  }
-
-  #message(nick: string, payload: string): Element {
-    return xml(
-      'message',
-      { to: this.#occupant(nick), type: 'chat' },
-      xml('evio', { xmlns: NS_EVIO }, payload),
-      xml('no-store', { xmlns: NS_HINTS }),
+      { to: this.#occupant(nick) },
+      this.#nick === undefined ? join : undefined,
+      evio(hello, { account: this.#options.username, ...(members === undefined ? {} : { members: String(members) }) }),
     );
   }
 
@@ -233,8 +260,10 @@ export class XmppRoom {
     }
     const at = from.indexOf('/');
     const room = at < 0 ? from : from.slice(0, at);
-    // Whoever else writes to our account has nothing to say to us.
-    if (room !== this.#options.room) return;
+    if (room !== this.#options.room) {
+      if (stanza.name === 'message') this.#onDirect(stanza, from);
+      return;
+    }
     const nick = at < 0 ? '' : from.slice(at + 1);
     if (stanza.name === 'presence') this.#onPresence(stanza, nick);
     else if (stanza.name === 'message') this.#onMessage(stanza, nick);
@@ -244,14 +273,28 @@ export class XmppRoom {
     if (this.#undoing) return;
     const { type } = stanza.attrs;
     if (type === 'error') {
-      if (!this.#joined) this.#steady.fail(joinError(stanza, this.#options));
+      // Of what was asked for a nickname for guests is the one thing that others may have.
+      if (isSeat(nick) && stanzaError(stanza).condition === 'conflict') {
+        this.#steady.online();
+        this.#handlers.event({ kind: 'nick-taken' });
+      } else if (this.#nick === undefined) this.#steady.fail(joinError(stanza, this.#options));
       return;
     }
     if (type !== undefined && type !== 'unavailable') return;
     const user = stanza.getChild('x', NS_MUC_USER);
     const codes = user?.getChildren('status').map((s) => s.attrs.code) ?? [];
-    const ours = codes.includes('110') || nick === this.#options.nickname;
+    const ours = codes.includes('110') || nick === this.#nick;
+    const renamed = type === 'unavailable' && codes.includes('303') ? user?.getChild('item')?.attrs.nick : undefined;
+    if (renamed !== undefined) {
+      // Our own presence under the new name follows.
+      if (!ours) this.#handlers.event({ kind: 'renamed', nick, to: renamed });
+      return;
+    }
     if (ours && type === 'unavailable') {
+      if (this.#leaving > 0) {
+        this.#leaving--;
+        return;
+      }
       this.#steady.fail(removedError(user, codes, this.#options));
       return;
     }
@@ -259,13 +302,29 @@ export class XmppRoom {
       void this.#undoRoom();
       return;
     }
-    const hello = stanza.getChildText('evio', NS_EVIO) ?? undefined;
-    this.#handlers.event({ kind: 'presence', nick, available: type === undefined, hello });
-    if (codes.includes('110') && !this.#joined) this.#onJoined();
+    const shown = stanza.getChild('evio', NS_EVIO);
+    const members = Number.parseInt(shown?.attrs.members ?? '', 10);
+    this.#handlers.event({
+      kind: 'presence',
+      nick,
+      available: type === undefined,
+      hello: shown?.text(),
+      ...(Number.isNaN(members) ? {} : { members }),
+      ...(isAccount(shown?.attrs.account) ? { account: shown?.attrs.account } : {}),
+    });
+    if (codes.includes('110') && this.#nick !== nick) this.#onJoined(nick);
   }
 
-  #onJoined(): void {
-    this.#joined = true;
+  #onJoined(nick: string): void {
+    this.#nick = nick;
+    this.#leaving = 0;
+    this.#isThere();
+    this.#handlers.event({ kind: 'joined', nick });
+  }
+
+  /** The session is all that it is to be. */
+  #isThere(): void {
+    if (this.#state.state === 'online') return;
     this.#setState('online', null);
     this.#steady.online();
     void this.#renewServices();
@@ -295,7 +354,26 @@ export class XmppRoom {
       this.#handlers.event({ kind: 'message', nick, payload });
     }
   }
+
+  /** From the account of another node; whose it is the message itself says. Whoever else writes to us has nothing to say. */
+  #onDirect(stanza: Element, from: string): void {
+    const at = from.indexOf('@');
+    const account = from.slice(0, Math.max(0, at));
+    if (account === '' || from !== this.#addressOf(account)) return;
+    const payload = stanza.getChildText('evio', NS_EVIO);
+    if (stanza.attrs.type === 'error') this.#handlers.event({ kind: 'account-away', account });
+    else if (stanza.attrs.type === 'chat' && payload !== null) {
+      const hello = stanza.getChildText('hello', NS_EVIO) ?? undefined;
+      this.#handlers.event({ kind: 'direct', account, payload, hello });
+    }
+  }
 }
+
+const evio = (text: string, attributes: Readonly<Record<string, string>> = {}): Element =>
+  xml('evio', { xmlns: NS_EVIO, ...attributes }, text);
+
+const message = (to: string, ...content: readonly (Element | undefined)[]): Element =>
+  xml('message', { to, type: 'chat' }, ...content, xml('no-store', { xmlns: NS_HINTS }));
 
 function joinError(stanza: Element, { room, username, domain }: XmppRoomOptions): XmppError {
   const error = stanzaError(stanza);

@@ -39,6 +39,21 @@ export function nearestTo(nodeId: NodeId, members: Iterable<Certificate>, count:
     .slice(0, count);
 }
 
+/** The members on either side of a node, `each` of them; the nearest come first. */
+export function beside(nodeId: NodeId, members: Iterable<Certificate>, each: number): readonly Certificate[] {
+  const at = labelOf(nodeId);
+  const others = [...members].filter((c) => c.nodeId !== nodeId);
+  others.sort((a, b) => (ringDistance(at, a.label) < ringDistance(at, b.label) ? -1 : 1));
+  return [...new Set([...others.slice(0, each), ...others.slice(-each).reverse()])];
+}
+
+/** Who comes after a member, by node id; as many as a body holds. */
+export function following(after: NodeId, members: Iterable<Certificate>): BodyOf<'members'> {
+  const next = [...members].filter((c) => c.nodeId > after).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  const [body] = gossipBodies(next.slice(0, GOSSIP_MAX));
+  return { type: 'members', certificates: [], ...body, after };
+}
+
 /** Some members by chance: over time everybody hears of everybody. */
 export function someOf(
   members: Iterable<Certificate>,

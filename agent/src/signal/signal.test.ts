@@ -536,9 +536,14 @@ describe('signalling', () => {
 
   it('whatever the room says, the machine lives and delivers nothing', () => {
     const noise = fc.oneof(fc.string(), fc.base64String(), fc.constant(helloOf(bootOf(2))));
-    const nick = fc.oneof(fc.string(), fc.constantFrom(idOf(1), idOf(2), idOf(3)));
+    const nick = fc.oneof(fc.string(), fc.constantFrom(idOf(1), idOf(2), idOf(3), 'guest-0', 'guest-1'));
     const event: fc.Arbitrary<SignalEvent> = fc.oneof(
       fc.record({ kind: fc.constant('presence' as const), nick, available: fc.boolean(), hello: noise }),
+      fc.record({ kind: fc.constant('joined' as const), nick }),
+      fc.record({ kind: fc.constant('renamed' as const), nick, to: nick }),
+      fc.record({ kind: fc.constantFrom('nick-taken' as const, 'deadline' as const, 'connected' as const) }),
+      fc.record({ kind: fc.constant('account-away' as const), account: nick }),
+      fc.record({ kind: fc.constant('direct' as const), account: nick, payload: noise, hello: noise }),
       fc.record({ kind: fc.constant('message' as const), nick, payload: noise }),
       fc.record({ kind: fc.constant('over-overlay' as const), from: nick, body: fc.jsonValue() }),
       fc.record({ kind: fc.constant('lan-hello' as const), bytes: fc.uint8Array() }),

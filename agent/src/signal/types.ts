@@ -4,6 +4,7 @@ import type { Body } from '../wire/bodies.ts';
 import type { Certificate } from '../wire/certificate.ts';
 import type { Hello } from '../wire/hello.ts';
 import type { NodeId, OverlayId } from '../wire/ids.ts';
+import type { Greeting } from './lobby.ts';
 import type { Loss } from './membership.ts';
 import type { OwnBoot } from './own-boot.ts';
 
@@ -17,7 +18,25 @@ export type SignalEvent =
       readonly nick: string;
       readonly available: boolean;
       readonly hello?: string | undefined;
+      /** By the occupant's word, where it says so: how many members a large overlay has. */
+      readonly members?: number | undefined;
+      /** What stands before the @ of its account on the server, by its word. */
+      readonly account?: string | undefined;
     }
+  /** Our own presence came back: we are in the room under this nickname, and who was in it has been told. */
+  | { readonly kind: 'joined'; readonly nick: string }
+  /** Another account has the nickname that we asked for. */
+  | { readonly kind: 'nick-taken' }
+  | { readonly kind: 'renamed'; readonly nick: string; readonly to: string }
+  /** A message from an account of the server, with its node's hello where it may be unknown to us. */
+  | {
+      readonly kind: 'direct';
+      readonly account: string;
+      readonly payload: string;
+      readonly hello?: string | undefined;
+    }
+  /** Nobody is connected by that account. */
+  | { readonly kind: 'account-away'; readonly account: string }
   | { readonly kind: 'message'; readonly nick: string; readonly payload: string }
   /** The room gave a message back: its recipient is not in it. */
   | { readonly kind: 'undeliverable'; readonly nick: string }
@@ -31,15 +50,41 @@ export type SignalEvent =
   /** This node's own certificate was renewed. */
   | { readonly kind: 'own-certificate'; readonly certificate: Uint8Array }
   /** All peers with a live tunnel. */
-  | { readonly kind: 'neighbours'; readonly peers: readonly NodeId[] }
+  | {
+      readonly kind: 'neighbours';
+      readonly peers: readonly NodeId[];
+      /** Those beside us on the ring are among them. */
+      readonly ringComplete?: boolean;
+    }
   /** Seconds since 1970 by the wall clock; told at the start and every ten seconds. */
   | { readonly kind: 'clock'; readonly wallSeconds: number }
   | { readonly kind: 'send'; readonly to: NodeId; readonly body: Body }
   | { readonly kind: 'deadline' };
 
 export type SignalAction =
-  /** base64 of the own hello, for the presence in the room. */
-  | { readonly kind: 'send-presence'; readonly hello: string }
+  /**
+   * base64 of the own hello, for the presence in the room: it joins it, changes our nickname, or says anew who we are. `members` is for
+   * those who come, where the overlay is a large one.
+   */
+  | {
+      readonly kind: 'send-presence';
+      readonly hello: string;
+      /** Undefined: the node id. */
+      readonly nick?: string | undefined;
+      readonly members?: number | undefined;
+    }
+  | { readonly kind: 'leave-room' }
+  /** There is no need to be in the room now. */
+  | { readonly kind: 'stay-outside' }
+  /** To an account of the server, outside the room. */
+  | {
+      readonly kind: 'send-direct';
+      readonly account: string;
+      readonly payload: string;
+      readonly hello?: string | undefined;
+    }
+  /** Those are known that this node has to hear of at first: who stands beside it, or (`whole`) everybody. */
+  | { readonly kind: 'heard-of'; readonly whole: boolean }
   | { readonly kind: 'send-message'; readonly nick: string; readonly payload: string }
   | { readonly kind: 'send-overlay'; readonly to: NodeId; readonly body: Body }
   /** A member that is new, or whose certificate was renewed. */
@@ -77,6 +122,7 @@ export type SignalCounter =
   | 'signal_message_refused'
   | 'signal_message_old_boot'
   | 'signal_message_too_many'
+  | 'signal_introduced_too_often'
   | 'signal_not_a_member'
   | 'signal_certificate_refused'
   | 'signal_unsent';
@@ -88,4 +134,29 @@ export interface SignalOptions {
   readonly random: Random;
   /** Latest time in the overlay's parameters (`issued`), seconds since 1970. */
   readonly signedSeconds: number;
+  /** This node's account on the XMPP server (what stands before the @); undefined: nobody can write to it. */
+  readonly account?: string | undefined;
+  readonly greeting?: Greeting | undefined;
 }
+
+/** What the room on the XMPP server tells, and what it is told. */
+export type RoomEvent = Extract<
+  SignalEvent,
+  {
+    kind:
+      | 'connected'
+      | 'disconnected'
+      | 'presence'
+      | 'joined'
+      | 'nick-taken'
+      | 'renamed'
+      | 'message'
+      | 'undeliverable'
+      | 'direct'
+      | 'account-away';
+  }
+>;
+export type RoomAction = Extract<
+  SignalAction,
+  { kind: 'send-presence' | 'leave-room' | 'stay-outside' | 'send-message' | 'send-direct' }
+>;

@@ -13,6 +13,9 @@ const BODIES: readonly Body[] = [
   { type: 'refuse', tunnel, reason: 'limit' },
   { type: 'bye', tunnel },
   { type: 'members', certificates: ['RVZDMQ=='] },
+  { type: 'members-after', after: '0123456789abcdef0123456789abcdef' },
+  { type: 'introduce', account: 'a.lab' },
+  { type: 'hello', hello: 'RVZIMQ==' },
 ];
 
 describe('message bodies', () => {
@@ -43,6 +46,9 @@ describe('message bodies', () => {
     ['a kind twice', { type: 'edge', kinds: ['static', 'static'] }],
     ['twenty-one certificates', { type: 'members', certificates: new Array(21).fill('RVZDMQ==') }],
     ['a certificate that is no base64', { type: 'members', certificates: ['RVZDMQ'] }],
+    ['a member who is none', { type: 'members-after', after: '0123' }],
+    ['an account of another server', { type: 'introduce', account: 'a@example.org' }],
+    ['an account with a resource', { type: 'hello', hello: 'RVZIMQ==', account: 'a/evio' }],
     ['a reason of its own', { type: 'refuse', tunnel, reason: 'because' }],
     ['no object', ['bye']],
   ] as const)

@@ -2,8 +2,10 @@
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
 import { parseEndpoint } from './address.ts';
+import { isNodeId } from './ids.ts';
 import { DecodeError, fromBase64, passes } from './reader.ts';
 import { BODY_MAX_BYTES } from './sealed.ts';
+import { OBJECT_MAX_BYTES } from './tlv.ts';
 
 /** Of one peer, so that probing what it lists stays bounded (docs/wire.md §6.4). */
 export const CANDIDATES_MAX = 16;
@@ -17,8 +19,18 @@ const kinds = z
   .array(kind)
   .max(kind.options.length)
   .refine((list) => new Set(list).size === list.length, 'a kind twice');
+
+const base64 = (most: number) => z.string().max(most).refine(passes(fromBase64), 'not base64');
 /** A certificate has at most 640 bytes (docs/wire.md §2). */
-const certificate = z.string().max(856).refine(passes(fromBase64), 'not base64');
+const certificate = base64(856);
+/** What stands before the @ of a node's account (RFC 7622 §3.3): of no other server, and no room. */
+const account = z
+  .string()
+  .max(1_023)
+  .regex(/^[^"&'/:<>@\s]+$/);
+export const isAccount = (text: string | undefined): boolean => account.safeParse(text).success;
+
+const nodeId = z.string().refine(isNodeId, 'no node id');
 
 const BODY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('offer'), tunnel, sdp, udp, kinds }),
@@ -33,11 +45,30 @@ const BODY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('edge'), kinds }),
   z.strictObject({ type: z.literal('refuse'), tunnel, reason: z.enum(['busy', 'limit', 'policy']) }),
   z.strictObject({ type: z.literal('bye'), tunnel }),
-  z.strictObject({ type: z.literal('members'), certificates: z.array(certificate).max(GOSSIP_MAX) }),
+  z.strictObject({
+    type: z.literal('members'),
+    certificates: z.array(certificate).max(GOSSIP_MAX),
+    after: nodeId.optional(),
+  }),
+  z.strictObject({ type: z.literal('members-after'), after: nodeId }),
+  z.strictObject({ type: z.literal('introduce'), account }),
+  z.strictObject({
+    type: z.literal('hello'),
+    hello: base64(4 * Math.ceil(OBJECT_MAX_BYTES / 3)),
+    account: account.optional(),
+  }),
 ]);
 
 export type Body = z.infer<typeof BODY>;
 export type BodyOf<T extends Body['type']> = Extract<Body, { type: T }>;
+/** What tunnels say to each other. */
+export type TunnelTalk = Exclude<Body, { type: 'members' | 'members-after' | 'introduce' | 'hello' }>;
+const OTHER: readonly string[] = ['members', 'members-after', 'introduce', 'hello'];
+
+export function isTunnelBody(body: Body): body is TunnelTalk {
+  return !OTHER.includes(body.type);
+}
+
 export type BodyKind = z.infer<typeof kind>;
 
 /** A value that came as JSON already, as the control socket's `message` event has it. */

@@ -83,6 +83,8 @@ async function withoutOvs(lab: Lab, kill: (ovs: Ovs) => Promise<void>): Promise<
   } finally {
     await lab.stop(node);
     await ovs.stop();
+    // What a database that is away could not take down.
+    for (const link of ['evio0', 'evio0-tap']) await attempt('cloud1', ['ip', 'link', 'del', link]);
   }
 }
 

@@ -71,6 +71,7 @@ export const MEMBER_FAULTS: readonly Fault[] = [
         what: 'by the list in its node file, without an agent',
         by: 'netcheck',
         codes: ['revoked'],
+        said: /\.json: identity\.certificate: it is revoked/,
         run: async (lab) => {
           const node = await lab.node('cloud1');
           await revoke(lab, node);

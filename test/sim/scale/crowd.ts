@@ -1,26 +1,27 @@
 /**
- * A large overlay on simulated time: of each node the shipped machines that decide about edges and tunnels (`Overlay`, `Tunnels`),
- * joined as the agent joins them. Signatures, WebRTC and tincan are reduced to the time they take; routes, floods and detours are
+ * A large overlay on simulated time: of each node the shipped machines that decide about edges and tunnels (`Neighbourhood`, as the agent
+ * has it) and about who is seen by whom (`Lobby`, `Pull`, `Way`). Signatures, WebRTC and tincan are reduced to the time they take; routes, floods and detours are
  * looked at from outside, when it stands still (`measure.ts`, `../../scale`).
  *
  * Thousands of nodes fit into one process because they share what they know: one `Ring` of members, one list of a node's labels.
  */
 
-import { OFFERS, SETTLE_MS } from '../../../agent/src/agent.ts';
 import { earliest, type Instant, type Random } from '../../../agent/src/machine.ts';
+import { Neighbourhood } from '../../../agent/src/neighbourhood.ts';
 import {
   type Label,
   labelOf,
   type NodeId,
-  Overlay,
-  type OverlayAction,
+  type Overlay,
   type OverlayEvent,
   Ring,
   type Topology,
 } from '../../../agent/src/overlay/index.ts';
-import { Share } from '../../../agent/src/share.ts';
+import { Lobby, type LobbyAction, type LobbyEvent } from '../../../agent/src/signal/lobby.ts';
+import { Pull, type PullAction } from '../../../agent/src/signal/pull.ts';
+import { type Talk, talkOf, Way } from '../../../agent/src/signal/way.ts';
 import type { TunnelAction, TunnelBody } from '../../../agent/src/tunnel/types.ts';
-import { Tunnels } from '../../../agent/src/tunnels.ts';
+import type { Tunnels } from '../../../agent/src/tunnels.ts';
 import { Clock } from '../clock.ts';
 import { seeded } from '../random.ts';
 
@@ -36,11 +37,32 @@ const TELL_MS = 200;
 /** The other end removed its half: no probe is answered any more. */
 const REMOVED_MS = 1_250;
 
-/** How a message gets from one agent to another. */
-export type Post = (from: CrowdNode, to: CrowdNode, arrive: () => void) => void;
+/** News is gathered for so long before neighbours hear of it (docs/wire.md §9.3). */
+const NEWS_MS = 250;
+/** Members in one message, and those on each side that a newcomer is made known to. */
+const PAGE = 20;
+const EACH_SIDE = 4;
 
-/** A message by the XMPP server, there and on. */
+/** The XMPP server, as nodes use it. */
+export interface Server {
+  enter(node: CrowdNode, nick: string, members: number | undefined): void;
+  leave(node: CrowdNode): void;
+  /** A message to one who is in the room, or to an account. */
+  pass(arrive: () => void): void;
+}
+
+/** A message where there is no server to be slow. */
 const ROOM_MS = 20;
+
+interface Acquaintance {
+  readonly way: Way;
+  /** Its nickname in the room. */
+  nick: string | undefined;
+  /** Its hello has been seen, so that messages can be sealed to it. */
+  hello: boolean;
+  account: boolean;
+  told: string;
+}
 
 export interface CrowdOptions {
   readonly size: number;
@@ -62,10 +84,10 @@ export class Crowd {
   readonly nodes: readonly CrowdNode[];
   readonly ring: Ring;
   /** Events that machines were given, and messages between agents. */
-  readonly counters = { events: 0, messages: 0, offers: 0, opened: 0, refused: 0 };
+  readonly counters = { events: 0, messages: 0, offers: 0, opened: 0, refused: 0, overOverlay: 0 };
   readonly #byId: ReadonlyMap<NodeId, CrowdNode>;
-  /** Another way for messages, for example one with a server that is slow. */
-  post: Post = (_from, _to, arrive) => this.clock.after(ROOM_MS, arrive);
+  /** Undefined: all know all, and messages take a moment. */
+  server: Server | undefined;
 
   constructor({ size, seed, topology }: CrowdOptions) {
     this.random = seeded(seed);
@@ -117,16 +139,17 @@ export class CrowdNode {
   readonly label: Label;
   /** On the ring of all. */
   readonly place: number;
-  readonly overlay: Overlay;
   dead = false;
+  readonly lobby: Lobby;
   readonly #crowd: Crowd;
-  readonly #tunnels: Tunnels;
-  readonly #offers = new Share(OFFERS);
+  readonly #neighbourhood: Neighbourhood;
+  readonly #pull = new Pull();
   readonly #halves = new Map<NodeId, Half>();
-  readonly #met = new Set<NodeId>();
+  readonly #acquaintances = new Map<NodeId, Acquaintance>();
+  readonly #nicks = new Map<string, NodeId>();
   #heardOf = Ring.empty;
-  #entered = false;
-  #settled = false;
+  #news: NodeId[] = [];
+  #live = '';
   #adjacent: readonly Label[] = [];
   #toldAt: Instant = -Infinity;
   #telling = false;
@@ -138,8 +161,26 @@ export class CrowdNode {
     this.label = labelOf(self);
     this.place = place;
     this.#crowd = crowd;
-    this.overlay = new Overlay(self, topology, crowd.random);
-    this.#tunnels = new Tunnels({ self, random: crowd.random, act: (peer, action) => this.#fromTunnel(peer, action) });
+    const { random } = crowd;
+    this.lobby = new Lobby({ self, random });
+    this.#neighbourhood = new Neighbourhood(
+      { self, topology, random },
+      {
+        act: (peer, action) => this.#fromTunnel(peer, action),
+        send: (peer, body) => this.#send(crowd.node(peer), body),
+        changed: () => {},
+        members: () => this.#heardOf,
+        tooManyOffers: () => {},
+      },
+    );
+  }
+
+  get overlay(): Overlay {
+    return this.#neighbourhood.overlay;
+  }
+
+  get #tunnels(): Tunnels {
+    return this.#neighbourhood.tunnels;
   }
 
   get #now(): Instant {
@@ -154,20 +195,221 @@ export class CrowdNode {
     this.#give(() => this.#toOverlay({ kind: 'members', members, settled }));
   }
 
-  /** Heard of one more, as the room tells of each. */
-  meets(other: CrowdNode): void {
-    this.#heardOf = this.#heardOf.with(other.self);
-    if (this.#entered) this.know(this.#heardOf, this.#settled);
+  // Who is there (agent/src/signal/signal.ts, without its keys).
+
+  /** The server's word on the room. */
+  room(event: LobbyEvent): void {
+    this.#give(() => {
+      if (event.kind === 'connected') this.#neighbourhood.entering(this.#now);
+      if (event.kind === 'occupant') {
+        const { nick, nodeId } = event;
+        this.#nicks.set(nick, nodeId);
+        Object.assign(this.#knows(nodeId), { nick, hello: true, account: true });
+        this.#contact(nodeId);
+        this.#hears([nodeId]);
+      }
+      if (event.kind === 'left') {
+        const known = this.#acquaintances.get(this.#nicks.get(event.nick) ?? '');
+        if (known?.nick === event.nick) known.nick = undefined;
+        this.#contact(this.#nicks.get(event.nick) ?? '');
+        this.#nicks.delete(event.nick);
+      }
+      this.#toLobby(event);
+    });
   }
 
-  /** The room has told who is there; as in the agent the overlay hears of them together, and what comes later for itself. */
-  entered(): void {
-    this.#entered = true;
-    this.know(this.#heardOf, false);
-    this.#later(SETTLE_MS, () => {
-      this.#settled = true;
-      this.know(this.#heardOf, true);
+  #toLobby(event: LobbyEvent): void {
+    for (const action of this.lobby.handle(event, this.#now)) this.#fromLobby(action);
+  }
+
+  #fromLobby(action: LobbyAction): void {
+    switch (action.kind) {
+      case 'enter':
+        this.#neighbourhood.entering(this.#now);
+        this.#crowd.server?.enter(this, action.nick, action.members);
+        return;
+      case 'leave':
+        this.#nicks.clear();
+        for (const known of this.#acquaintances.values()) known.nick = undefined;
+        for (const peer of this.#acquaintances.keys()) this.#contact(peer);
+        this.#crowd.server?.leave(this);
+        return;
+      case 'outside':
+        return;
+      case 'introduce':
+        this.#post(this.#crowd.node(action.to), 'other', (to) => to.#introduce(this));
+        return;
+      case 'heard-of':
+        if (action.whole) this.#neighbourhood.whole(this.#now);
+        else this.#neighbourhood.near(this.#now);
+        return;
+    }
+  }
+
+  #introduce(newcomer: CrowdNode): void {
+    const known = this.#knows(newcomer.self);
+    Object.assign(known, { hello: true, account: true });
+    if (!this.#live.includes(newcomer.self)) known.way.madeKnown();
+    this.#contact(newcomer.self);
+    const clockwise = [...this.#heardOf.clockwise(newcomer.self)];
+    const nearest = [...clockwise.slice(0, PAGE / 2), ...clockwise.slice(PAGE / 2).slice(-PAGE / 2)];
+    this.#post(newcomer, 'other', (to) => {
+      to.#knows(this.self).hello = true;
+      to.#hears(nearest);
+      to.#toLobby({ kind: 'welcomed', by: this.self });
     });
+    const beside = new Set([...clockwise.slice(0, EACH_SIDE), ...clockwise.slice(-EACH_SIDE)]);
+    beside.delete(this.self);
+    for (const id of beside) this.#post(this.#crowd.node(id), 'other', (to) => to.#madeKnown(newcomer));
+    this.#hears([newcomer.self]);
+  }
+
+  #madeKnown(newcomer: CrowdNode): void {
+    const known = this.#knows(newcomer.self);
+    Object.assign(known, { hello: true, account: true });
+    if (!this.#live.includes(newcomer.self)) known.way.madeKnown();
+    this.#hears([newcomer.self]);
+    this.#contact(newcomer.self);
+  }
+
+  #hears(ids: readonly NodeId[]): void {
+    const news = ids.filter((id) => id !== this.self && !this.#heardOf.has(id));
+    if (news.length === 0) return;
+    for (const id of news) {
+      this.#heardOf = this.#heardOf.with(id);
+      this.#contact(id);
+    }
+    if (this.#news.length === 0) this.#later(NEWS_MS, () => this.#passOn());
+    this.#news.push(...news);
+    this.#toLobby({ kind: 'members', count: this.#heardOf.size + 1 });
+    this.#neighbourhood.membersAre(this.#now);
+  }
+
+  #passOn(): void {
+    const news = this.#news;
+    this.#news = [];
+    for (const peer of this.#up) this.#crowd.node(peer).#after(HOP_MS, (to) => to.#hears(news));
+  }
+
+  #after(ms: number, work: (node: CrowdNode) => void): void {
+    this.#crowd.clock.after(ms, () => this.#give(() => work(this)));
+  }
+
+  get #up(): readonly NodeId[] {
+    return [...this.#halves].flatMap(([peer, half]) => (half.up && !half.draining ? [peer] : []));
+  }
+
+  /** Once an event: which tunnels carry. */
+  #tellLive(): void {
+    if (this.#crowd.server === undefined) return;
+    const up = this.#up;
+    const complete = this.overlay.ringComplete;
+    const live = `${complete} ${up.join()}`;
+    if (live === this.#live) return;
+    const fresh = up.filter((peer) => !this.#live.includes(peer));
+    this.#live = live;
+    for (const peer of fresh) {
+      const known = this.#knows(peer);
+      known.way.adjacent();
+      // Its hello comes by the tunnel.
+      Object.assign(known, { hello: true, account: true });
+    }
+    for (const peer of this.#acquaintances.keys()) this.#contact(peer);
+    this.#toLobby({ kind: 'ring', peers: up, complete });
+    this.#pullOn();
+  }
+
+  #pullOn(): void {
+    if (this.lobby.large) this.#fromPull(this.#pull.ask(this.#up, this.#now));
+  }
+
+  #fromPull(actions: readonly PullAction[]): void {
+    for (const action of actions) {
+      if (action.kind === 'done') this.#toLobby({ kind: 'whole' });
+      else
+        this.#post(this.#crowd.node(action.peer), 'other', (to) => {
+          const page = [...to.#heardOf].filter((id) => id > action.after).slice(0, PAGE);
+          to.#post(this, 'other', (me) => {
+            me.#hears(page);
+            me.#fromPull(me.#pull.took(to.self, action.after, page, me.#now));
+          });
+        });
+    }
+  }
+
+  #knows(peer: NodeId): Acquaintance {
+    const known = this.#acquaintances.get(peer);
+    if (known !== undefined) return known;
+    const fresh: Acquaintance = { way: new Way(), nick: undefined, hello: false, account: false, told: '' };
+    this.#acquaintances.set(peer, fresh);
+    return fresh;
+  }
+
+  #ways(known: Acquaintance) {
+    const room = this.lobby.presence !== undefined && known.nick !== undefined && known.hello;
+    return { room, account: known.account && known.hello, overlay: this.#up.length > 0 };
+  }
+
+  #contact(peer: NodeId): void {
+    if (!this.#heardOf.has(peer)) return;
+    const known = this.#knows(peer);
+    const { room, account, overlay } = this.#ways(known);
+    const reachable = room || account || overlay;
+    const boot = known.hello ? '1' : undefined;
+    const told = `${reachable} ${boot}`;
+    if (told === known.told) return;
+    known.told = told;
+    this.#tunnels.contact(peer, { reachable, boot }, this.#now);
+  }
+
+  /** As records go over tunnels that carry now: nearer with every hop, by a neighbour of the receiver where a neighbour has one. */
+  #hopsTo(to: CrowdNode): number | undefined {
+    const { size } = this.#crowd.ring;
+    const distance = ({ place }: CrowdNode) => {
+      const clockwise = (to.place - place + size) % size;
+      return Math.min(clockwise, size - clockwise);
+    };
+    let at: CrowdNode = this;
+    for (let hops = 1; ; hops++) {
+      const peers = at.#up;
+      if (at.#halves.get(to.self)?.up === true) return hops;
+      if (peers.some((peer) => to.#halves.get(peer)?.up === true)) return hops + 1;
+      let best: CrowdNode | undefined;
+      for (const peer of peers) {
+        const node = this.#crowd.node(peer);
+        if (!node.dead && distance(node) < distance(best ?? at)) best = node;
+      }
+      if (best === undefined) return undefined;
+      at = best;
+    }
+  }
+
+  /** As `Way` chooses; what has no route is lost. */
+  #post(to: CrowdNode, talk: Talk, arrive: (to: CrowdNode) => void): void {
+    this.#crowd.counters.messages++;
+    const { clock, server } = this.#crowd;
+    if (server === undefined) {
+      clock.after(ROOM_MS, () => to.#give(() => arrive(to)));
+      return;
+    }
+    const known = this.#knows(to.self);
+    const way = known.way.choose(talk, this.#ways(known), this.overlay.ringComplete);
+    const heard = () => {
+      const from = to.#knows(this.self);
+      if (way === 'overlay') from.way.heard('overlay');
+      else if (way === 'account') {
+        from.way.heard('account');
+        Object.assign(from, { hello: true, account: true });
+        to.#hears([this.self]);
+        to.#contact(this.self);
+      }
+      arrive(to);
+    };
+    if (way === 'overlay') {
+      this.#crowd.counters.overOverlay++;
+      const hops = this.#hopsTo(to);
+      if (hops !== undefined) clock.after(HOP_MS * hops, () => to.#give(heard));
+    } else if (way !== undefined) server.pass(() => to.#give(heard));
   }
 
   /** All its packets are dropped from here on, and nobody says goodbye; each neighbour finds out after `foundMs()`. */
@@ -187,65 +429,34 @@ export class CrowdNode {
     this.#crowd.counters.events++;
     this.#depth++;
     work();
+    if (this.#depth === 1) this.#tellLive();
     this.#depth--;
     if (this.#depth === 0) this.#schedule();
   }
 
   #schedule(): void {
-    const at = earliest(this.overlay.deadline(), this.#tunnels.deadline());
+    const at = earliest(this.#neighbourhood.deadline(), this.lobby.deadline(), this.#pull.deadline());
     if (at === undefined || (this.#timerAt !== undefined && this.#timerAt <= at)) return;
     this.#timerAt = at;
     this.#crowd.clock.after(Math.max(1, at - this.#now), () => {
       if (this.#timerAt !== at) return;
       this.#timerAt = undefined;
       this.#give(() => {
-        if ((this.overlay.deadline() ?? Infinity) <= this.#now) this.#toOverlay({ kind: 'deadline' });
-        this.#tunnels.due(this.#now);
+        this.#neighbourhood.due(this.#now);
+        this.#toLobby({ kind: 'deadline' });
+        this.#pullOn();
       });
     });
   }
 
-  #toOverlay(event: OverlayEvent): 'limit' | 'policy' | undefined {
-    let refused: 'limit' | 'policy' | undefined;
-    for (const action of this.overlay.handle(event, this.#now)) refused = this.#fromOverlay(action) ?? refused;
-    return refused;
+  #toOverlay(event: OverlayEvent): void {
+    this.#neighbourhood.toOverlay(event, this.#now);
   }
 
-  #fromOverlay(action: OverlayAction): 'limit' | 'policy' | undefined {
-    switch (action.kind) {
-      case 'want-tunnel':
-      case 'set-kinds':
-        this.#meet(action.peer);
-        this.#tunnels.want(action.peer, action.kinds, action.seen, this.#now);
-        return undefined;
-      case 'drain-tunnel':
-        this.#tunnels.drain(action.peer, this.#now);
-        return undefined;
-      case 'drop-tunnel':
-        this.#tunnels.drop(action.peer, this.#now);
-        return undefined;
-      case 'refuse':
-        this.#crowd.counters.refused++;
-        return action.reason;
-      case 'neighbours':
-        return undefined;
-    }
-  }
-
-  /** Signalling reaches everybody. */
-  #meet(peer: NodeId): void {
-    if (this.#met.has(peer)) return;
-    this.#met.add(peer);
-    this.#tunnels.contact(peer, { reachable: true, boot: '1' }, this.#now);
-  }
-
-  #fromTunnel(peer: NodeId, action: TunnelAction): void {
+  #fromTunnel(peer: NodeId, action: Exclude<TunnelAction, { kind: 'send' }>): void {
     const other = this.#crowd.node(peer);
     const half = this.#halves.get(peer);
     switch (action.kind) {
-      case 'send':
-        this.#send(other, action.body);
-        return;
       case 'rtc-offer':
         this.#crowd.counters.offers++;
         this.#describe(peer, action.tunnel, 'offer');
@@ -267,6 +478,7 @@ export class CrowdNode {
       case 'tincan-add':
         if (half === undefined) this.#halves.set(peer, { draining: false, webrtc: undefined, up: false });
         else half.draining = false;
+        this.#everybodyIsThere(peer);
         return;
       case 'tincan-drain':
         if (half !== undefined) half.draining = true;
@@ -285,34 +497,21 @@ export class CrowdNode {
         });
         return;
       case 'refused':
-        this.#toOverlay({ kind: 'refused', peer });
+        this.#crowd.counters.refused++;
         return;
     }
   }
 
   #send(to: CrowdNode, body: TunnelBody): void {
-    this.#crowd.counters.messages++;
-    this.#crowd.post(this, to, () => to.#give(() => to.#delivered(this, body)));
+    this.#post(to, talkOf(body.type), (other) => {
+      other.#everybodyIsThere(this.self);
+      other.#neighbourhood.delivered(this.self, body, other.#now);
+    });
   }
 
-  #delivered(from: CrowdNode, body: TunnelBody): void {
-    const peer = from.self;
-    this.#meet(peer);
-    if (body.type === 'offer') {
-      if (!this.#offers.take(peer, this.#now)) return;
-      const reason = this.#toOverlay({ kind: 'peer-edge', peer, kinds: body.kinds });
-      if (reason === undefined && this.#tunnels.has(peer)) this.#tunnels.give(peer, { kind: 'body', body }, this.#now);
-      else this.#send(from, { type: 'refuse', tunnel: body.tunnel, reason: reason ?? 'policy' });
-      return;
-    }
-    if (body.type === 'edge') {
-      const reason = this.#toOverlay({ kind: 'peer-edge', peer, kinds: body.kinds });
-      if (reason !== undefined) {
-        this.#send(from, { type: 'edge', kinds: [] });
-        return;
-      }
-    }
-    this.#tunnels.give(peer, { kind: 'body', body }, this.#now);
+  /** Without a server signalling reaches everybody. */
+  #everybodyIsThere(peer: NodeId): void {
+    if (this.#crowd.server === undefined) this.#tunnels.contact(peer, { reachable: true, boot: '1' }, this.#now);
   }
 
   // What WebRTC and tincan do.
@@ -333,8 +532,7 @@ export class CrowdNode {
   #path(other: CrowdNode, half: Half): void {
     if (half.up) return;
     half.up = true;
-    this.#tunnels.give(other.self, { kind: 'path', path: 'direct' }, this.#now);
-    this.#toOverlay({ kind: 'tunnel', peer: other.self, up: true });
+    this.#neighbourhood.pathIs(other.self, 'direct', this.#now);
     this.#adjacencyChanged();
     this.#tell(other);
   }
@@ -344,8 +542,7 @@ export class CrowdNode {
     if (half?.up !== true) return;
     half.up = false;
     this.#give(() => {
-      this.#tunnels.give(other.self, { kind: 'path', path: 'none' }, this.#now);
-      this.#toOverlay({ kind: 'tunnel', peer: other.self, up: false });
+      this.#neighbourhood.pathIs(other.self, 'none', this.#now);
       this.#adjacencyChanged();
     });
   }

@@ -27,7 +27,12 @@ export function coldStart(size: number, seed: number, withinMs: number): Moved {
   const took = crowd.untilClosed(withinMs);
   return {
     seconds: (took ?? Infinity) / 1_000,
-    details: { closed: took !== undefined, stanzas: server.stanzas, ...crowd.counters },
+    details: {
+      closed: took !== undefined,
+      stanzas: server.stanzas,
+      room: { most: server.most, atTheEnd: server.occupants, refusedSeats: server.taken },
+      ...crowd.counters,
+    },
   };
 }
 

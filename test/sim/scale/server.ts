@@ -4,52 +4,107 @@
  */
 
 import type { Clock } from '../clock.ts';
-import type { Crowd, CrowdNode } from './crowd.ts';
+import type { Crowd, CrowdNode, Server } from './crowd.ts';
 
 /** From a client to the server, and back. */
 const DELAY_MS = 10;
 /** What it takes to log in: the stream twice, SASL in four steps, the binding (RFC 6120), as stanzas each way. */
 const LOGIN_STANZAS = 6;
 
-export class SlowServer {
+interface Shown {
+  readonly node: CrowdNode;
+  members: number | undefined;
+}
+
+export class SlowServer implements Server {
   readonly #crowd: Crowd;
   readonly #in: Line;
   readonly #out: Line;
-  readonly #inside: CrowdNode[] = [];
+  /** By nickname. */
+  readonly #inside = new Map<string, Shown>();
+  /** Most that were in the room at once. */
+  most = 0;
+  taken = 0;
 
   constructor(crowd: Crowd, perSecond: number) {
     this.#crowd = crowd;
     this.#in = new Line(crowd.clock, perSecond);
     this.#out = new Line(crowd.clock, perSecond);
-    crowd.post = (_from, _to, arrive) => this.#in.pass(() => this.#out.pass(arrive));
+    crowd.server = this;
   }
 
   get stanzas(): { readonly in: number; readonly out: number } {
     return { in: this.#in.passed, out: this.#out.passed };
   }
 
-  /** Everybody logs in within `spreadMs` and enters the room; each knows whom it has heard of. */
-  start(spreadMs: number): void {
-    for (const node of this.#crowd.nodes)
-      this.#crowd.clock.after(spreadMs * this.#crowd.random(), () => this.#login(node));
+  get occupants(): number {
+    return this.#inside.size;
   }
 
-  #login(node: CrowdNode): void {
-    for (let i = 1; i < LOGIN_STANZAS; i++) {
-      this.#in.pass(() => {});
-      this.#out.pass(() => {});
-    }
-    this.#in.pass(() => this.#out.pass(() => this.#in.pass(() => this.#enter(node))));
+  /** Everybody logs in within `spreadMs` and wants to enter the room; each knows whom it has heard of. */
+  start(spreadMs: number): void {
+    for (const node of this.#crowd.nodes)
+      this.#crowd.clock.after(spreadMs * this.#crowd.random(), () => this.#login(node, LOGIN_STANZAS));
+  }
+
+  #login(node: CrowdNode, stanzas: number): void {
+    this.#in.pass(() =>
+      this.#out.pass(() => (stanzas > 1 ? this.#login(node, stanzas - 1) : node.room({ kind: 'connected' }))),
+    );
+  }
+
+  pass(arrive: () => void): void {
+    this.#in.pass(() => this.#out.pass(arrive));
+  }
+
+  enter(node: CrowdNode, nick: string, members: number | undefined): void {
+    this.#in.pass(() => this.#entered(node, nick, members));
   }
 
   /** Who is there is told to the newcomer first, then itself (XEP-0045 §7.2.2). */
-  #enter(node: CrowdNode): void {
-    for (const other of this.#inside) {
-      this.#out.pass(() => node.meets(other));
-      this.#out.pass(() => other.meets(node));
+  #entered(node: CrowdNode, nick: string, members: number | undefined): void {
+    const there = this.#inside.get(nick);
+    if (there !== undefined && there.node !== node) {
+      this.taken++;
+      this.#out.pass(() => node.room({ kind: 'taken' }));
+      return;
     }
-    this.#inside.push(node);
-    this.#out.pass(() => node.entered());
+    const before = this.#nickOf(node);
+    if (before === undefined) {
+      for (const [name, other] of this.#inside) this.#tell(node, name, other);
+    } else if (before !== nick) {
+      // Its leaving under the old name (§7.6) comes to all.
+      this.#inside.delete(before);
+      for (const { node: other } of this.#inside.values())
+        this.#out.pass(() => other.room({ kind: 'left', nick: before }));
+      this.#out.pass(() => {});
+    }
+    const shown = { node, members };
+    for (const { node: other } of this.#inside.values()) if (other !== node) this.#tell(other, nick, shown);
+    this.#inside.set(nick, shown);
+    this.most = Math.max(this.most, this.#inside.size);
+    this.#out.pass(() => {
+      if (before !== nick) node.room({ kind: 'joined', nick });
+    });
+  }
+
+  leave(node: CrowdNode): void {
+    this.#in.pass(() => {
+      const nick = this.#nickOf(node);
+      if (nick === undefined) return;
+      this.#inside.delete(nick);
+      this.#out.pass(() => {});
+      for (const { node: other } of this.#inside.values()) this.#out.pass(() => other.room({ kind: 'left', nick }));
+    });
+  }
+
+  #nickOf(node: CrowdNode): string | undefined {
+    for (const [nick, shown] of this.#inside) if (shown.node === node) return nick;
+    return undefined;
+  }
+
+  #tell(to: CrowdNode, nick: string, { node, members }: Shown): void {
+    this.#out.pass(() => to.room({ kind: 'occupant', nick, nodeId: node.self, members }));
   }
 }
 
