@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit sim test test-full test-faults test-diagnosis test-exact test-map test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit sim test test-full test-faults test-diagnosis test-exact test-map test-scale test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-exact: build ## What goes through arrives exactly: 10 GB, headers, offloads
 
 test-map: build cluster-build ## The live map of 1,000 nodes in Chromium, which it installs (results/map.json, pictures; docs/map.md)
 	@hack/map/setup.sh && node test/map/main.ts
+
+test-scale: build ## 32 real nodes, 16 behind NATs, full mesh off: how soon, how quiet, what they survive (results/scale.json; docs/scale.md)
+	@node test/scale32/main.ts
 
 demo: build ## Seven nodes behind NATs join one Ethernet, measured (KEEP=1 leaves it up)
 	@node test/demo/main.ts

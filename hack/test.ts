@@ -167,6 +167,7 @@ const LONG: readonly Step[] = [
   DIAGNOSIS,
   EXACT,
   MAP,
+  { name: 'the overlay at scale, 32 real nodes', command: ['node', 'test/scale32/main.ts'], count: counted },
   EDGE_VIDEO,
   CLUSTER,
   CLUSTER_RELAYED,

@@ -141,14 +141,15 @@ export async function cable(a: End, b: End): Promise<void> {
   }
 }
 
-const defaultRoute = (ns: string, via: string): Promise<string> => run(ns, 'ip', 'route', 'add', 'default', 'via', via);
+export const defaultRoute = (ns: string, via: string): Promise<string> =>
+  run(ns, 'ip', 'route', 'add', 'default', 'via', via);
 
 /**
  * A NAT that drops what nobody asked for, as home routers and carriers do. Dropping in INPUT matters as much as in FORWARD:
  * an accepted stray packet would leave a conntrack entry on the very ports a node behind is about to use, and its own
  * packet would be remapped.
  */
-async function natRules(ns: string, mapping: 'port-preserving' | 'random-port'): Promise<void> {
+export async function natRules(ns: string, mapping: 'port-preserving' | 'random-port'): Promise<void> {
   await run(ns, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
   await feed(
     ns,
@@ -163,17 +164,36 @@ async function natRules(ns: string, mapping: 'port-preserving' | 'random-port'):
   );
 }
 
+/** The router forwards, and the server host is connected to it. */
+export async function serverHost(): Promise<void> {
+  await run('inet', 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+  await cable(
+    { ns: 'inet', link: 'to-server', address: `${SERVER.gateway}/29` },
+    { ns: SERVER.name, link: 'eth0', address: `${SERVER.addresses[0]}/29` },
+  );
+  await run(SERVER.name, 'ip', 'address', 'add', `${SERVER.addresses[1]}/29`, 'dev', 'eth0');
+  await defaultRoute(SERVER.name, SERVER.gateway);
+}
+
+/** Behind a NAT a switch with hosts of one LAN, which all have the NAT as their gateway. */
+export async function switchedLan(nat: string, hosts: readonly DemoNode[]): Promise<void> {
+  await run(nat, 'ip', 'link', 'add', 'lan', 'type', 'bridge');
+  // And no router: with br_netfilter loaded its frames would go through the NAT's rules. Without it there is no such switch.
+  await attempt(nat, ['sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=0']);
+  for (const address of new Set(hosts.map(({ gateway, prefix }) => `${gateway}/${prefix}`)))
+    await run(nat, 'ip', 'address', 'add', address, 'dev', 'lan');
+  await run(nat, 'ip', 'link', 'set', 'lan', 'up');
+  for (const { name, address, prefix, gateway } of hosts) {
+    await cable({ ns: nat, link: `to-${name}` }, { ns: name, link: 'eth0', address: `${address}/${prefix}` });
+    await run(nat, 'ip', 'link', 'set', `to-${name}`, 'master', 'lan');
+    await defaultRoute(name, gateway);
+  }
+}
+
 /** Builds everything; `takeDown` undoes it, also half built. */
 export async function build(): Promise<void> {
   for (const name of [...NAMESPACES, ...YARDSTICK]) await addNamespace(name);
-  await run('inet', 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
-
-  await cable(
-    { ns: 'inet', link: 'to-server', address: '203.0.113.9/29' },
-    { ns: 'server', link: 'eth0', address: '203.0.113.10/29' },
-  );
-  await run('server', 'ip', 'address', 'add', '203.0.113.11/29', 'dev', 'eth0');
-  await defaultRoute('server', SERVER.gateway);
+  await serverHost();
 
   await cable(
     { ns: 'inet', link: 'to-cloud1', address: '198.51.100.5/30' },
@@ -210,18 +230,7 @@ export async function build(): Promise<void> {
   for (const cloud of NODES.filter((node) => node.attachment === 'public'))
     await defaultRoute(cloud.name, cloud.gateway);
 
-  // home1's LAN is a switch with two hosts behind one NAT.
-  await run('nat-home1', 'ip', 'link', 'add', 'lan', 'type', 'bridge');
-  // And no router: with br_netfilter loaded its frames would go through the NAT's rules. Without it there is no such switch.
-  await attempt('nat-home1', ['sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=0']);
-  await run('nat-home1', 'ip', 'address', 'add', '192.168.1.1/24', 'dev', 'lan');
-  await run('nat-home1', 'ip', 'link', 'set', 'lan', 'up');
-  for (const host of ['home1', 'desk1']) {
-    const node = byName(host);
-    await cable({ ns: 'nat-home1', link: `to-${host}` }, { ns: host, link: 'eth0', address: `${node.address}/24` });
-    await run('nat-home1', 'ip', 'link', 'set', `to-${host}`, 'master', 'lan');
-    await defaultRoute(host, node.gateway);
-  }
+  await switchedLan('nat-home1', ['home1', 'desk1'].map(byName));
   await cable(
     { ns: 'nat-home2', link: 'lan', address: '192.168.1.1/24' },
     { ns: 'home2', link: 'eth0', address: '192.168.1.10/24' },

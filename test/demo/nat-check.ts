@@ -7,7 +7,7 @@
 import { createSocket } from 'node:dgram';
 import { fileURLToPath } from 'node:url';
 import { type DemoNode, NODES, SERVER } from './internet.ts';
-import { attempt, collect, sleep } from './shell.ts';
+import { attempt, collect, sleep, until } from './shell.ts';
 
 const PORT = 7777;
 const UNASKED_PORT = 7778;
@@ -39,14 +39,21 @@ export function misbehaves(node: DemoNode, seen: NatSeen): string | undefined {
     : `the NAT of ${node.name} should draw a random port per destination: ${seen.port} became ${first.port} and ${second.port}`;
 }
 
-/** All nodes, one after the other; throws with every misbehaviour found. */
-export async function checkNats(): Promise<readonly { readonly node: DemoNode; readonly seen: NatSeen }[]> {
+/** All nodes at once; throws with every misbehaviour found. */
+export async function checkNats(
+  nodes: readonly DemoNode[] = NODES,
+): Promise<readonly { readonly node: DemoNode; readonly seen: NatSeen }[]> {
   const server = collect('server', process.execPath, SELF, 'server');
   try {
-    await sleep(400);
+    // On a busy machine a process needs seconds to begin.
+    await until('the server of the NAT check listens', 20_000, async () =>
+      (await attempt('server', ['ss', '-Hlun', 'sport', '=', `:${PORT}`])).stdout.includes(
+        `${SERVER.addresses[1]}:${PORT}`,
+      ),
+    );
     const found = await Promise.all(
-      NODES.map(async (node) => {
-        const done = await attempt(node.name, [process.execPath, SELF, 'client'], 10_000);
+      nodes.map(async (node) => {
+        const done = await attempt(node.name, [process.execPath, SELF, 'client'], 30_000);
         if (done.code !== 0) throw new Error(`NAT check on ${node.name}: ${done.stderr.trim()}`);
         return { node, seen: JSON.parse(done.stdout) as NatSeen };
       }),

@@ -15,6 +15,8 @@ export interface Stream {
   readonly sent: number;
   readonly bytes: number;
   readonly seconds: number;
+  /** Segments that the kernel sent again. */
+  readonly resent?: number;
   readonly arrived: {
     readonly bytes: number;
     /** Position of the first byte that is another one than was sent. */

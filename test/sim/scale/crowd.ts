@@ -6,6 +6,7 @@
  * Thousands of nodes fit into one process because they share what they know: one `Ring` of members, one list of a node's labels.
  */
 
+import type { EdgeKind } from '../../../agent/src/api.ts';
 import { earliest, type Instant, type Random } from '../../../agent/src/machine.ts';
 import { Neighbourhood } from '../../../agent/src/neighbourhood.ts';
 import {
@@ -68,6 +69,8 @@ export interface CrowdOptions {
   readonly size: number;
   readonly seed: number;
   readonly topology: Topology;
+  /** Of nodes that are known; drawn without. */
+  readonly ids?: readonly NodeId[];
 }
 
 /** tincan's half of a tunnel. */
@@ -89,13 +92,13 @@ export class Crowd {
   /** Undefined: all know all, and messages take a moment. */
   server: Server | undefined;
 
-  constructor({ size, seed, topology }: CrowdOptions) {
+  constructor({ size, seed, topology, ids }: CrowdOptions) {
     this.random = seeded(seed);
     const word = () =>
       Math.floor(this.random() * 2 ** 32)
         .toString(16)
         .padStart(8, '0');
-    this.ring = Ring.of(Array.from({ length: size }, () => word() + word() + word() + word()));
+    this.ring = Ring.of(ids ?? Array.from({ length: size }, () => word() + word() + word() + word()));
     this.nodes = [...this.ring].map((id, place) => new CrowdNode(id, place, topology, this));
     this.#byId = new Map(this.nodes.map((node) => [node.self, node]));
   }
@@ -181,6 +184,11 @@ export class CrowdNode {
 
   get #tunnels(): Tunnels {
     return this.#neighbourhood.tunnels;
+  }
+
+  /** What its tunnels are for, as `evio peers` shows it. */
+  get kinds(): readonly (readonly [NodeId, readonly EdgeKind[]])[] {
+    return [...this.#tunnels.peers].map((peer) => [peer, this.#tunnels.kinds(peer)]);
   }
 
   get #now(): Instant {

@@ -1,7 +1,7 @@
 /** Everything of the table that an overlay shows once it stands: links, routes, flows, and what dead tunnels do to them. */
 
 import type { Topology } from '../../../agent/src/overlay/index.ts';
-import { Crowd } from './crowd.ts';
+import { Crowd, type CrowdOptions } from './crowd.ts';
 import { ask } from './datapath.ts';
 import {
   dying,
@@ -44,8 +44,12 @@ export interface Standing {
 }
 
 /** A crowd in which everybody has the tunnels it wants. */
-export function stand(size: number, seed: number, topology: Topology = TOPOLOGY): Crowd {
-  const crowd = new Crowd({ size, seed, topology });
+export const stand = (size: number, seed: number, topology: Topology = TOPOLOGY): Crowd =>
+  standOf({ size, seed, topology });
+
+export function standOf(options: CrowdOptions): Crowd {
+  const crowd = new Crowd(options);
+  const { size, seed } = options;
   crowd.start(SPREAD_MS);
   if (crowd.untilClosed(CLOSED_MS) === undefined)
     throw new Error(`seed ${seed}: ${size} nodes have no closed ring after ${CLOSED_MS / 1_000} s`);

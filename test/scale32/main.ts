@@ -1,0 +1,14 @@
+/**
+ * `make test-scale`: 32 real nodes, 16 of them behind NATs, one Prosody with Debian's throttles, coturn; full mesh off;
+ * results/scale.json (docs/scale.md).
+ *
+ *   node test/scale32/main.ts [--seconds 60] [--hold]     KEEP=1 leaves the network up
+ *
+ * `--seconds` of the measurement of idle traffic; `--hold` waits for a line of input before the first agent starts.
+ */
+
+// Namespaces of their own names, also while a demo is up.
+process.env.EVIO_DEMO_PREFIX ??= 'evio-scale-';
+await import('./run.ts');
+
+export {};
