@@ -42,7 +42,9 @@ import { isNodeId, labelHex, type NodeId } from './wire/ids.ts';
 import type { Parameters } from './wire/parameters.ts';
 import { DecodeError } from './wire/reader.ts';
 
-const DEMAND_MS = 5_000;
+/** A pair that begins to talk much is to have its tunnel within three seconds, which have to do for its making too. */
+const DEMAND_MS = 1_000;
+const ASK_AGAIN_MS = 5_000;
 /** A tincan that was started anew has all its paths back by then; what it has not is down, and the ring closes over it. */
 const RECHECK_MS = 5_000;
 /** A certificate has at most 860 characters in base64, and a line at most 1 MiB (docs/wire.md §10.1). */
@@ -88,6 +90,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #tincanBoot: string | undefined;
   #tincanReady = false;
   #demandAt: Instant | undefined;
+  #askAgainAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
   readonly #narrow = new Map<
@@ -258,6 +261,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       this.#controller.deadline(),
       this.#edge?.controller.deadline(),
       this.#demandAt,
+      this.#askAgainAt,
       this.#recheckAt,
     );
   }
@@ -277,6 +281,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toSignal({ kind: 'clock', wallSeconds: event.wallSeconds });
         this.#neighbourhood.start(this.#now);
         this.#demandAt = this.#now + DEMAND_MS;
+        this.#askAgainAt = this.#now + ASK_AGAIN_MS;
         if (this.#options.lan) this.#toLan({ kind: 'start' });
         return;
       case 'clock':
@@ -345,10 +350,11 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     }
     if (due(this.#demandAt)) {
       this.#demandAt = this.#now + DEMAND_MS;
-      if (this.#tincanReady) {
-        this.#askAgain();
-        this.#do({ kind: 'ask-demand' });
-      }
+      if (this.#tincanReady) this.#do({ kind: 'ask-demand' });
+    }
+    if (due(this.#askAgainAt)) {
+      this.#askAgainAt = this.#now + ASK_AGAIN_MS;
+      if (this.#tincanReady) this.#askAgain();
     }
   }
 
