@@ -17,6 +17,8 @@ const PORT: u16 = 8472;
 
 /// One record: flags and frame.
 type Record = (u8, Vec<u8>);
+/// What is changed, in words, and how.
+type Change = (&'static str, fn(&mut Wrapped));
 
 fn ends() -> Arc<Ends> {
     let ports = vec![(Network::Ipv4, PORT), (Network::Ipv6, PORT)];
@@ -283,7 +285,7 @@ fn only_what_linux_would_join_is_joined() {
     assert_eq!(deliveries_of(&packet, |_| {}), 1);
     assert_eq!(deliveries_of(&packet, |second| second.inner.payload.truncate(1)), 1);
     assert_eq!(deliveries_of(&packet, |second| second.inner.flags = 0x19), 1, "FIN and PSH are of the last");
-    let changes: [(&str, fn(&mut Wrapped)); 12] = [
+    let changes: [Change; 12] = [
         ("a gap", |second| second.inner.sequence += 1),
         ("another acknowledgement", |second| second.inner.acknowledgement += 1),
         ("the same identification inside", |second| second.inner.identification -= 1),
