@@ -175,7 +175,7 @@ describe('XMPP with a server that lies', () => {
       const occupant = enter();
       await occupant.online();
       await sleep(50);
-      expect(occupant.events.map((e) => e.kind)).to.deep.equal(['connected', 'presence']);
+      expect(occupant.events.map((e) => e.kind)).to.deep.equal(['connected', 'presence', 'joined']);
     });
 
     it('whatever it says in whatever order, the client lives', async () => {
