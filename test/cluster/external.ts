@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { Report } from '../demo/report.ts';
 import { NETWORK } from './install.ts';
-import { apply, get, inNode, isTrue, kubectl, list, NAMESPACE, NODES, seconds, wait } from './kube.ts';
+import { apply, get, inNode, isTrue, kubectl, list, NAMESPACE, NODES, seconds, secret, wait } from './kube.ts';
 import { SHOWS_SECONDS, untilCondition } from './mistakes.ts';
 import { networkReady, replaceNetwork, restartDns } from './modes.ts';
 import { pairsOfPods, startProbes, stopProbes } from './traffic.ts';
@@ -26,13 +26,6 @@ interface AdminFile {
   readonly password: string;
   readonly ca: string;
 }
-
-const secret = (name: string, stringData: object): object => ({
-  apiVersion: 'v1',
-  kind: 'Secret',
-  metadata: { name, namespace: NAMESPACE },
-  stringData,
-});
 
 export async function external(report: Report): Promise<void> {
   const evio = resolve('dist/evio');

@@ -10,6 +10,13 @@ export const PREFIX = process.env.PREFIX ?? 'evk-';
 export const STATE = `/tmp/${PREFIX}cluster`;
 export const NAMESPACE = 'evio-system';
 
+export const secret = (name: string, stringData: object): object => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name, namespace: NAMESPACE },
+  stringData,
+});
+
 const HERE = resolve('hack/cluster');
 
 export interface Said {

@@ -9,7 +9,20 @@ import { onCluster } from '../cluster/cluster.ts';
 import { Guest } from '../cluster/guest.ts';
 import { explain } from '../cluster/install.ts';
 import { execs, joinsAsNode, leaves, reboots } from '../cluster/join.ts';
-import { apply, get, helm, inNode, isTrue, kubectl, list, must, NAMESPACE, seconds, wait } from '../cluster/kube.ts';
+import {
+  apply,
+  get,
+  helm,
+  inNode,
+  isTrue,
+  kubectl,
+  list,
+  must,
+  NAMESPACE,
+  seconds,
+  secret,
+  wait,
+} from '../cluster/kube.ts';
 import { pairsOfPods, probesRunning, startProbes } from '../cluster/traffic.ts';
 import type { Report } from '../demo/report.ts';
 import { say } from '../demo/report.ts';
@@ -37,13 +50,6 @@ interface AdminFile {
   readonly ca: string;
   readonly stun: readonly string[];
 }
-
-const secret = (name: string, stringData: object): object => ({
-  apiVersion: 'v1',
-  kind: 'Secret',
-  metadata: { name, namespace: NAMESPACE },
-  stringData,
-});
 
 export async function behindNat(report: Report): Promise<void> {
   const { name, address, outside } = CONTROL_PLANE;

@@ -14,9 +14,10 @@ const TCP_CWR: u8 = 0x80;
 
 /// Hands every frame of `tap` to `out(flags, head, payload)`: the frame is `head` followed by `payload`.
 ///
-/// A super-frame inside a UDP tunnel gives frames that have all their checksums, but for the outermost. A TCP super-frame gives segments of at most its `gso_size`, and of at most `max_frame` bytes of frame each; all but the
-/// last have one length. A lone TCP frame above `max_frame` is cut too, if its checksum is not computed yet. Any other frame
-/// comes out whole, however long: fragments (docs/wire.md §6.2) are the session's. Returns the number of frames.
+/// A super-frame inside a UDP tunnel gives frames that have all their checksums, but for the outermost. A TCP super-frame gives
+/// segments of at most its `gso_size`, and of at most `max_frame` bytes of frame each; all but the last have one length. A lone TCP
+/// frame above `max_frame` is cut too, if its checksum is not computed yet. Any other frame comes out whole, however long: fragments
+/// (docs/wire.md §6.2) are the session's. Returns the number of frames.
 pub fn segment(
     tap: &TapFrame<'_>,
     max_frame: usize,

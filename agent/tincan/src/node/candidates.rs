@@ -84,7 +84,7 @@ impl Node {
 
     /// What is inside the VXLAN tunnels of this node's kernel is joined where it takes that.
     fn find_tunnel_ends(&mut self, found: &LocalAddresses) {
-        self.tunnel_ends = (self.taps.take_tunnels() && !found.vxlan.is_empty()).then(|| {
+        self.tunnel_ends = (self.taps.accept_tunnels() && !found.vxlan.is_empty()).then(|| {
             let mac = self.sessions.certificate().mac();
             Arc::new(Ends { mac, ports: found.vxlan.clone(), addresses: found.all.clone() })
         });

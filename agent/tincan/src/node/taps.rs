@@ -154,7 +154,7 @@ impl Taps {
     }
 
     /// Whether this kernel takes super-frames inside UDP tunnels, as far as the taps that are there tell.
-    pub fn take_tunnels(&self) -> bool {
+    pub fn accept_tunnels(&self) -> bool {
         let mut taps = self.slots().filter_map(|slot| slot.tap.as_ref()).peekable();
         taps.peek().is_some() && taps.all(Tap::takes_tunnels)
     }
