@@ -99,6 +99,12 @@ const VXLAN_MTU = { IPv4: '1350', IPv6: '1330' } as const;
 const [MAJOR = 0, MINOR = 0] = release().split('.').map(Number);
 const TAKES_TUNNELS = MAJOR * 1_000 + MINOR >= 6_017;
 
+/** Packets that a filter at evio0's egress gave to the tap (agent/tincan/src/io/netlink/shortcut.rs). */
+async function redirected(ns: string): Promise<number> {
+  const shown = await run(ns, 'tc', '-s', 'filter', 'show', 'dev', 'evio0', 'egress');
+  return [...shown.matchAll(/Sent \d+ bytes (\d+) pkt/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
+}
+
 async function vxlan(stage: Stage, pair: Pair): Promise<void> {
   for (const [outer, number] of [
     ['IPv4', 4],
@@ -124,8 +130,11 @@ async function vxlan(stage: Stage, pair: Pair): Promise<void> {
       );
       // TCP in super-frames of up to 64 KB is few packets.
       stage.report.holds(`in VXLAN over ${outer}: packets of it that arrived`, seen > 500, seen, '> 500');
-      if (TAKES_TUNNELS)
+      if (TAKES_TUNNELS) {
         stage.report.holds(`in VXLAN over ${outer}: super-frames of it that arrived`, joined > 100, joined, '> 100');
+        const past = await redirected(a.ns);
+        stage.report.holds(`in VXLAN over ${outer}: packets that left past the bridge`, past > 100, past, '> 100');
+      }
       await stillDirect(stage, pair, `in VXLAN over ${outer}`);
     } finally {
       for (const { ns } of [a, b]) await attempt(ns, ['ip', 'link', 'del', 'vx0']);

@@ -19,7 +19,7 @@ const DESTINATION_OPTIONS: u8 = 60;
 /// RFC 8200 §4.1 foresees two headers of these kinds before the transport header; a chain of more is not looked through.
 const EXTENSION_HEADERS_MAX: usize = 4;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Network {
     Ipv4,
     Ipv6,

@@ -1,14 +1,11 @@
 //! The node's own candidate addresses: its interfaces', what STUN servers see, and what peers see.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use serde_json::json;
 
 use super::outlet::Way;
 use super::Node;
-use crate::frame::Ends;
-use crate::io::netlink::LocalAddresses;
 use crate::log;
 use crate::session::Now;
 use crate::tunnel::eligible;
@@ -67,7 +64,7 @@ impl Node {
             Ok(found) => {
                 self.excluded.found(&found);
                 self.inside.clone_from(&found.inside);
-                self.find_tunnel_ends(&found);
+                self.find_vxlan(&found);
                 let addresses = found.offered.iter().map(|found| found.address.to_canonical()).collect();
                 let before = std::mem::replace(&mut self.addresses, addresses);
                 if before != self.addresses && !before.is_empty() {
@@ -80,14 +77,6 @@ impl Node {
             self.judge_ways(now);
         }
         self.gather_changed(now);
-    }
-
-    /// What is inside the VXLAN tunnels of this node's kernel is joined where it takes that.
-    fn find_tunnel_ends(&mut self, found: &LocalAddresses) {
-        self.tunnel_ends = (self.taps.accept_tunnels() && !found.vxlan.is_empty()).then(|| {
-            let mac = self.sessions.certificate().mac();
-            Arc::new(Ends { mac, ports: found.vxlan.clone(), addresses: found.all.clone() })
-        });
     }
 
     /// Tells the agent if the candidates are others than before.

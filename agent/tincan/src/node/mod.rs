@@ -21,6 +21,7 @@ mod seldom;
 mod send;
 mod taps;
 mod tunnels;
+mod vxlan;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +33,7 @@ use crate::control::{Bridge, Failure};
 use crate::flood::Flood;
 use crate::frame::Ends;
 use crate::io::batch::OWN_BATCH_BYTES;
-use crate::io::netlink::{Desired, Netlink, NetlinkError};
+use crate::io::netlink::{Desired, Netlink, NetlinkError, Shortcut};
 use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Received, Udp, RECEIVE_BYTES};
 use crate::large::Large;
@@ -110,6 +111,8 @@ pub struct Node {
     inside: Vec<u32>,
     /// What is for these is joined inside of its tunnel; None where there is nothing of the kind.
     tunnel_ends: Option<Arc<Ends>>,
+    /// As last asked of the kernel, whether it could or not.
+    shortcut: Option<Shortcut>,
     /// Largest record towards a label that is not adjacent, learned by notice, and until when that holds.
     route_sizes: LabelMap<(u16, Micros)>,
     /// Which first hops lead to nodes that are not adjacent.
@@ -222,6 +225,7 @@ impl Node {
             addresses: BTreeSet::new(),
             inside: Vec::new(),
             tunnel_ends: None,
+            shortcut: None,
             route_sizes: LabelMap::default(),
             reach: Reach::new(random),
             forwards_at: None,

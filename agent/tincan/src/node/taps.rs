@@ -153,6 +153,11 @@ impl Taps {
         }
     }
 
+    /// One under tincan's own bridge.
+    pub fn is_one(&self) -> bool {
+        matches!(self.kind, Kind::One(_))
+    }
+
     /// Whether this kernel takes super-frames inside UDP tunnels, as far as the taps that are there tell.
     pub fn accept_tunnels(&self) -> bool {
         let mut taps = self.slots().filter_map(|slot| slot.tap.as_ref()).peekable();

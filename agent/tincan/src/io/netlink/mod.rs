@@ -8,6 +8,7 @@ mod monitor;
 mod plan;
 mod request;
 mod routes;
+mod shortcut;
 mod snapshot;
 mod summary;
 mod sysctl;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 pub use monitor::{ChangedNeighbour, ChangedRoute, Monitor, Noticed};
 pub use plan::{Change, Desired, Neighbour};
 pub use routes::{matters, Clash, Conflict, KernelRoute, Route};
+pub use shortcut::Shortcut;
 pub use snapshot::{Egress, LocalAddress, LocalAddresses};
 pub use summary::summary;
 
@@ -189,6 +191,11 @@ impl Netlink {
         self.socket.egress(to)
     }
 
+    /// VXLAN to other nodes goes past the bridge for these ports, and for no others; without ports for none.
+    pub fn set_shortcut(&mut self, wanted: &Shortcut) -> Result<(), NetlinkError> {
+        self.socket.set_shortcut(wanted)
+    }
+
     fn apply(&mut self, change: &Change) -> Result<(), NetlinkError> {
         let what = change.to_string();
         let socket = &mut self.socket;
@@ -230,5 +237,7 @@ fn within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
 
 #[cfg(test)]
 mod route_tests;
+#[cfg(test)]
+mod shortcut_tests;
 #[cfg(test)]
 mod tests;

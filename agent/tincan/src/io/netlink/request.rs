@@ -79,7 +79,7 @@ impl Socket {
     }
 
     /// A change, and its acknowledgement.
-    fn change(&mut self, what: &str, request: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
+    pub fn change(&mut self, what: &str, request: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
         self.send(what, request, NLM_F_ACK | flags)?;
         self.collect(what).map(drop)
     }

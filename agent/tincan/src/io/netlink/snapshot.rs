@@ -86,6 +86,8 @@ pub struct LocalAddresses {
     pub withheld: Vec<IpAddr>,
     /// Indices of the excluded links and of the ports of excluded bridges.
     pub excluded: Vec<u32>,
+    /// Names and indices of our own links.
+    pub own: Vec<(String, u32)>,
     /// Indices of our own links and of those upon them, ascending: what comes by one has crossed the overlay already.
     pub inside: Vec<u32>,
     /// Where VXLAN links that are up receive, by family and UDP port.
@@ -225,11 +227,14 @@ fn sort_out(links: &[Link], addresses: Vec<Address>, own: &[&str], excluded: &[&
         let of = |link: &&Link| bridges.contains(&link.index) || link.controller.is_some_and(|b| bridges.contains(&b));
         links.iter().filter(of).map(|link| link.index).collect()
     };
+    let ours = links.iter().filter(|link| own.contains(&link.name.as_str()));
+    let ours = ours.map(|link| (link.name.clone(), link.index)).collect();
     let (own, excluded) = (inside(links, &addresses, own), with_ports(named(excluded)));
     let usable = |link: &&Link| link.up && link.running && !link.loopback && !own.contains(&link.index);
     let mut sorted = LocalAddresses {
         vxlan: links.iter().filter(|link| link.up).flat_map(|link| link.vxlan.iter().copied()).collect(),
         all: addresses.iter().map(|one| one.address).collect(),
+        own: ours,
         ..LocalAddresses::default()
     };
     for entry in addresses {
