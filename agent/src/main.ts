@@ -15,7 +15,11 @@ import { Runner } from './runner.ts';
 export async function runAgent(config: NodeConfig, log: Log): Promise<number> {
   const problem = obstacle(surroundings());
   if (problem !== undefined) throw new StartError(problem);
-  const runner = await Runner.claim(config.runDir, log, { tincan: 'own', news: () => renewer.news() });
+  const runner = await Runner.claim(config.runDir, log, {
+    tincan: 'own',
+    news: () => renewer.news(),
+    online: () => renewer.online(),
+  });
   const renewer = new Renewer(runner, log);
   endOnSignals(runner);
   runner.start(config);

@@ -69,6 +69,8 @@ export interface NodeOptions {
   readonly tincan: 'own' | 'external';
   /** The overlay's authority says that it has something new for its nodes. */
   readonly news?: () => void;
+  /** The XMPP server is there, or there again: news may have been missed. */
+  readonly online?: () => void;
 }
 
 export class Node {
@@ -169,6 +171,7 @@ export class Node {
         state: ({ state, error, since }) => {
           if (state === 'online') {
             this.#rtc.joined();
+            options.online?.();
             if (this.#signallingTold.up(since)) {
               const where = this.#room.inside ? 'in the room' : 'connected; others are seen in the room';
               log.info(`signalling: ${where} ${signalling.room}`);

@@ -64,6 +64,11 @@ export class Renewer {
     this.#step({ kind: 'news' });
   }
 
+  /** The XMPP server is there again: news may have been missed. */
+  online(): void {
+    this.#step({ kind: 'online' });
+  }
+
   stop(): void {
     this.#step({ kind: 'stop' });
   }

@@ -63,6 +63,24 @@ describe('when a node asks its authority what is new', () => {
     expect(node.renewal.deadline()).to.equal(undefined);
   });
 
+  it('within half a minute after the server was away: what the authority said meanwhile nobody heard', () => {
+    const node = new Driven();
+    node.give({ kind: 'online' });
+    expect(node.asks()).to.equal(15_000);
+    node.give({ kind: 'answered' });
+    node.now += 60_000;
+    node.give({ kind: 'online' });
+    expect(node.asks()).to.equal(15_000);
+    node.give(failed('away', NOW, false));
+    // A server that comes and goes is not asked each time.
+    for (let i = 0; i < 100; i++) node.give({ kind: 'online' });
+    expect(node.asks()).to.equal(20_000);
+    // It came back while the question was on its way.
+    node.give({ kind: 'online' });
+    node.give(failed('away', NOW, false));
+    expect(node.asks()).to.equal(6_500);
+  });
+
   it('within seconds after the authority has said that there is news, however often it says so', () => {
     const node = new Driven();
     node.asks();

@@ -15,7 +15,7 @@ export const isDue = ({ notBefore, notAfter }: Life, now: number): boolean =>
 export const ASK_EVERY_MS = 3_600_000;
 /** Of a short life it is asked more often, so often in all of it. */
 const ASKS_A_LIFE = 24;
-/** After the start; not all nodes that were started at once. */
+/** After the start, and after the server was away; not all nodes at once. */
 const FIRST_WITHIN_MS = 30_000;
 /** After the authority has said that there is news. */
 const NEWS_WITHIN_MS = 3_000;
@@ -29,6 +29,8 @@ export type RenewalEvent =
   | { readonly kind: 'start'; readonly life: Life }
   /** The authority says that there is something new. */
   | { readonly kind: 'news' }
+  /** The XMPP server is there, or there again: what the authority said meanwhile nobody heard. */
+  | { readonly kind: 'online' }
   /** It has been asked, and what it said is in force. */
   | { readonly kind: 'answered' }
   /** `online`: somebody could have answered. `now` in seconds since 1970. */
@@ -72,6 +74,11 @@ export class Renewal implements Machine<RenewalEvent, RenewalAction> {
         // Said again, it is not put off.
         if (this.#deadline !== undefined) this.#deadline = Math.min(this.#deadline, this.#soon(now));
         return [];
+      case 'online':
+        this.#news ||= this.#asking;
+        if (this.#deadline !== undefined)
+          this.#deadline = Math.min(this.#deadline, this.#notBefore(now) + this.#within(FIRST_WITHIN_MS));
+        return [];
       case 'deadline':
         if (this.#deadline === undefined || now < this.#deadline) return [];
         this.#deadline = undefined;
@@ -96,7 +103,11 @@ export class Renewal implements Machine<RenewalEvent, RenewalAction> {
   }
 
   #soon(now: Instant): Instant {
-    return Math.max(now, this.#askedAt + NEWS_AFTER_MS) + this.#random() * NEWS_WITHIN_MS;
+    return this.#notBefore(now) + this.#random() * NEWS_WITHIN_MS;
+  }
+
+  #notBefore(now: Instant): Instant {
+    return Math.max(now, this.#askedAt + NEWS_AFTER_MS);
   }
 
   get #everyMs(): number {
