@@ -119,12 +119,15 @@ export class Worker {
 
   /** Of a fault of ours the log has the place too. */
   #tell(key: string, failure: unknown): void {
-    const ours = failure instanceof Error && !(failure instanceof ApiFailure) && failure.name !== 'Error';
+    const ours = FAULTS.some((fault) => failure instanceof fault);
     const what = failure instanceof Error ? (ours && failure.stack) || failure.message : String(failure);
     const line = this.#seldom.line(`${this.name} ${key}: ${what}`, performance.now());
     if (line !== undefined) this.#log.warn(line);
   }
 }
+
+/** What only a mistake in the program throws. */
+const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError];
 
 /** What the server asks to wait. */
 const retryAfter = (failure: unknown): number | undefined =>
