@@ -23,7 +23,7 @@ describe('the systemd unit of a node', () => {
 
   it('comes before a kubelet, and does not need one', () => {
     const unit = agentUnit(file, { argv: ['', '/opt/evio/evio.mjs'], execPath: '/usr/bin/node' });
-    expect(unit).to.contain('\nBefore=kubelet.service k3s.service k3s-agent.service\n');
+    expect(unit).to.contain('\nBefore=kubelet.service kube-proxy.service k3s.service k3s-agent.service\n');
     expect(unit).not.to.match(/^(Wants|Requires)=.*(kubelet|k3s)/m);
   });
 

@@ -48,7 +48,7 @@ Description=${description}
 After=network-online.target
 Wants=network-online.target
 # After a boot the node has its address before a kubelet that is told it (--node-ip), and would end without. Whether it is there or not.
-Before=kubelet.service k3s.service k3s-agent.service
+Before=kubelet.service kube-proxy.service k3s.service k3s-agent.service
 StartLimitIntervalSec=0
 ${unit.map((line) => `${line}\n`).join('')}
 [Service]
