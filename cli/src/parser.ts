@@ -15,6 +15,7 @@ import { nodeCommands } from './commands/node.ts';
 import { nodesCommands } from './commands/nodes.ts';
 import { overlayCommands } from './commands/overlay.ts';
 import { pingCommands } from './commands/ping.ts';
+import { preflightCommands } from './commands/preflight.ts';
 import { serverCommands } from './commands/server.ts';
 import { showCommands } from './commands/show.ts';
 import { sysdumpCommands } from './commands/sysdump.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   ...nodesCommands,
   ...pingCommands,
   ...netcheckCommands,
+  ...preflightCommands,
   ...graphCommands,
   ...sysdumpCommands,
   ...dashboardCommands,
