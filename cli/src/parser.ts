@@ -9,6 +9,7 @@ import { completionCommands } from './commands/completion.ts';
 import { configCommands } from './commands/config.ts';
 import { dashboardCommands } from './commands/dashboard.ts';
 import { graphCommands } from './commands/graph.ts';
+import { ipamCommands } from './commands/ipam.ts';
 import { joinCommands } from './commands/join.ts';
 import { netcheckCommands } from './commands/netcheck.ts';
 import { nodeCommands } from './commands/node.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   ...pingCommands,
   ...netcheckCommands,
   ...preflightCommands,
+  ...ipamCommands,
   ...graphCommands,
   ...sysdumpCommands,
   ...dashboardCommands,
@@ -60,6 +62,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   node: 'Nodes of an overlay',
   config: 'Node files',
   agent: 'The agent of this node',
+  ipam: "Addresses of this node's pods",
 };
 
 function add(parser: Argv, path: string, { describe, options, run }: Command): Argv {

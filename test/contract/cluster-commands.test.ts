@@ -1,9 +1,11 @@
 /** Commands that ask a cluster, as a user calls them with a kubeconfig: `evio nodes`, `evio preflight`. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import type { IpamReport } from '../../cli/src/ipam/check.ts';
 import type { NodesReport } from '../../cli/src/nodes.ts';
 import type { PreflightReport } from '../../cli/src/preflight/check.ts';
-import { evio, program } from '../e2e/evio.ts';
+import { evio, program, scratch } from '../e2e/evio.ts';
 import { pathOf, startEvioApi } from '../servers/evio-api.ts';
 import type { KubeApi } from '../servers/kube-api.ts';
 
@@ -45,7 +47,11 @@ describe('commands that ask a cluster', function () {
         apiVersion: 'evio.io/v1alpha1',
         kind: 'EvioNode',
         metadata: { name },
-        spec: { memberName: name, addresses: [`10.45.0.${name.at(-1)}/16`] },
+        spec: {
+          memberName: name,
+          addresses: [`10.45.0.${name.at(-1)}/16`],
+          podCIDRs: [`10.244.${name.at(-1)}.0/24`],
+        },
       });
     const status = { keys: { identityKey: KEY, sessionKey: KEY }, publicAddresses: ['192.0.2.7'] };
     const patched = await api.request(
@@ -91,6 +97,31 @@ describe('commands that ask a cluster', function () {
       .and.to.match(/^fail architecture: there is no agent for edge2 \(arm\)$/m)
       .and.to.match(/^fail cidr: addresses of edge2 are within 10\.45\.0\.0\/16$/m)
       .and.to.match(/^pass (service-cidr|cni|installed|pod-security): /m);
+    expect(done.code).to.equal(1);
+  });
+
+  it('compares the book of addresses with the pods of the node whose prefixes it has', async () => {
+    const pods = '/api/v1/namespaces/default/pods';
+    for (const [name, ip] of [
+      ['web', '10.244.1.7'],
+      ['other', '10.244.2.7'],
+    ] as const) {
+      const nodeName = ip === '10.244.1.7' ? 'edge1' : 'edge2';
+      const containers = [{ name: 'c', image: 'i' }];
+      const made = await api.request('POST', pods, { metadata: { name }, spec: { nodeName, containers } });
+      expect(made.status, JSON.stringify(made.body)).to.equal(201);
+      const status = { phase: 'Running', podIP: ip, podIPs: [{ ip }] };
+      await api.request('PATCH', `${pods}/${name}/status`, { status }, { type: 'application/merge-patch+json' });
+    }
+    const { dir, remove } = scratch();
+    const conflist = join(dir, 'evio.conflist');
+    const own = { type: 'evio-cni', subnets: ['10.244.1.0/24'], dataDir: dir };
+    writeFileSync(conflist, JSON.stringify({ cniVersion: '1.0.0', name: 'evio', plugins: [own] }));
+    const done = await evio('ipam', 'check', '--conflist', conflist, '--kubeconfig', api.kubeconfig(), '-o', 'json');
+    remove();
+    const { node, problems } = JSON.parse(done.stdout) as IpamReport;
+    expect(node).to.equal('edge1');
+    expect(problems.map(({ kind, addresses }) => [kind, ...addresses])).to.deep.equal([['unrecorded', '10.244.1.7']]);
     expect(done.code).to.equal(1);
   });
 
