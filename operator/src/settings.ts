@@ -36,6 +36,8 @@ export interface Settings {
   readonly metricsPort: number;
   /** On the loopback address. */
   readonly healthPort: number;
+  /** Of the agents, at their overlay addresses; 0: none. */
+  readonly agentMetricsPort: number;
   /** The live map (docs/map.md); port 0: none. `names`: under which browsers may ask, besides addresses and `localhost`. */
   readonly map: { readonly port: number; readonly address: string; readonly names: readonly string[] };
 }
@@ -81,6 +83,7 @@ export function readSettings(env: Environment, version: string): Settings {
     logLevel: level,
     metricsPort: port(env, 'EVIO_METRICS_PORT', 0),
     healthPort: port(env, 'EVIO_HEALTH_PORT', 10481),
+    agentMetricsPort: port(env, 'EVIO_AGENT_METRICS_PORT', 0),
     map: {
       port: port(env, 'EVIO_MAP_PORT', 0),
       address: address(env, 'EVIO_MAP_ADDRESS', '127.0.0.1'),
