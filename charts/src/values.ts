@@ -88,6 +88,10 @@ export const values = z.strictObject({
   operator: section('The operator.', {
     replicas: say(z.int().min(1).max(5).default(1), 'How many; one of them leads, the others wait.'),
     logLevel: say(z.enum(['error', 'warn', 'info', 'debug']).default('info'), 'How much it logs.'),
+    logFormat: say(
+      z.enum(['text', 'json']).default('text'),
+      'How operator and agents log: a line of text, or a JSON object (docs/logs.md).',
+    ),
     metricsPort: port('Prometheus metrics, on all addresses of its node.', 10480),
     healthPort: port('Probes, on the loopback address of its node.', 10481),
     mapPort: say(

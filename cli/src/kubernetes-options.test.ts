@@ -25,6 +25,7 @@ describe('options of an agent in a cluster', () => {
       healthPort: 10456,
       metricsPort: 0,
       logLevel: 'info',
+      logFormat: 'text',
       switch: 'tincan',
     });
   });

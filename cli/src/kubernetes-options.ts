@@ -49,6 +49,7 @@ export const KUBERNETES_OPTIONS = {
     '0',
   ),
   'log-level': option('error, warn, info or debug', ['EVIO_LOG_LEVEL'], 'info'),
+  'log-format': option('text or json', ['EVIO_LOG_FORMAT'], 'text'),
   switch: option('tincan or ovs', ['EVIO_SWITCH'], 'tincan'),
 } as const satisfies Readonly<Record<string, Option>>;
 
@@ -136,6 +137,7 @@ export function kubernetesOptions(
     healthPort: port('health-port', text('health-port')),
     metricsPort: port('metrics-port', text('metrics-port')),
     logLevel: oneOf('log-level', ['error', 'warn', 'info', 'debug']),
+    logFormat: oneOf('log-format', ['text', 'json']),
     switch: oneOf('switch', ['tincan', 'ovs']),
   };
 }

@@ -29,6 +29,7 @@ describe('the settings of the operator', () => {
         EVIO_HEALTH_PORT: '1',
         EVIO_AGENT_METRICS_PORT: '10455',
         EVIO_LOG_LEVEL: 'debug',
+        EVIO_LOG_FORMAT: 'json',
         EVIO_MAP_PORT: '10482',
         EVIO_MAP_ADDRESS: '::',
         EVIO_MAP_NAMES: 'map.example.org',
@@ -45,6 +46,7 @@ describe('the settings of the operator', () => {
       agentMetricsPort: 10455,
       map: { port: 10482, address: '::', names: ['map.example.org'] },
       logLevel: 'debug',
+      logFormat: 'json',
     });
     expect(settings.resources.agent).to.deep.equal({ requests: { cpu: '50m' } });
     expect(settings.images.agent).to.equal('r/agent:2');

@@ -32,6 +32,8 @@ export interface Settings {
   /** Where nodes reach the embedded server, when the EvioNetwork does not say; undefined: where they reach the API server. */
   readonly advertise: string | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  /** Of operator and agents. */
+  readonly logFormat: 'text' | 'json';
   /** 0: none. On all addresses. */
   readonly metricsPort: number;
   /** On the loopback address. */
@@ -47,6 +49,7 @@ export class SettingsError extends Error {}
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+const FORMATS = ['text', 'json'] as const;
 
 /** Throws SettingsError, with the variable's name. */
 export function readSettings(env: Environment, version: string): Settings {
@@ -65,6 +68,8 @@ export function readSettings(env: Environment, version: string): Settings {
   const of = (name: keyof Images): Resources => (isObject(resources[name]) ? (resources[name] as Resources) : {});
   const level = LEVELS.find((one) => one === text('EVIO_LOG_LEVEL', 'info'));
   if (level === undefined) throw new SettingsError(`EVIO_LOG_LEVEL is not allowed; allowed: ${LEVELS.join(', ')}`);
+  const format = FORMATS.find((one) => one === text('EVIO_LOG_FORMAT', 'text'));
+  if (format === undefined) throw new SettingsError(`EVIO_LOG_FORMAT is not allowed; allowed: ${FORMATS.join(', ')}`);
   const apiServers = list('EVIO_API_SERVERS');
   const advertised = text('EVIO_API_SERVER_HOST', addressOfUrl(apiServers[0] ?? '')?.host ?? '');
   return {
@@ -81,6 +86,7 @@ export function readSettings(env: Environment, version: string): Settings {
     apiServersSeen: list('EVIO_API_SERVERS_SEEN'),
     advertise: advertised === '' ? undefined : advertised,
     logLevel: level,
+    logFormat: format,
     metricsPort: port(env, 'EVIO_METRICS_PORT', 0),
     healthPort: port(env, 'EVIO_HEALTH_PORT', 10481),
     agentMetricsPort: port(env, 'EVIO_AGENT_METRICS_PORT', 0),

@@ -159,7 +159,7 @@ describe('the chart', () => {
     );
     const wanted = ['PodMonitor evio-operator', 'PrometheusRule evio', 'ConfigMap evio-network', 'ConfigMap evio-node'];
     expect(kinds('--set', all.join(','))).to.have.members(wanted);
-    const objects = render('--set', [...all, 'agent.metricsPort=10455'].join(','));
+    const objects = render('--set', [...all, 'agent.metricsPort=10455', 'operator.logFormat=json'].join(','));
     expect(one(objects, 'PodMonitor', 'evio-agent').metadata.labels).to.include({ release: 'prom' });
     expect(one(objects, 'PrometheusRule', 'evio').spec).to.deep.equal(ruleGroups());
     for (const dashboard of DASHBOARDS) {
@@ -167,7 +167,7 @@ describe('the chart', () => {
       expect(metadata.labels).to.include({ grafana_dashboard: '1' });
       expect(data[dashboard.file]).to.equal(dashboardText(dashboard));
     }
-    expect(environment(objects)).to.include({ EVIO_AGENT_METRICS_PORT: '10455' });
+    expect(environment(objects)).to.include({ EVIO_AGENT_METRICS_PORT: '10455', EVIO_LOG_FORMAT: 'json' });
   });
 
   it('refuses a value that it does not know, by name, and one of the wrong kind', () => {

@@ -26,5 +26,6 @@ export interface KubernetesOptions {
   /** Of the metrics at the node's overlay addresses; 0: only beside the probes. */
   readonly metricsPort: number;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logFormat: 'text' | 'json';
   readonly switch: 'tincan' | 'ovs';
 }

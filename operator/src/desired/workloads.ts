@@ -98,6 +98,7 @@ const agentContainer = (spec: EvioNetworkSpec, apiServers: readonly string[], se
       ? []
       : [{ name: 'EVIO_METRICS_PORT', value: String(settings.agentMetricsPort) }]),
     { name: 'EVIO_LOG_LEVEL', value: spec.agent.logLevel },
+    ...(settings.logFormat === 'text' ? [] : [{ name: 'EVIO_LOG_FORMAT', value: settings.logFormat }]),
     { name: 'EVIO_SWITCH', value: spec.switch === 'OpenVSwitch' ? 'ovs' : 'tincan' },
   ],
   resources: settings.resources.agent,
