@@ -33,6 +33,8 @@ const LAUNCHER = `#!/bin/sh
 here=$(dirname -- "$(readlink -f -- "$0")")
 node=$here/node
 [ -x "$node" ] || node=$(command -v node) || { echo "evio: there is no Node.js: put \\"node\\" into PATH, or beside $here/evio" >&2; exit 1; }
+# Called as kubectl's plugin it is a cluster that is meant.
+case \${0##*/} in kubectl-*) export EVIO_KUBECTL=1 ;; esac
 # Node.js forgets which signals it was told to ignore: nohup is to be heard all the same.
 while read -r name value; do
   case $name$value in SigIgn:*[13579bdf]) export EVIO_NOHUP=1 ;; esac

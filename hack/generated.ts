@@ -12,6 +12,7 @@ import { cliPage } from '../cli/src/documentation.ts';
 import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
 import { wrongClaims } from './claims.ts';
+import { logsPage } from './log-page.ts';
 import { credentialsVectors, helloVectors, joinVectors, signalVectors, tokenVectors } from './vectors.ts';
 
 interface Generated {
@@ -26,6 +27,7 @@ const GENERATED: readonly Generated[] = [
   { file: 'docs/cli.md', make: cliPage },
   { file: 'docs/diagnosis.md', make: diagnosisPage },
   { file: 'docs/metrics.md', make: metricsPage },
+  { file: 'docs/logs.md', make: logsPage },
   ...crdFiles(),
   ...policyFiles(),
   ...chartFiles(),

@@ -14,9 +14,9 @@ rust=$(cargo --version | awk '{print $2}')
 needs="prosody:prosody ejabberdctl:ejabberd turnserver:coturn iperf3:iperf3 nft:nftables tcpdump:tcpdump ip:iproute2 ping:iputils-ping fping:fping
   openssl:openssl ovs-ofctl:openvswitch-common ovs-vswitchd:openvswitch-switch
   conntrack:conntrack ethtool:ethtool pgrep:procps arping:arping faketime:faketime
-  /lib/systemd/systemd:systemd tc:iproute2 iptables:iptables dpkg-shlibdeps:dpkg-dev /usr/lib/cni/portmap:containernetworking-plugins"
+  promtool:prometheus /lib/systemd/systemd:systemd tc:iproute2 iptables:iptables dpkg-shlibdeps:dpkg-dev /usr/lib/cni/portmap:containernetworking-plugins"
 . hack/apt.sh
-install_missing "$needs" "prosody.service ejabberd.service epmd.service epmd.socket coturn.service openvswitch-switch.service"
+install_missing "$needs" "prometheus.service prosody.service ejabberd.service epmd.service epmd.socket coturn.service openvswitch-switch.service"
 
 # Not "npm ci": it refuses a lock file that leaves out the platforms of optional packages that a registry does not carry.
 stamp=node_modules/.evio-stamp

@@ -11,7 +11,7 @@ import type { NodeConfig } from './config/node-config.ts';
 import { ApiError } from './io/api-server.ts';
 import { readIfThere } from './io/atomic-file.ts';
 import { CniHost } from './io/cni-host.ts';
-import { serveHealth } from './io/health.ts';
+import { serveHealth, serveMetrics } from './io/health.ts';
 import { apiServerAccess } from './io/kube-access.ts';
 import { ApiClient } from './io/kube-client.ts';
 import { Connection } from './io/kube-connection.ts';
@@ -140,7 +140,20 @@ class ClusterAgent {
     if (this.#enroller.stored !== undefined) this.#startStored();
     this.#watch.start();
     this.#writer.start();
-    const { healthPort } = this.#options;
+    const { healthPort, metricsPort } = this.#options;
+    const metrics = async () => {
+      const { node } = this.#runner;
+      if (node === undefined) throw new Error(this.#whyNot());
+      return node.metrics();
+    };
+    const open =
+      metricsPort === 0
+        ? undefined
+        : serveMetrics(
+            metricsPort,
+            { metrics, isOwn: (address) => this.#runner.node?.owns(address) === true },
+            (message) => this.#log.warn(message),
+          );
     const health =
       healthPort === 0
         ? undefined
@@ -148,11 +161,7 @@ class ClusterAgent {
             healthPort,
             {
               state: () => this.#health(),
-              metrics: async () => {
-                const { node } = this.#runner;
-                if (node === undefined) throw new Error(this.#whyNot());
-                return node.metrics();
-              },
+              metrics,
             },
             'give another --health-port',
             (message) => this.#log.warn(message),
@@ -163,6 +172,7 @@ class ClusterAgent {
     } finally {
       for (const timer of [...this.#timers, this.#next]) clearTimeout(timer);
       health?.close();
+      open?.close();
       this.#watch.stop();
       this.#writer.stop();
       this.#cni.stop();

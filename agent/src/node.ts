@@ -280,6 +280,11 @@ export class Node {
     return exposition({ status, peers, notAfter: this.#config.identity.certificate.notAfter });
   }
 
+  /** Whether this is one of the node's addresses on the overlay. */
+  owns(address: string): boolean {
+    return this.#config.identity.certificate.addresses.some((own) => own.address === address);
+  }
+
   get facts(): NodeFacts {
     const { state, error } = this.#room.state;
     const sources = { agent: this.#agent, selected: (peer: NodeId) => this.#rtc.selected(peer) };

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { crdFiles, policyFiles } from '../../crds/src/generate.ts';
+import { monitoringFiles } from './monitoring/files.ts';
 import { valuesSchema, valuesTable, valuesYaml } from './values-files.ts';
 
 export interface ChartFile {
@@ -61,6 +62,7 @@ export const chartFiles = (): readonly ChartFile[] => [
     file: `${CHART}/files/${file.startsWith('crds/policies/') ? file.slice('crds/'.length) : file}`,
     make,
   })),
+  ...monitoringFiles(),
   { file: 'docs/install.md', make: installPage },
   // After what it is made of.
   { file: 'manifests/evio.yaml', make: manifest },

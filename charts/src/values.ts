@@ -27,12 +27,12 @@ const path = (description: string, standard: string) =>
     description,
   );
 
-const resources = (description: string, cpu: string, memory: string) =>
-  section(description, {
-    resources: kubernetes('Requests and limits. No limit of the processor: it would be felt as latency by every pod.', {
-      requests: { cpu, memory },
-    }),
-  });
+const resourcesOf = (cpu: string, memory: string) => ({
+  resources: kubernetes('Requests and limits. No limit of the processor: it would be felt as latency by every pod.', {
+    requests: { cpu, memory },
+  }),
+});
+const resources = (description: string, cpu: string, memory: string) => section(description, resourcesOf(cpu, memory));
 
 const CONTROL_PLANE = 'node-role.kubernetes.io/control-plane';
 const exists = (key: string) => ({ key, operator: 'Exists' });
@@ -88,6 +88,10 @@ export const values = z.strictObject({
   operator: section('The operator.', {
     replicas: say(z.int().min(1).max(5).default(1), 'How many; one of them leads, the others wait.'),
     logLevel: say(z.enum(['error', 'warn', 'info', 'debug']).default('info'), 'How much it logs.'),
+    logFormat: say(
+      z.enum(['text', 'json']).default('text'),
+      'How operator and agents log: a line of text, or a JSON object (docs/logs.md).',
+    ),
     metricsPort: port('Prometheus metrics, on all addresses of its node.', 10480),
     healthPort: port('Probes, on the loopback address of its node.', 10481),
     mapPort: say(
@@ -125,10 +129,28 @@ export const values = z.strictObject({
       limits: { memory: '512Mi' },
     }),
   }),
-  agent: resources('The agents, one on each node.', '50m', '100Mi'),
+  agent: section('The agents, one on each node.', {
+    ...resourcesOf('50m', '100Mi'),
+    metricsPort: say(
+      z.int().min(0).max(65535).default(0),
+      "Prometheus metrics at the node's overlay addresses, for whoever reaches those: pods and other nodes; 0: only on 127.0.0.1:10456 of the node. 10455 is free for it.",
+    ),
+  }),
   dataplane: resources('tincan, one on each node.', '100m', '16Mi'),
   server: resources('Prosody and coturn, when the cluster has its own.', '50m', '64Mi'),
   daemonTolerations: objects('Taints that agents and tincan put up with. As it is: all.', [{ operator: 'Exists' }]),
+  monitoring: section('For a cluster with the Prometheus operator, and Grafana with a sidecar that reads dashboards.', {
+    podMonitors: flag(
+      'PodMonitors for the operator, and for the agents where agent.metricsPort is set (docs/metrics.md).',
+      false,
+    ),
+    rules: flag('A PrometheusRule with the alerts of docs/runbooks.md.', false),
+    dashboards: flag('ConfigMaps with two dashboards for Grafana, labelled grafana_dashboard: "1".', false),
+    interval: text('How often PodMonitors have Prometheus ask.', '30s'),
+    labels: kubernetes(
+      'More labels of all of these, by which your Prometheus chooses: {release: prometheus} for instance.',
+    ),
+  }),
   crds: section(
     'The definitions of EvioNetwork and EvioNode. The operator brings them up to date as well, when it starts.',
     {

@@ -1,13 +1,13 @@
 /** docs/cli.md, made from the commands: `node hack/generated.ts`. */
 
-import yargs, { type Argv } from 'yargs';
+import { type OptionAbout, optionsOf } from './command-options.ts';
 import type { Command } from './commands/command.ts';
-import { COMMANDS, GROUPS, OUTPUT } from './parser.ts';
+import { COMMANDS, GROUPS } from './parser.ts';
 
 const HEAD = `# The command line
 
 \`evio\` is one program; \`kubectl-evio\`, where it is installed, is the same one, so that \`kubectl evio status\` works. Each command tells its options with
-\`--help\`. Every command takes \`-o json\` (\`--output\`): one JSON value on standard output, the same words as in the text; people's output goes to
+\`--help\`. Every command takes \`-o json\` and \`-o yaml\` (\`--output\`): one value on standard output, the same words as in the text; people's output goes to
 standard output too, and what failed to standard error, in one line. Nothing is coloured. What takes longer than a second says so on
 standard error when that is a terminal.
 
@@ -23,23 +23,6 @@ Where a command's codes mean more, its section says so. A signal ends a command 
 
 <!-- Made from cli/src/commands by hack/generated.ts: change the commands, not this file. -->
 `;
-
-interface Options {
-  readonly key: Readonly<Record<string, unknown>>;
-  readonly boolean: readonly string[];
-  readonly number: readonly string[];
-  readonly array: readonly string[];
-  readonly choices: Readonly<Record<string, readonly string[]>>;
-  readonly default: Readonly<Record<string, unknown>>;
-  readonly alias: Readonly<Record<string, readonly string[]>>;
-}
-
-/** What yargs knows of itself, and its types do not. */
-interface Inside {
-  getOptions(): Options;
-  getDemandedOptions(): Readonly<Record<string, unknown>>;
-  getInternalMethods(): { getUsageInstance(): { getDescriptions(): Readonly<Record<string, string>> } };
-}
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 
@@ -80,41 +63,19 @@ function section(command: Command): string {
   ].join('\n');
 }
 
-function optionRows(command: Command): readonly string[] {
-  // A parser of its own, that parses nothing.
-  const parser: Argv = command.options(yargs([]).help(false).version(false));
-  const inside = parser as unknown as Inside;
-  const options = inside.getOptions();
-  const told = inside.getInternalMethods().getUsageInstance().getDescriptions();
-  const demanded = inside.getDemandedOptions();
-  const positional = new Set([...command.path.matchAll(/[<[]([a-z0-9-]+)/g)].map(([, name]) => name));
-  const aliases = new Set(
-    Object.values(options.alias)
-      .flat()
-      .filter((name) => name.length === 1),
-  );
-  return Object.keys(options.key)
-    .filter((name) => !aliases.has(name) && !(name in OUTPUT && name === 'output'))
-    .map((name) => {
-      const short = options.alias[name]?.filter((other) => other.length === 1).map((other) => `, \`-${other}\``) ?? [];
-      const word = positional.has(name)
-        ? `\`${name.toUpperCase()}\``
-        : `\`--${name}${placeholder(name, options)}\`${short.join('')}`;
-      const about = (told[name] ?? '').replace('__yargsString__:', '');
-      const fallback = options.default[name];
-      const shown =
-        name in demanded
-          ? '**required**'
-          : fallback === undefined || fallback === false || (Array.isArray(fallback) && fallback.length === 0)
-            ? ''
-            : `\`${String(fallback)}\``;
-      return `| ${word} | ${cell(about)} | ${shown} |`;
-    });
+const optionRows = (command: Command): readonly string[] => optionsOf(command).map(optionRow);
+
+function optionRow(option: OptionAbout): string {
+  const { name, letters, describe, positional, required, default: fallback } = option;
+  const short = letters.map((letter) => `, \`-${letter}\``).join('');
+  const word = positional ? `\`${name.toUpperCase()}\`` : `\`--${name}${placeholder(option)}\`${short}`;
+  const nothing = fallback === undefined || fallback === false || (Array.isArray(fallback) && fallback.length === 0);
+  const shown = required ? '**required**' : nothing ? '' : `\`${String(fallback)}\``;
+  return `| ${word} | ${cell(describe)} | ${shown} |`;
 }
 
-function placeholder(name: string, options: Options): string {
-  if (options.boolean.includes(name)) return '';
-  const choices = options.choices[name];
-  if (choices !== undefined) return ` ${choices.join('\\|')}`;
-  return options.number.includes(name) ? ' N' : ` ${name.split('-').at(-1)?.toUpperCase()}`;
+function placeholder({ name, takes, choices }: OptionAbout): string {
+  if (takes === 'nothing') return '';
+  if (takes === 'choice') return ` ${choices.join('\\|')}`;
+  return takes === 'number' ? ' N' : ` ${name.split('-').at(-1)?.toUpperCase()}`;
 }

@@ -23,7 +23,9 @@ describe('options of an agent in a cluster', () => {
         plugin: '/opt/evio/evio-cni',
       },
       healthPort: 10456,
+      metricsPort: 0,
       logLevel: 'info',
+      logFormat: 'text',
       switch: 'tincan',
     });
   });
@@ -48,6 +50,7 @@ describe('options of an agent in a cluster', () => {
     [['--api-server', 'http://a:6443'], POD, /^--api-server: "http:\/\/a:6443" is not allowed/],
     [['--log-level', 'loud'], POD, /^--log-level: "loud" is not allowed; allowed: error, warn, info, debug/],
     [['--health-port', '70000'], POD, /^--health-port/],
+    [['--metrics-port', 'x'], POD, /^--metrics-port/],
     [['--network', 'A B'], POD, /^--network/],
     [['--node-name', '../x'], POD, /^--node-name/],
     [['--unknown'], POD, /--unknown.*see evio agent run --help/],

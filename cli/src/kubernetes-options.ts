@@ -43,7 +43,13 @@ export const KUBERNETES_OPTIONS = {
   'cni-data-dir': option("The CNI plugin's store", ['EVIO_CNI_DATA_DIR'], '/var/lib/cni/evio'),
   'cni-plugin': option('The CNI plugin as shipped; evio-cni beside this program', ['EVIO_CNI_PLUGIN']),
   'health-port': option('Port of /livez and /readyz on 127.0.0.1; 0: none', ['EVIO_HEALTH_PORT'], '10456'),
+  'metrics-port': option(
+    "Port of /metrics at the node's overlay addresses; 0: only at --health-port",
+    ['EVIO_METRICS_PORT'],
+    '0',
+  ),
   'log-level': option('error, warn, info or debug', ['EVIO_LOG_LEVEL'], 'info'),
+  'log-format': option('text or json', ['EVIO_LOG_FORMAT'], 'text'),
   switch: option('tincan or ovs', ['EVIO_SWITCH'], 'tincan'),
 } as const satisfies Readonly<Record<string, Option>>;
 
@@ -128,8 +134,10 @@ export function kubernetesOptions(
       dataDir: text('cni-data-dir'),
       plugin: one('cni-plugin') ?? join(dirname(program), 'evio-cni'),
     },
-    healthPort: port(text('health-port')),
+    healthPort: port('health-port', text('health-port')),
+    metricsPort: port('metrics-port', text('metrics-port')),
     logLevel: oneOf('log-level', ['error', 'warn', 'info', 'debug']),
+    logFormat: oneOf('log-format', ['text', 'json']),
     switch: oneOf('switch', ['tincan', 'ovs']),
   };
 }
@@ -167,8 +175,8 @@ function apiServers(
   return [...new Set(urls)];
 }
 
-function port(text: string): number {
+function port(name: Name, text: string): number {
   const number = Number(text);
   if (/^[0-9]{1,5}$/.test(text) && number <= 65_535) return number;
-  throw new UsageError(`--health-port: "${text}" is not allowed; allowed: a whole number from 0 to 65535`);
+  throw new UsageError(`--${name}: "${text}" is not allowed; allowed: a whole number from 0 to 65535`);
 }

@@ -1,15 +1,26 @@
-/** What commands print: text for people, or one JSON value for programs. */
+/** What commands print: text for people, or one JSON value or YAML document for programs. */
 
-export type Output = 'text' | 'json';
+export const OUTPUTS = ['text', 'json', 'yaml'] as const;
+export type Output = (typeof OUTPUTS)[number];
 
 export interface Io {
   readonly output: Output;
   out(text: string): void;
+  /** How a value is written for programs; undefined with `text`. */
+  readonly write?: ((value: unknown) => string) | undefined;
 }
 
-/** Prints `value` as JSON, or as what `text` makes of it. */
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** The library is loaded for who asks for YAML only. */
+export async function ioFor(output: Output, out: Io['out']): Promise<Io> {
+  if (output === 'text') return { output, out };
+  return { output, out, write: output === 'json' ? json : (await import('./yaml.ts')).yamlText };
+}
+
+/** Prints `value` for programs, or as what `text` makes of it. */
 export function print<T>(io: Io, value: T, text: (value: T) => string): void {
-  io.out(io.output === 'json' ? `${JSON.stringify(value, null, 2)}\n` : text(value));
+  io.out(io.output === 'text' ? text(value) : (io.write ?? json)(value));
 }
 
 /** Columns as wide as their widest cell; the last one is not padded. */

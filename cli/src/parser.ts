@@ -5,19 +5,23 @@ import { VERSION } from '../../agent/src/version.ts';
 import { agentCommands } from './commands/agent.ts';
 import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
+import { completionCommands } from './commands/completion.ts';
 import { configCommands } from './commands/config.ts';
 import { dashboardCommands } from './commands/dashboard.ts';
 import { graphCommands } from './commands/graph.ts';
+import { ipamCommands } from './commands/ipam.ts';
 import { joinCommands } from './commands/join.ts';
 import { netcheckCommands } from './commands/netcheck.ts';
 import { nodeCommands } from './commands/node.ts';
+import { nodesCommands } from './commands/nodes.ts';
 import { overlayCommands } from './commands/overlay.ts';
 import { pingCommands } from './commands/ping.ts';
+import { preflightCommands } from './commands/preflight.ts';
 import { serverCommands } from './commands/server.ts';
 import { showCommands } from './commands/show.ts';
 import { sysdumpCommands } from './commands/sysdump.ts';
 import { UsageError } from './failure.ts';
-import type { Io, Output } from './output.ts';
+import { ioFor, OUTPUTS, type Output } from './output.ts';
 import { usageMessage, uselessValue } from './usage.ts';
 
 export const COMMANDS: readonly Command[] = [
@@ -29,11 +33,15 @@ export const COMMANDS: readonly Command[] = [
   ...configCommands,
   ...agentCommands,
   ...showCommands,
+  ...nodesCommands,
   ...pingCommands,
   ...netcheckCommands,
+  ...preflightCommands,
+  ...ipamCommands,
   ...graphCommands,
   ...sysdumpCommands,
   ...dashboardCommands,
+  ...completionCommands,
 ];
 
 const PATHS = COMMANDS.map((command) => command.path);
@@ -41,7 +49,7 @@ const PATHS = COMMANDS.map((command) => command.path);
 /** Every command has it. */
 export const OUTPUT = {
   alias: 'o',
-  choices: ['text', 'json'],
+  choices: OUTPUTS,
   default: 'text',
   describe: 'How to print',
 } as const;
@@ -54,6 +62,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   node: 'Nodes of an overlay',
   config: 'Node files',
   agent: 'The agent of this node',
+  ipam: "Addresses of this node's pods",
 };
 
 function add(parser: Argv, path: string, { describe, options, run }: Command): Argv {
@@ -61,15 +70,13 @@ function add(parser: Argv, path: string, { describe, options, run }: Command): A
     path,
     describe,
     (y) => options(y),
-    (args) => {
+    async (args) => {
       const useless = uselessValue(args);
       if (useless !== undefined) throw new UsageError(useless);
-      return run(args, ioOf(args.output as Output));
+      await run(args, await ioFor(args.output as Output, (text) => process.stdout.write(text)));
     },
   );
 }
-
-const ioOf = (output: Output): Io => ({ output, out: (text) => process.stdout.write(text) });
 
 export function parserOf(argv: readonly string[]): Argv {
   const parser = yargs([...argv])

@@ -11,7 +11,8 @@ export async function runAgentHere(file: string): Promise<never> {
   try {
     // Whether the certificate has run out or the clock is wrong shows when other members are heard.
     const config = loadNodeConfig(file, { expired: true });
-    code = await runAgent(config, createLog(config.log));
+    const identity = { component: 'agent', node: config.name, overlay: config.overlay.parameters.name } as const;
+    code = await runAgent(config, createLog(config.log, identity));
   } catch (error) {
     code = report(error);
   }

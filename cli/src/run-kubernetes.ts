@@ -8,7 +8,10 @@ export async function runKubernetesHere(given: KubernetesArguments, cleanup: boo
   let code: number;
   try {
     const options = kubernetesOptions(given, process.env, process.argv[1] ?? '');
-    const log = createLog({ level: options.logLevel, format: 'text' });
+    const log = createLog(
+      { level: options.logLevel, format: options.logFormat },
+      { component: 'agent', node: options.nodeName },
+    );
     if (cleanup) {
       const { cleanUp } = await import('../../agent/src/io/kube-cleanup.ts');
       code = await cleanUp(options, log);

@@ -10,7 +10,17 @@ export const wordsOf = (argv: readonly string[]): readonly string[] =>
   argv.map((word) => (word === '-' ? STANDARD_INPUT : word));
 
 /** Options that may be given more than once. */
-const LISTS: ReadonlySet<string> = new Set(['address', 'api-server', 'allow-name', 'deny-peer', 'allow-peer', 'route']);
+const LISTS: ReadonlySet<string> = new Set([
+  'address',
+  'allow-name',
+  'allow-peer',
+  'api-server',
+  'cidr',
+  'deny-peer',
+  'route',
+  'stun',
+  'turn',
+]);
 
 /** What the parser lets through and no command can use; undefined when there is nothing of the kind. */
 export function uselessValue(args: Readonly<Record<string, unknown>>): string | undefined {

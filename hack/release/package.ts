@@ -4,6 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { unitText } from '../../cli/src/agent-unit.ts';
+import { completionScript, type Shell } from '../../cli/src/completion.ts';
+import { COMMANDS, GROUPS } from '../../cli/src/parser.ts';
 import { chunksOf } from '../images/layers.ts';
 import type { Entry, Tree } from '../images/tree.ts';
 import type { DebianPackage } from './deb.ts';
@@ -132,6 +134,17 @@ const ABOUT = [
   'Evio joins machines, most of them behind NATs, into one encrypted Ethernet (layer 2) that carries IPv4 and IPv6, broadcast and multicast, and makes Kubernetes run on it.',
 ] as const;
 
+/** Where each shell looks for those of packages. */
+function completions(): readonly (readonly [string, Entry])[] {
+  const script = (shell: Shell): Entry => text(completionScript(shell, COMMANDS, GROUPS));
+  return [
+    ['/usr/share/bash-completion/completions/evio', script('bash')],
+    ['/usr/share/bash-completion/completions/kubectl-evio', link('evio')],
+    ['/usr/share/zsh/vendor-completions/_evio', script('zsh')],
+    ['/usr/share/fish/vendor_completions.d/evio.fish', script('fish')],
+  ];
+}
+
 /** `cache` keeps bytes and gives their path. `depends` is what the programs load, as `Depends` has it. */
 export function evioPackage(
   release: Release,
@@ -159,6 +172,7 @@ export function evioPackage(
     ...Object.entries(units()).map(([name, unit]) => [`${UNITS}/${name}`, text(unit)] as const),
     ['/usr/share/man/man1/evio.1.gz', zipped('evio.1', man, cache)],
     ['/usr/share/man/man1/kubectl-evio.1.gz', link('evio.1.gz')],
+    ...completions(),
     ['/usr/share/lintian/overrides/evio', text(overrides('evio'))],
     ...documents('evio', release, cache),
   ]);

@@ -196,7 +196,7 @@ async function listenEverywhere(port: number, answers: ProbeAnswers): Promise<Pr
 
 async function main(): Promise<number> {
   const settings = readSettings(process.env, VERSION);
-  const log = createLog({ level: settings.logLevel, format: 'text' });
+  const log = createLog({ level: settings.logLevel, format: settings.logFormat }, { component: 'operator' });
   const { apiServers: servers, apiServersSeen: first } = settings;
   const connection = new Connection(await findAccess({ servers, first }), { userAgent: `${MANAGER}/${VERSION}` });
   const end = new AbortController();

@@ -27,7 +27,9 @@ describe('the settings of the operator', () => {
         EVIO_DAEMON_TOLERATIONS: '[{"key":"a","operator":"Exists"}]',
         EVIO_IMAGE_PULL_SECRETS: 'one,two',
         EVIO_HEALTH_PORT: '1',
+        EVIO_AGENT_METRICS_PORT: '10455',
         EVIO_LOG_LEVEL: 'debug',
+        EVIO_LOG_FORMAT: 'json',
         EVIO_MAP_PORT: '10482',
         EVIO_MAP_ADDRESS: '::',
         EVIO_MAP_NAMES: 'map.example.org',
@@ -41,8 +43,10 @@ describe('the settings of the operator', () => {
       advertise: '203.0.113.6',
       pullSecrets: ['one', 'two'],
       healthPort: 1,
+      agentMetricsPort: 10455,
       map: { port: 10482, address: '::', names: ['map.example.org'] },
       logLevel: 'debug',
+      logFormat: 'json',
     });
     expect(settings.resources.agent).to.deep.equal({ requests: { cpu: '50m' } });
     expect(settings.images.agent).to.equal('r/agent:2');

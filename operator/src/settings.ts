@@ -32,10 +32,14 @@ export interface Settings {
   /** Where nodes reach the embedded server, when the EvioNetwork does not say; undefined: where they reach the API server. */
   readonly advertise: string | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  /** Of operator and agents. */
+  readonly logFormat: 'text' | 'json';
   /** 0: none. On all addresses. */
   readonly metricsPort: number;
   /** On the loopback address. */
   readonly healthPort: number;
+  /** Of the agents, at their overlay addresses; 0: none. */
+  readonly agentMetricsPort: number;
   /** The live map (docs/map.md); port 0: none. `names`: under which browsers may ask, besides addresses and `localhost`. */
   readonly map: { readonly port: number; readonly address: string; readonly names: readonly string[] };
 }
@@ -45,6 +49,7 @@ export class SettingsError extends Error {}
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+const FORMATS = ['text', 'json'] as const;
 
 /** Throws SettingsError, with the variable's name. */
 export function readSettings(env: Environment, version: string): Settings {
@@ -63,6 +68,8 @@ export function readSettings(env: Environment, version: string): Settings {
   const of = (name: keyof Images): Resources => (isObject(resources[name]) ? (resources[name] as Resources) : {});
   const level = LEVELS.find((one) => one === text('EVIO_LOG_LEVEL', 'info'));
   if (level === undefined) throw new SettingsError(`EVIO_LOG_LEVEL is not allowed; allowed: ${LEVELS.join(', ')}`);
+  const format = FORMATS.find((one) => one === text('EVIO_LOG_FORMAT', 'text'));
+  if (format === undefined) throw new SettingsError(`EVIO_LOG_FORMAT is not allowed; allowed: ${FORMATS.join(', ')}`);
   const apiServers = list('EVIO_API_SERVERS');
   const advertised = text('EVIO_API_SERVER_HOST', addressOfUrl(apiServers[0] ?? '')?.host ?? '');
   return {
@@ -79,8 +86,10 @@ export function readSettings(env: Environment, version: string): Settings {
     apiServersSeen: list('EVIO_API_SERVERS_SEEN'),
     advertise: advertised === '' ? undefined : advertised,
     logLevel: level,
+    logFormat: format,
     metricsPort: port(env, 'EVIO_METRICS_PORT', 0),
     healthPort: port(env, 'EVIO_HEALTH_PORT', 10481),
+    agentMetricsPort: port(env, 'EVIO_AGENT_METRICS_PORT', 0),
     map: {
       port: port(env, 'EVIO_MAP_PORT', 0),
       address: address(env, 'EVIO_MAP_ADDRESS', '127.0.0.1'),

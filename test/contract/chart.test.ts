@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { chartFiles, helmProgram, helmTemplate } from '../../charts/src/files.ts';
+import { DASHBOARDS, dashboardText } from '../../charts/src/monitoring/dashboards.ts';
+import { ruleGroups } from '../../charts/src/monitoring/files.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: any object of the Kubernetes API
 type Rendered = any;
@@ -144,6 +146,28 @@ describe('the chart', () => {
     expect(metadata.annotations['helm.sh/hook']).to.equal('pre-delete');
     expect(spec.template.spec.containers[0].args).to.deep.equal(['uninstall', '300']);
     expect(spec.activeDeadlineSeconds).to.equal(360);
+  });
+
+  it('has nothing of the Prometheus operator unless it is asked for, and then what it needs', () => {
+    const kinds = (...args: readonly string[]) =>
+      render(...args)
+        .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+        .filter((name) => /^(PodMonitor|PrometheusRule|ConfigMap)/.test(name));
+    expect(kinds()).to.deep.equal([]);
+    const all = ['podMonitors=true', 'rules=true', 'dashboards=true', 'labels.release=prom'].map(
+      (value) => `monitoring.${value}`,
+    );
+    const wanted = ['PodMonitor evio-operator', 'PrometheusRule evio', 'ConfigMap evio-network', 'ConfigMap evio-node'];
+    expect(kinds('--set', all.join(','))).to.have.members(wanted);
+    const objects = render('--set', [...all, 'agent.metricsPort=10455', 'operator.logFormat=json'].join(','));
+    expect(one(objects, 'PodMonitor', 'evio-agent').metadata.labels).to.include({ release: 'prom' });
+    expect(one(objects, 'PrometheusRule', 'evio').spec).to.deep.equal(ruleGroups());
+    for (const dashboard of DASHBOARDS) {
+      const { metadata, data } = one(objects, 'ConfigMap', dashboard.file.replace('.json', ''));
+      expect(metadata.labels).to.include({ grafana_dashboard: '1' });
+      expect(data[dashboard.file]).to.equal(dashboardText(dashboard));
+    }
+    expect(environment(objects)).to.include({ EVIO_AGENT_METRICS_PORT: '10455', EVIO_LOG_FORMAT: 'json' });
   });
 
   it('refuses a value that it does not know, by name, and one of the wrong kind', () => {

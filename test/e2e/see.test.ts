@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { parse } from 'yaml';
 import type { Graph } from '../../agent/src/api.ts';
 import { METRICS } from '../../agent/src/metrics/catalogue.ts';
+import type { NodesReport } from '../../cli/src/nodes.ts';
 import type { StatusReport } from '../../cli/src/status.ts';
 import { inside, Lan, type TermNode, until } from './terminal/lan.ts';
 
@@ -77,6 +79,19 @@ describe('a node that is looked at', function () {
       .to.match(/^<svg /)
       .and.to.contain('class="direct"')
       .and.to.contain('</svg>');
+  });
+
+  it('lists all members, itself with its NAT, the other by its path, as a table and as YAML', async () => {
+    const done = await ask('nodes', '-o', 'yaml');
+    expect(done.code, done.stderr).to.equal(0);
+    const report = parse(done.stdout) as NodesReport;
+    expect(report).to.include({ source: 'node' });
+    expect(report.nodes.map(({ name, path }) => [name, path])).to.deep.equal([
+      ['a', 'self'],
+      ['b', 'direct'],
+    ]);
+    expect(report.nodes.every(({ id }) => /^[0-9a-f]{32}$/.test(id ?? ''))).to.equal(true);
+    expect((await ask('nodes')).stdout).to.match(/^NODE +ID +ADDRESS .*\na .* self .*\nb .* direct /);
   });
 
   it('is dumped in one archive that nobody else can read, without a secret of it, and every one is listed', async () => {

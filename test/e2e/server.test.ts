@@ -11,6 +11,7 @@ import { loadNodeConfig } from '../../agent/src/config/load.ts';
 import type { NodeFileInput } from '../../agent/src/config/schema.ts';
 import { RENEWAL } from '../../agent/src/io/xmpp.ts';
 import { openSession, type XmppSession } from '../../agent/src/io/xmpp-session.ts';
+import type { PreflightReport } from '../../cli/src/preflight/check.ts';
 import { evio, evioJson, MAIN, program, RunningServer, scratch } from './evio.ts';
 
 const [A, B] = ['127.0.45.1', '127.0.45.2'];
@@ -193,6 +194,25 @@ for (const kind of KINDS) {
       const tcp = sockets.filter((l) => l.startsWith('tcp')).map((l) => l.trim().split(/\s+/)[4]);
       expect(tcp.sort()).to.deep.equal([A, B].flatMap((a) => [`${a}:${PORTS.starttls}`, `${a}:${PORTS.tls}`]));
       expect(await epmds(), "Erlang's port mapper").to.equal(epmdsBefore);
+    });
+
+    it('is found by evio preflight without any account, and what is not there is named', async () => {
+      const ca = join(dir, 'preflight-ca.pem');
+      writeFileSync(ca, json<Admin>(join(dir, 'admin.json')).ca);
+      const { tls, starttls, turn } = PORTS;
+      const xmpp = ['--xmpp', `xmpps://${A}:${tls}`, '--domain', DOMAIN, '--ca', ca];
+      const well = await evio('preflight', ...xmpp, '--stun', `${A}:${turn}`, '--turn', `${B}:${turn}`, '-o', 'json');
+      const seen = (done: typeof well) =>
+        (JSON.parse(done.stdout) as PreflightReport).checks
+          .filter(({ name }) => ['xmpp', 'xmpp-certificate', 'stun', 'turn'].includes(name))
+          .map(({ name, verdict }) => `${name} ${verdict}`);
+      expect(seen(well), well.stdout).to.deep.equal(['xmpp pass', 'stun pass', 'turn pass']);
+      const other = ['--xmpp', `xmpp://${A}:${starttls}`, '--domain', DOMAIN, '--stun', `${A}:${turn + 7}`];
+      const ill = await evio('preflight', ...other, '-o', 'json');
+      expect(seen(ill), ill.stdout).to.deep.equal(['xmpp pass', 'stun fail']);
+      expect(ill.code).to.equal(1);
+      const untrusted = await evio('preflight', ...xmpp.slice(0, 4), '-o', 'json');
+      expect(seen(untrusted), untrusted.stdout).to.deep.equal(['xmpp pass', 'xmpp-certificate uncertain']);
     });
 
     it('refuses to start where a port is taken, and names it', async () => {

@@ -41,6 +41,39 @@ export function serveHealth(port: number, pages: Pages, fix: string, report: (me
   return server;
 }
 
+/**
+ * `/metrics` alone, at addresses of the overlay: the socket is on all addresses, because the overlay's come later and may go, and a
+ * connection to any other address is closed unanswered, since a node may have a public one.
+ */
+export function serveMetrics(
+  port: number,
+  { metrics, isOwn }: Pick<Pages, 'metrics'> & { readonly isOwn: (address: string) => boolean },
+  report: (message: string) => void,
+): Server {
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics') return answer(response, 404, 'there is /metrics');
+    metrics().then(
+      ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
+      (error: unknown) => answer(response, 503, error instanceof Error ? error.message : String(error)),
+    );
+  });
+  server.on('connection', (socket) => {
+    if (!isOwn((socket.localAddress ?? '').replace(/^::ffff:/, ''))) socket.destroy();
+  });
+  server.keepAliveTimeout = 1_000;
+  server.maxConnections = 16;
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    const why =
+      error.code === 'EADDRINUSE'
+        ? 'another program has it; give another --metrics-port'
+        : (error.code ?? error.message);
+    report(`metrics are not answered at port ${port}: ${why}`);
+  });
+  server.listen(port);
+  server.unref();
+  return server;
+}
+
 function answer(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
 }

@@ -14,7 +14,7 @@ describe('the Lease of a node', () => {
     const client = {
       apply: async (kind: Kind, object: Applied) => void (kind.kind === 'Lease' && leases.push(object)),
     } as unknown as Client;
-    const log = createLog({ level: 'error', format: 'text' });
+    const log = createLog({ level: 'error', format: 'text' }, { component: 'agent' });
     const writer = new ClusterWriter(client, { nodeName: 'edge1', namespace: 'evio-system' }, log);
     try {
       writer.start();

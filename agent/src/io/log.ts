@@ -1,5 +1,6 @@
 /** The agent's log, by winston: one line each, as text for people or JSON for machines. No secret is ever handed to it. */
 import winston from 'winston';
+import type { LogIdentity } from '../log-fields.ts';
 import { Share } from '../share.ts';
 import { standardOutput } from './output.ts';
 
@@ -36,7 +37,11 @@ export class Pace {
   }
 }
 
-export function createLog(options: { readonly level: LogLevel; readonly format: 'text' | 'json' }): Log {
+/** `identity`: what JSON has in every line (docs/logs.md); text leaves it to who reads it, which knows whose log it is. */
+export function createLog(
+  options: { readonly level: LogLevel; readonly format: 'text' | 'json' },
+  identity: LogIdentity,
+): Log {
   const { combine, timestamp, json, printf } = winston.format;
   const text = printf((info) => {
     const { level, message, timestamp: time, ...fields } = info;
@@ -47,6 +52,7 @@ export function createLog(options: { readonly level: LogLevel; readonly format: 
   });
   const logger = winston.createLogger({
     level: options.level,
+    ...(options.format === 'json' ? { defaultMeta: identity } : {}),
     format: combine(timestamp(), options.format === 'json' ? json() : text),
     transports: [new winston.transports.Stream({ stream: standardOutput() })],
   });

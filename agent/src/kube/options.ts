@@ -23,6 +23,9 @@ export interface KubernetesOptions {
   };
   /** On the loopback address; 0: none. */
   readonly healthPort: number;
+  /** Of the metrics at the node's overlay addresses; 0: only beside the probes. */
+  readonly metricsPort: number;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logFormat: 'text' | 'json';
   readonly switch: 'tincan' | 'ovs';
 }

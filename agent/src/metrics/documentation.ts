@@ -6,10 +6,13 @@ const HEAD = `# Metrics
 The agent answers \`GET /metrics\` in Prometheus' text format. It is off unless asked for:
 
 - a node with a node file: \`"metrics": {"port": 9105}\`, on 127.0.0.1 alone, with \`/livez\` and \`/readyz\` beside it (docs/configuration.md);
-- a node of a cluster: beside the probes, at \`127.0.0.1:10456\` (\`--health-port\`).
+- a node of a cluster: beside the probes, at \`127.0.0.1:10456\` (\`--health-port\`), and where the chart has \`agent.metricsPort\` at the node's overlay
+  addresses too: pods and other nodes reach it there, and a connection to any other address is closed. A Prometheus in the cluster asks a pod's
+  address, which for an agent is its Node's InternalIP: the overlay's where Evio gives nodes their addresses ([install.md](install.md)).
 
-Only this machine reaches either: a Prometheus elsewhere reads them by an agent of its own on the node (Prometheus' agent mode, Grafana Alloy,
-vector). Nothing secret is in them; names of nodes are. There is one series for a metric and each value of its labels: \`peer\` is a
+Only this machine reaches those on 127.0.0.1: a Prometheus elsewhere reads them by an agent of its own on the node (Prometheus' agent mode, Grafana Alloy,
+vector). With the Prometheus operator: \`--set agent.metricsPort=10455 --set monitoring.podMonitors=true,monitoring.rules=true,monitoring.dashboards=true\`; alerts and
+dashboards for others are in \`manifests/monitoring\`, what to do when one rings in [runbooks.md](runbooks.md). Nothing secret is in them; names of nodes are. There is one series for a metric and each value of its labels: \`peer\` is a
 neighbour, of which a node has O(log n), and at most 64 are told; \`name\` and \`code\` are words of lists that stand in the code.
 
 The operator has metrics of its own: docs/operator.md.

@@ -83,7 +83,11 @@ export const authorityCommands: readonly Command[] = [
       const validSeconds = lifeSeconds(args.days, args.valid);
       const { AuthorityService } = await import('../authority/serve.ts');
       const { createLog } = await import('../../../agent/src/io/log.ts');
-      const service = new AuthorityService(args.overlay, validSeconds, createLog({ level: 'info', format: 'text' }));
+      const service = new AuthorityService(
+        args.overlay,
+        validSeconds,
+        createLog({ level: 'info', format: 'text' }, { component: 'authority' }),
+      );
       const ended = Promise.withResolvers<void>();
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ended.resolve());
       service.start();

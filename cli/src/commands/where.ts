@@ -13,3 +13,12 @@ export const whereOptions = <T>(yargs: Argv<T>) =>
     })
     .option('config', { type: 'string', describe: "The agent's node file, instead of --run-dir" })
     .conflicts('run-dir', 'config');
+
+/** Options that say which cluster is meant, where a command asks one. */
+export const clusterOptions = <T>(yargs: Argv<T>) =>
+  yargs
+    .option('kubeconfig', {
+      type: 'string',
+      describe: 'Who you are to the cluster (default: KUBECONFIG, ~/.kube/config)',
+    })
+    .option('context', { type: 'string', describe: 'Of the kubeconfig (default: its current one)' });

@@ -82,6 +82,17 @@ describe('the DaemonSets', () => {
     expect(env.get('EVIO_LOG_LEVEL')).to.equal('debug');
   });
 
+  it('have the metrics of agents at a port where one is set, under the name by which Prometheus finds it, and logs as JSON where that is wanted', () => {
+    const containerOf = (settings: typeof SETTINGS) =>
+      agent(aNetwork().spec, [], settings).spec?.template?.spec?.containers?.[0];
+    expect(containerOf(SETTINGS)).not.to.have.property('ports');
+    const open = containerOf({ ...SETTINGS, agentMetricsPort: 10455 });
+    expect(open?.ports).to.deep.equal([{ name: 'metrics', containerPort: 10455 }]);
+    expect(open?.env).to.deep.include({ name: 'EVIO_METRICS_PORT', value: '10455' });
+    const json = containerOf({ ...SETTINGS, logFormat: 'json' });
+    expect(json?.env).to.deep.include({ name: 'EVIO_LOG_FORMAT', value: 'json' });
+  });
+
   it('tell the agents of API servers once, and are not changed because one is down', () => {
     const told = apiServersIn(all.agent as DaemonSet);
     expect(told).to.deep.equal(URLS);

@@ -94,7 +94,11 @@ const agentContainer = (spec: EvioNetworkSpec, apiServers: readonly string[], se
     { name: 'EVIO_CNI_CONF_DIR', value: CNI_CONF },
     { name: 'EVIO_CNI_BIN_DIR', value: CNI_BIN },
     { name: 'EVIO_HEALTH_PORT', value: String(HEALTH_PORT) },
+    ...(settings.agentMetricsPort === 0
+      ? []
+      : [{ name: 'EVIO_METRICS_PORT', value: String(settings.agentMetricsPort) }]),
     { name: 'EVIO_LOG_LEVEL', value: spec.agent.logLevel },
+    ...(settings.logFormat === 'text' ? [] : [{ name: 'EVIO_LOG_FORMAT', value: settings.logFormat }]),
     { name: 'EVIO_SWITCH', value: spec.switch === 'OpenVSwitch' ? 'ovs' : 'tincan' },
   ],
   resources: settings.resources.agent,
@@ -154,6 +158,9 @@ export function agent(spec: EvioNetworkSpec, apiServers: readonly string[], sett
               name: 'agent',
               ...agentContainer(spec, apiServers, settings),
               args: ['agent', 'run', '--kubernetes'],
+              ...(settings.agentMetricsPort === 0
+                ? {}
+                : { ports: [{ name: 'metrics', containerPort: settings.agentMetricsPort }] }),
               securityContext: security(),
               startupProbe: { ...asked('/livez'), periodSeconds: 2, failureThreshold: 60 },
               livenessProbe: { ...asked('/livez'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },

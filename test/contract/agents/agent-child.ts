@@ -4,4 +4,4 @@ import { createLog } from '../../../agent/src/io/log.ts';
 import { runAgent } from '../../../agent/src/main.ts';
 
 const config = loadNodeConfig(process.argv[2] ?? '');
-process.exit(await runAgent(config, createLog(config.log)));
+process.exit(await runAgent(config, createLog(config.log, { component: 'agent' })));

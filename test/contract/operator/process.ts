@@ -14,7 +14,7 @@ import { findAccess } from '../../../operator/src/io/access.ts';
 import { createRuntime } from '../../../operator/src/runtime.ts';
 
 const [folder = '', server = '', identity = ''] = process.argv.slice(2);
-const log = createLog({ level: 'info', format: 'text' });
+const log = createLog({ level: 'info', format: 'text' }, { component: 'operator' });
 const access = await findAccess({ serviceAccount: folder, servers: [server] });
 const runtime = createRuntime({
   connection: new Connection(access),
