@@ -10,7 +10,7 @@ import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { hostPortOf } from './config/service.ts';
 import { diagnose } from './diagnosis/diagnose.ts';
-import type { Finding } from './diagnosis/finding.ts';
+import { type Finding, sorted } from './diagnosis/finding.ts';
 import { ApiError, type ApiServer } from './io/api-server.ts';
 import { type Control, ControlError } from './io/control.ts';
 import { LanSockets } from './io/lan.ts';
@@ -69,10 +69,13 @@ export interface NodeOptions {
   readonly tincan: 'own' | 'external';
   /** The overlay's authority says that it has something new for its nodes. */
   readonly news?: () => void;
+  /** What is wrong besides with what this node is part of: a cluster. */
+  readonly findings?: () => readonly Finding[];
 }
 
 export class Node {
   readonly #config: NodeConfig;
+  readonly #others: NodeOptions['findings'];
   readonly #log: Log;
   readonly #agent: Agent;
   readonly #memory: Memory;
@@ -116,6 +119,7 @@ export class Node {
     this.#config = config;
     this.#log = log;
     this.#external = options.tincan === 'external';
+    this.#others = options.findings;
     const { parameters } = config.overlay;
     this.#agent = new Agent({
       own: new OwnBoot({
@@ -265,7 +269,7 @@ export class Node {
       },
       now,
     );
-    return diagnose(facts);
+    return sorted([...diagnose(facts), ...(this.#others?.() ?? [])]);
   }
 
   /** As Prometheus reads them. */

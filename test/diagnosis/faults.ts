@@ -1,6 +1,7 @@
 /** The faults of issue and page, each in two variants: how it is injected, and by what its cause has to be named. */
 import type { Finding, FindingCode } from '../../agent/src/diagnosis/finding.ts';
 import { CLOCK_FAULTS } from './faults/clocks.ts';
+import { CLUSTER_FAULTS } from './faults/cluster.ts';
 import { HOLE_FAULTS } from './faults/holes.ts';
 import { MACHINE_FAULTS } from './faults/machine.ts';
 import { MEMBER_FAULTS } from './faults/members.ts';
@@ -23,6 +24,8 @@ export interface Variant {
   readonly codes: readonly FindingCode[];
   /** Where the node file itself is refused: the one line that says why. */
   readonly said?: RegExp;
+  /** It waits for a certificate's last minute, on a machine that no other fault uses: begun first, beside the others. */
+  readonly early?: true;
   run(lab: Lab): Promise<Named>;
 }
 
@@ -30,13 +33,10 @@ export interface Fault {
   readonly name: string;
   /** Part of `make test`. */
   readonly short?: boolean;
-  /** Undefined: not begun; it counts as not named. */
-  readonly variants?: readonly [Variant, Variant];
+  readonly variants: readonly [Variant, Variant];
   /** Host, port or file that the words have to have. */
   readonly words?: RegExp;
 }
-
-const notBegun = (...names: string[]): readonly Fault[] => names.map((name) => ({ name }));
 
 export const FAULTS: readonly Fault[] = [
   ...NETWORK_FAULTS,
@@ -45,13 +45,5 @@ export const FAULTS: readonly Fault[] = [
   ...MEMBER_FAULTS,
   ...MACHINE_FAULTS,
   ...HOLE_FAULTS,
-  ...notBegun(
-    'missing CNI binary',
-    'full pool',
-    'stale conflist',
-    'firewall dropping one direction',
-    'API server away',
-    'prefix missing',
-    'server throttling',
-  ),
+  ...CLUSTER_FAULTS,
 ];

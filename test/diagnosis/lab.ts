@@ -12,6 +12,7 @@ export class Lab {
   readonly dir: string;
   readonly home: string;
   readonly #children: ChildProcess[] = [];
+  readonly #ends: (() => Promise<void>)[] = [];
   server: Server;
   #count = 0;
 
@@ -55,6 +56,12 @@ export class Lab {
     const since = performance.now();
     const args = ['status', '--config', node.config, '-o', 'json'];
     return asked(await attempt(node.name, [...before, EVIO, ...args], 30_000), since);
+  }
+
+  /** The same of the agent that has this run directory. */
+  async statusAt(ns: string, runDir: string): Promise<Asked<StatusReport>> {
+    const since = performance.now();
+    return asked(await attempt(ns, [EVIO, 'status', '--run-dir', runDir, '-o', 'json'], 30_000), since);
   }
 
   /** Runs an agent; it answers afterwards. */
@@ -110,7 +117,13 @@ export class Lab {
     this.#children.push(child);
   }
 
-  close(): void {
+  /** Something to do when the lab is closed. */
+  atEnd(work: () => Promise<void>): void {
+    this.#ends.push(work);
+  }
+
+  async close(): Promise<void> {
+    for (const work of this.#ends) await work();
     for (const child of this.#children) if (child.exitCode === null) child.kill('SIGKILL');
   }
 }

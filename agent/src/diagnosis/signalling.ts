@@ -77,3 +77,30 @@ function fixOf(kind: FindingCode, code: string, { file, host, port, username, do
       return `look at the log of the XMPP server on ${host}, and at signalling in ${file}`;
   }
 }
+
+/** How long the steps to the XMPP server took, in milliseconds; null: not come so far. */
+export interface SignallingTimes {
+  readonly service: string;
+  readonly tcpMs: number | null;
+  readonly signedInMs: number | null;
+  readonly askedMs: number | null;
+}
+
+/** Both slow, while a connection is not: a machine that was busy for a moment is one of them at most. */
+const SLOW_SIGN_IN_MS = 2_500;
+const SLOW_QUESTIONS_MS = 750;
+const QUICK_TCP_MS = 500;
+
+/** A server that takes our bytes slowly: nodes come into the room late, and some not at all. */
+export function slowFindings({ service, tcpMs, signedInMs, askedMs }: SignallingTimes): readonly Finding[] {
+  if (tcpMs === null || signedInMs === null || askedMs === null) return [];
+  if (tcpMs > QUICK_TCP_MS || signedInMs < SLOW_SIGN_IN_MS || askedMs < SLOW_QUESTIONS_MS) return [];
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  return [
+    finding(
+      'xmpp-slow',
+      `${service} takes ${seconds(signedInMs)} to sign in and ${seconds(askedMs)} for two small questions, while its host answers in ${tcpMs.toFixed(0)} ms: it throttles this client, or is overloaded`,
+      'raise its rate for clients (limits of Prosody, shaper of ejabberd; evio server init sets them), or see what keeps that machine busy',
+    ),
+  ];
+}

@@ -26,11 +26,12 @@ export function netcheckText(report: NetcheckReport, lifetimeAsked: boolean): st
   );
 }
 
-function xmppText({ service, address, resolvedMs, tcpMs, signedInMs, room, failure }: XmppReport): string {
+function xmppText({ service, address, resolvedMs, tcpMs, signedInMs, askedMs, room, failure }: XmppReport): string {
   const at = address === null || service.includes(address) ? '' : ` (${address}, resolved in ${ms(resolvedMs ?? 0)})`;
   const steps = [
     tcpMs === null ? undefined : `TCP ${ms(tcpMs)}`,
     signedInMs === null ? undefined : `signed in ${ms(signedInMs)}`,
+    askedMs === null ? undefined : `answers in ${ms(askedMs)}`,
     room === 'there' ? 'room is there' : room === 'missing' ? 'room is missing' : undefined,
     failure === null ? undefined : 'failed',
   ];
@@ -44,6 +45,8 @@ function serverText({ host, port, address, mapped, outcome }: ServerReport): str
       return `${at}: ${ms(outcome.rttMs ?? 0)}${mapped === null ? ', takes our credentials' : `, sees ${mapped}`}`;
     case 'refused':
       return `${at}: answers with error ${outcome.code}`;
+    case 'full':
+      return `${at}: takes our credentials, has no relay for us (error ${outcome.code})`;
     case 'silent':
       return `${at}: no answer${outcome.closed ? ', nothing listens there' : ''}`;
     case 'unsent':

@@ -21,6 +21,8 @@ export interface XmppReport {
   readonly tcpMs: number | null;
   /** TLS, password and resource together. */
   readonly signedInMs: number | null;
+  /** Two questions after that, one after the other: for the room, and for the services it names. */
+  readonly askedMs: number | null;
   /** `unknown`: the server does not say. */
   readonly room: 'there' | 'missing' | 'unknown';
   readonly failure: SignallingFailure | null;
@@ -39,6 +41,7 @@ export async function checkXmpp(
     resolvedMs: null as number | null,
     tcpMs: null as number | null,
     signedInMs: null as number | null,
+    askedMs: null as number | null,
     room: 'unknown' as XmppReport['room'],
     failure: null as SignallingFailure | null,
   };
@@ -68,6 +71,7 @@ export async function checkXmpp(
       { stanza: () => undefined, received: () => undefined, closed: () => undefined },
     );
     report.signedInMs = performance.now() - since;
+    since = performance.now();
     report.room = await roomOf(session, room);
     if (report.room === 'missing')
       report.failure = {
@@ -75,7 +79,9 @@ export async function checkXmpp(
         code: '',
         message: `the room ${room} does not exist on ${service.url}`,
       };
-    return { report, services: await servicesOf(session, domain) };
+    const services = await servicesOf(session, domain);
+    report.askedMs = performance.now() - since;
+    return { report, services };
   } catch (error) {
     const { problem, message, code } = error instanceof XmppError ? error : socketError(error, service.url, domain);
     report.failure = { problem, message, code };

@@ -109,9 +109,10 @@ export const MEMBER_FAULTS: readonly Fault[] = [
         what: 'without an agent',
         by: 'netcheck',
         codes: ['certificate-soon'],
+        early: true,
         run: async (lab) => {
           const since = performance.now();
-          const node = await lab.node('cloud1', ['--valid', `${LIFE_S}s`]);
+          const node = await lab.node('lte1', ['--valid', `${LIFE_S}s`]);
           await late(since);
           return fromNetcheck(await lab.netcheck(node));
         },
@@ -120,9 +121,10 @@ export const MEMBER_FAULTS: readonly Fault[] = [
         what: 'while it runs, and no authority does',
         by: 'status',
         codes: ['certificate-soon'],
+        early: true,
         run: async (lab) => {
           const since = performance.now();
-          const node = await lab.node('cloud1', ['--valid', `${LIFE_S}s`]);
+          const node = await lab.node('lte1', ['--valid', `${LIFE_S}s`]);
           try {
             await lab.start(node);
             await late(since);

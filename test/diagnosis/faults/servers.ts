@@ -1,8 +1,9 @@
 /** The XMPP server and coturn: away, with other secrets, other certificates, without the room. */
+import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serverPid } from '../../demo/overlay.ts';
-import { run } from '../../demo/shell.ts';
+import { PREFIX, run } from '../../demo/shell.ts';
 import { TestAuthority } from '../../servers/certificates.ts';
 import type { Fault, Named } from '../faults.ts';
 import type { Lab } from '../lab.ts';
@@ -63,6 +64,21 @@ async function held(kind: 'xmpp' | 'turn', during: () => Promise<Named>): Promis
     return await during();
   } finally {
     process.kill(pid, 'SIGCONT');
+  }
+}
+
+/** These UDP ports of the server are another program's. */
+async function withPorts(ports: readonly number[], during: () => Promise<Named>): Promise<Named> {
+  const bind = (port: number): string => `require('node:dgram').createSocket('udp4').bind(${port}, told)`;
+  const script = `let n = 0; const told = () => ++n === ${ports.length} && process.stdout.write('bound'); ${ports.map(bind).join(';')}`;
+  const holder = spawn('ip', ['netns', 'exec', `${PREFIX}server`, process.execPath, '-e', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    await new Promise((done) => holder.stdout.once('data', done));
+    return await during();
+  } finally {
+    holder.kill('SIGKILL');
   }
 }
 
@@ -185,8 +201,9 @@ export const SERVER_FAULTS: readonly Fault[] = [
         what: "the node's own",
         by: 'netcheck',
         codes: ['certificate-expired'],
+        early: true,
         run: async (lab) => {
-          const node = await lab.node('home1', ['--valid', '60s']);
+          const node = await lab.node('lte1', ['--valid', '60s']);
           await new Promise((done) => setTimeout(done, 61_500));
           return fromNetcheck(await lab.netcheck(node));
         },
@@ -244,6 +261,36 @@ export const SERVER_FAULTS: readonly Fault[] = [
         by: 'netcheck',
         codes: ['turn-away'],
         run: (lab) => held('turn', () => checked(lab)),
+      },
+    ],
+  },
+  {
+    name: 'server throttling',
+    words: /203\.0\.113\.10:(5223|3478)/,
+    variants: [
+      {
+        what: 'the XMPP server takes 300 bytes a second',
+        by: 'netcheck',
+        codes: ['xmpp-slow'],
+        run: (lab) =>
+          withChange(
+            lab,
+            prosody(lab, 'prosody.cfg.lua'),
+            (text) => text.replace(/^limits = .*$/m, 'limits = { c2s = { rate = "300b/s", burst = "1s" } }'),
+            () => checked(lab),
+          ),
+      },
+      {
+        what: 'coturn has no port left for relays',
+        by: 'netcheck',
+        codes: ['turn-full'],
+        run: (lab) =>
+          withChange(
+            lab,
+            join(lab.server.dir, 'coturn', 'turnserver.conf'),
+            (text) => text.replace(/^min-port=.*$/m, 'min-port=50000').replace(/^max-port=.*$/m, 'max-port=50001'),
+            () => withPorts([50_000, 50_001], () => checked(lab)),
+          ),
       },
     ],
   },
