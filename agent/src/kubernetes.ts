@@ -182,14 +182,15 @@ class ClusterAgent {
   get findings(): readonly Finding[] {
     const { standing, stored } = this.#enroller;
     const unanswered = this.#writer.unanswered;
+    const { server } = this.#connection;
     const now = performance.now();
     const subnets = stored?.pods?.subnets;
     return clusterFindings({
       node: this.#options.nodeName,
       uptimeMs: now - this.#since,
       away: unanswered && {
-        server: this.#connection.server,
-        why: unanswered.why,
+        server,
+        why: unanswered.why.replace(`${server}: `, ''),
         sinceMs: now - unanswered.since,
       },
       standing: standing.kind === 'enrolled' ? undefined : standing,

@@ -3,7 +3,7 @@ import type { Finding, FindingCode } from '../../agent/src/diagnosis/finding.ts'
 import { CLOCK_FAULTS } from './faults/clocks.ts';
 import { CLUSTER_FAULTS } from './faults/cluster.ts';
 import { HOLE_FAULTS } from './faults/holes.ts';
-import { MACHINE_FAULTS } from './faults/machine.ts';
+import { MACHINE_FAULTS, OVS_FAULTS } from './faults/machine.ts';
 import { MEMBER_FAULTS } from './faults/members.ts';
 import { NETWORK_FAULTS } from './faults/network.ts';
 import { SERVER_FAULTS } from './faults/servers.ts';
@@ -38,12 +38,16 @@ export interface Fault {
   readonly words?: RegExp;
 }
 
-export const FAULTS: readonly Fault[] = [
+/** Injected beside each other: the servers' faults, which are looked at from home1, and those of a machine that needs no server. */
+export const LANES: readonly (readonly Fault[])[] = [SERVER_FAULTS, MACHINE_FAULTS];
+/** Machine of the second lane's nodes: they are enrolled before the servers are touched. */
+export const LANE_AT = 'cloud1';
+/** After those, one after the other: they take each other's machines, or a server that stays. */
+export const OTHERS: readonly Fault[] = [
   ...NETWORK_FAULTS,
-  ...SERVER_FAULTS,
   ...CLOCK_FAULTS,
   ...MEMBER_FAULTS,
-  ...MACHINE_FAULTS,
+  ...OVS_FAULTS,
   ...HOLE_FAULTS,
   ...CLUSTER_FAULTS,
 ];
