@@ -78,9 +78,9 @@ export const CATALOGUE = {
   'conflist-other': error('Another CNI configuration comes before ours: pods get that network.'),
   'pool-full': error('No address for pods is left on this node.'),
   'xmpp-slow': warning(
-    'The XMPP server takes seconds for what it is asked, while its host answers at once: it is throttled or overloaded.',
+    'The XMPP server takes less than 3 kB/s from a node: it throttles its clients, or is overloaded.',
   ),
-  'turn-full': error('The TURN server takes the credentials and gives no relay: a quota or its capacity is used up.'),
+  'turn-full': warning('The TURN server takes the credentials and gives no relay: a quota or its capacity is used up.'),
   'ring-incomplete': warning('A neighbour on the ring has had no tunnel for a while, and no other cause is known.'),
 } as const satisfies Readonly<Record<string, Entry>>;
 

@@ -78,28 +78,26 @@ function fixOf(kind: FindingCode, code: string, { file, host, port, username, do
   }
 }
 
-/** How long the steps to the XMPP server took, in milliseconds; null: not come so far. */
-export interface SignallingTimes {
+/** How the XMPP server was found; null: not come so far. */
+export interface SignallingPace {
   readonly service: string;
   readonly tcpMs: number | null;
-  readonly signedInMs: number | null;
-  readonly askedMs: number | null;
+  /** What it takes from a client in a second. */
+  readonly bytesPerSecond: number | null;
 }
 
-/** Both slow, while a connection is not: a machine that was busy for a moment is one of them at most. */
-const SLOW_SIGN_IN_MS = 2_500;
-const SLOW_QUESTIONS_MS = 750;
-const QUICK_TCP_MS = 500;
+/** A node's largest message is 16 KiB, twice in base64: with less it is on its way for more than seven seconds. */
+const SLOW_RATE = 3_000;
+/** On a slow network it is not the server's doing. */
+const QUICK_TCP_MS = 300;
 
 /** A server that takes our bytes slowly: nodes come into the room late, and some not at all. */
-export function slowFindings({ service, tcpMs, signedInMs, askedMs }: SignallingTimes): readonly Finding[] {
-  if (tcpMs === null || signedInMs === null || askedMs === null) return [];
-  if (tcpMs > QUICK_TCP_MS || signedInMs < SLOW_SIGN_IN_MS || askedMs < SLOW_QUESTIONS_MS) return [];
-  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+export function slowFindings({ service, tcpMs, bytesPerSecond }: SignallingPace): readonly Finding[] {
+  if (tcpMs === null || bytesPerSecond === null || tcpMs > QUICK_TCP_MS || bytesPerSecond >= SLOW_RATE) return [];
   return [
     finding(
       'xmpp-slow',
-      `${service} takes ${seconds(signedInMs)} to sign in and ${seconds(askedMs)} for two small questions, while its host answers in ${tcpMs.toFixed(0)} ms: it throttles this client, or is overloaded`,
+      `${service} takes ${(bytesPerSecond / 1000).toFixed(1)} kB/s from this node, while its host answers in ${tcpMs.toFixed(0)} ms: it throttles its clients, or is overloaded`,
       'raise its rate for clients (limits of Prosody, shaper of ejabberd; evio server init sets them), or see what keeps that machine busy',
     ),
   ];

@@ -26,12 +26,11 @@ export function netcheckText(report: NetcheckReport, lifetimeAsked: boolean): st
   );
 }
 
-function xmppText({ service, address, resolvedMs, tcpMs, signedInMs, askedMs, room, failure }: XmppReport): string {
+function xmppText({ service, address, resolvedMs, tcpMs, signedInMs, room, failure }: XmppReport): string {
   const at = address === null || service.includes(address) ? '' : ` (${address}, resolved in ${ms(resolvedMs ?? 0)})`;
   const steps = [
     tcpMs === null ? undefined : `TCP ${ms(tcpMs)}`,
     signedInMs === null ? undefined : `signed in ${ms(signedInMs)}`,
-    askedMs === null ? undefined : `answers in ${ms(askedMs)}`,
     room === 'there' ? 'room is there' : room === 'missing' ? 'room is missing' : undefined,
     failure === null ? undefined : 'failed',
   ];

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SERVER } from '../../demo/internet.ts';
 import { serverPid } from '../../demo/overlay.ts';
 import { PREFIX, run } from '../../demo/shell.ts';
 import { TestAuthority } from '../../servers/certificates.ts';
@@ -67,15 +68,18 @@ async function held(kind: 'xmpp' | 'turn', during: () => Promise<Named>): Promis
   }
 }
 
-/** These UDP ports of the server are another program's. */
-async function withPorts(ports: readonly number[], during: () => Promise<Named>): Promise<Named> {
-  const bind = (port: number): string => `require('node:dgram').createSocket('udp4').bind(${port}, told)`;
-  const script = `let n = 0; const told = () => ++n === ${ports.length} && process.stdout.write('bound'); ${ports.map(bind).join(';')}`;
-  const holder = spawn('ip', ['netns', 'exec', `${PREFIX}server`, process.execPath, '-e', script], {
+/** Another client has a relay of coturn. */
+async function withRelayTaken(lab: Lab, during: () => Promise<Named>): Promise<Named> {
+  const conf = readFileSync(join(lab.server.dir, 'coturn', 'turnserver.conf'), 'utf8');
+  const secret = /^static-auth-secret=(.*)$/m.exec(conf)?.[1] ?? '';
+  const program = join(import.meta.dirname, '..', 'hold-relay.ts');
+  const [address] = SERVER.addresses;
+  const holder = spawn('ip', ['netns', 'exec', `${PREFIX}cloud2`, process.execPath, program, address, '3478', secret], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   try {
-    await new Promise((done) => holder.stdout.once('data', done));
+    const said = await new Promise((done) => holder.stdout.once('data', (data: Buffer) => done(data.toString())));
+    if (said !== 'held') throw new Error(`another client gets no relay: ${said}`);
     return await during();
   } finally {
     holder.kill('SIGKILL');
@@ -269,27 +273,27 @@ export const SERVER_FAULTS: readonly Fault[] = [
     words: /203\.0\.113\.10:(5223|3478)/,
     variants: [
       {
-        what: 'the XMPP server takes 300 bytes a second',
+        what: 'the XMPP server takes a thousand bytes a second',
         by: 'netcheck',
         codes: ['xmpp-slow'],
         run: (lab) =>
           withChange(
             lab,
             prosody(lab, 'prosody.cfg.lua'),
-            (text) => text.replace(/^limits = .*$/m, 'limits = { c2s = { rate = "300b/s", burst = "1s" } }'),
+            (text) => text.replace(/^limits = .*$/m, 'limits = { c2s = { rate = "1kb/s", burst = "1s" } }'),
             () => checked(lab),
           ),
       },
       {
-        what: 'coturn has no port left for relays',
+        what: 'the quota of coturn is used up',
         by: 'netcheck',
         codes: ['turn-full'],
         run: (lab) =>
           withChange(
             lab,
             join(lab.server.dir, 'coturn', 'turnserver.conf'),
-            (text) => text.replace(/^min-port=.*$/m, 'min-port=50000').replace(/^max-port=.*$/m, 'max-port=50001'),
-            () => withPorts([50_000, 50_001], () => checked(lab)),
+            (text) => text.replace(/^total-quota=.*$/m, 'total-quota=1'),
+            () => withRelayTaken(lab, () => checked(lab)),
           ),
       },
     ],
