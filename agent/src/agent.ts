@@ -49,6 +49,8 @@ const ASK_AGAIN_MS = 5_000;
 const RECHECK_MS = 5_000;
 /** A certificate has at most 860 characters in base64, and a line at most 1 MiB (docs/wire.md §10.1). */
 const CERTIFICATES_A_REQUEST = 1_000;
+/** It is said every ten seconds. */
+const ONE_WAY_MS = 30_000;
 /** A way that is too narrow is found so anew every minute. */
 const NARROW_MS = 150_000;
 const NARROW_MAX = 64;
@@ -93,6 +95,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #askAgainAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
+  readonly #oneWay = new Map<string, { readonly peer: NodeId; readonly remote: string; readonly at: Instant }>();
   readonly #narrow = new Map<
     string,
     { readonly peer: NodeId; readonly remote: string; readonly bytes: number; readonly at: Instant }
@@ -246,6 +249,13 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     return [...this.#narrow.values()]
       .filter(({ at }) => now - at < NARROW_MS)
       .map(({ peer, remote, bytes }) => ({ name: this.#nameOf(peer), remote, bytes }));
+  }
+
+  /** Peers that are heard from an address where they do not hear us, as far as was found lately. */
+  oneWay(now: Instant): readonly { readonly name: string; readonly remote: string }[] {
+    return [...this.#oneWay.values()]
+      .filter(({ at }) => now - at < ONE_WAY_MS)
+      .map(({ peer, remote }) => ({ name: this.#nameOf(peer), remote }));
   }
 
   /** Whether an address may be an end of a tunnel. */
@@ -672,6 +682,9 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       case 'narrow':
         this.#tooNarrow(event.peer, event.remote, event.recordSize);
         return;
+      case 'one-way':
+        this.#goesOneWay(event.peer, event.remote);
+        return;
       case 'problems':
         this.#problemsAre(event.problems);
         return;
@@ -699,6 +712,14 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     if (!this.#narrowTold.problem(way)) return;
     const needs = `carries no packets of ${bytes} bytes and is not used`;
     this.#log('warn', `${way} ${needs}: raise the MTU of the network between, to 1280 at least`);
+  }
+
+  #goesOneWay(peer: NodeId, remote: string): void {
+    if (this.#oneWay.size >= NARROW_MAX) this.#oneWay.clear();
+    this.#oneWay.set(`${peer} ${remote}`, { peer, remote, at: this.#now });
+    const way = `UDP from here to ${this.#nameOf(peer)} (${remote}) is lost`;
+    if (this.#narrowTold.problem(way))
+      this.#log('warn', `${way}, while its own arrives: a firewall between drops one direction`);
   }
 
   #useLocal(candidates: readonly LocalCandidate[]): void {

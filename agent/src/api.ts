@@ -2,7 +2,8 @@
  * What the agent tells the `evio` command over `agent.sock` in its run directory: JSON lines in the form of docs/wire.md §10.1.
  * Methods: `status` → Status, `peers` → { peers: Peer[] }, `graph` → Graph, `ping` { to: name or node id, timeoutMs } → PingResult,
  * `revocations` { list: b64 } → { serial, revoked: number of nodes }, `upgrade` {} → {} (another tincan takes over, evio0 stays),
- * `stop` {} → {} (the agent ends tincan, removes evio0 and exits), `pid` {} → { pid } (at any time, also while the agent starts).
+ * `stop` {} → {} (the agent ends tincan, removes evio0 and exits), `pid` {} → { pid } (at any time, also while the agent starts),
+ * `findings` {} → { findings: Finding[] } (of a cluster's node only, and while it is not started; afterwards they are in the status).
  */
 
 import type { Finding } from './diagnosis/finding.ts';

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import type { EvioNodeStatus } from '../../crds/src/evio-node.ts';
 import { loadNodeConfig } from './config/load.ts';
 import type { NodeConfig } from './config/node-config.ts';
+import { clusterFindings } from './diagnosis/cluster.ts';
+import type { Finding } from './diagnosis/finding.ts';
 import { ApiError } from './io/api-server.ts';
 import { readIfThere } from './io/atomic-file.ts';
 import { CniHost } from './io/cni-host.ts';
@@ -25,7 +27,7 @@ import { systemReason } from './io/system-error.ts';
 import { Conditions, type Picture, type PodNetwork, verdicts } from './kube/conditions.ts';
 import { Enroller, type EnrollerAction } from './kube/enroller.ts';
 import { publicKeys } from './kube/enrolment.ts';
-import { ipamOf } from './kube/ipam.ts';
+import { ipamOf, poolsOf } from './kube/ipam.ts';
 import type { KubernetesOptions } from './kube/options.ts';
 import { DataPathProof } from './kube/proof.ts';
 import { statusOf } from './kube/status.ts';
@@ -52,7 +54,9 @@ export async function runKubernetesAgent(options: KubernetesOptions, log: Log): 
   const problem = obstacle(surroundings(), 'external');
   if (problem !== undefined) throw new StartError(problem);
   const files = new KubeFiles(options.stateDir);
-  const agent = new ClusterAgent(options, files, await Runner.claim(options.runDir, log, { tincan: 'external' }), log);
+  const findings = () => agent.findings;
+  const runner = await Runner.claim(options.runDir, log, { tincan: 'external', findings });
+  const agent = new ClusterAgent(options, files, runner, log);
   return agent.run();
 }
 
@@ -71,6 +75,7 @@ class ClusterAgent {
   readonly #watch: Informer<EvioNode>;
   readonly #writer: ClusterWriter;
   readonly #cni: CniHost;
+  readonly #since = performance.now();
   #object: EvioNode | undefined;
   /** The serial that the node runs with. */
   #serial: string | undefined;
@@ -136,7 +141,10 @@ class ClusterAgent {
 
   async run(): Promise<number> {
     endOnSignals(this.#runner);
-    this.#runner.api.answerBy(() => Promise.reject(new ApiError('starting', this.#whyNot())));
+    this.#runner.api.answerBy(async (method) => {
+      if (method === 'findings') return { findings: this.findings };
+      throw new ApiError('starting', this.#whyNot());
+    });
     if (this.#enroller.stored !== undefined) this.#startStored();
     this.#watch.start();
     this.#writer.start();
@@ -178,6 +186,32 @@ class ClusterAgent {
       this.#cni.stop();
       this.#connection.close();
     }
+  }
+
+  /** What is wrong with the node as part of the cluster, by its cause. */
+  get findings(): readonly Finding[] {
+    const { standing, stored } = this.#enroller;
+    const unanswered = this.#writer.unanswered;
+    const { server } = this.#connection;
+    const now = performance.now();
+    const subnets = stored?.pods?.subnets;
+    return clusterFindings({
+      node: this.#options.nodeName,
+      uptimeMs: now - this.#since,
+      away: unanswered && {
+        server,
+        why: unanswered.why.replace(`${server}: `, ''),
+        sinceMs: now - unanswered.since,
+      },
+      standing: standing.kind === 'enrolled' ? undefined : standing,
+      object: { seen: this.#object !== undefined, podCIDRs: this.#object?.spec.podCIDRs ?? [] },
+      subnets,
+      cni: this.#cni.problems,
+      pools: poolsOf(subnets ?? [], subnets === undefined ? [] : this.#cni.addresses()).map((pool) => ({
+        ...pool,
+        store: this.#cni.store,
+      })),
+    });
   }
 
   // Enrolment.

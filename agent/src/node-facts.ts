@@ -95,6 +95,7 @@ export function factsOf(sources: FactSources, now: number): Facts {
     places: placesOf(config),
     holes: agent.holes,
     narrow: agent.narrow(now),
+    oneWay: agent.oneWay(now),
     ring: { incompleteMs: agent.overlay.ringComplete ? 0 : sources.incompleteMs, missing: missingOf(agent) },
   };
 }

@@ -10,7 +10,7 @@ import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import { hostPortOf } from './config/service.ts';
 import { diagnose } from './diagnosis/diagnose.ts';
-import type { Finding } from './diagnosis/finding.ts';
+import { type Finding, sorted } from './diagnosis/finding.ts';
 import { ApiError, type ApiServer } from './io/api-server.ts';
 import { type Control, ControlError } from './io/control.ts';
 import { LanSockets } from './io/lan.ts';
@@ -71,10 +71,13 @@ export interface NodeOptions {
   readonly news?: () => void;
   /** The XMPP server is there, or there again: news may have been missed. */
   readonly online?: () => void;
+  /** What is wrong besides with what this node is part of: a cluster. */
+  readonly findings?: () => readonly Finding[];
 }
 
 export class Node {
   readonly #config: NodeConfig;
+  readonly #others: NodeOptions['findings'];
   readonly #log: Log;
   readonly #agent: Agent;
   readonly #memory: Memory;
@@ -118,6 +121,7 @@ export class Node {
     this.#config = config;
     this.#log = log;
     this.#external = options.tincan === 'external';
+    this.#others = options.findings;
     const { parameters } = config.overlay;
     this.#agent = new Agent({
       own: new OwnBoot({
@@ -268,7 +272,7 @@ export class Node {
       },
       now,
     );
-    return diagnose(facts);
+    return sorted([...diagnose(facts), ...(this.#others?.() ?? [])]);
   }
 
   /** As Prometheus reads them. */

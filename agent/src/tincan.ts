@@ -54,7 +54,9 @@ export type TincanEvent =
   /** The peer passes nothing on that is sent through it, or does so again. */
   | { readonly kind: 'forwards'; readonly peer: string; readonly forwards: boolean }
   /** A way to the peer, "ip:port" or "relay", carries no datagram with a record of so many bytes. */
-  | { readonly kind: 'narrow'; readonly peer: string; readonly remote: string; readonly recordSize: number };
+  | { readonly kind: 'narrow'; readonly peer: string; readonly remote: string; readonly recordSize: number }
+  /** The peer's requests come from there, "ip:port", and ours are not answered. Again every 10 s while it lasts. */
+  | { readonly kind: 'one-way'; readonly peer: string; readonly remote: string };
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -150,6 +152,10 @@ export function readEvent(name: string, data: unknown): TincanEvent | undefined 
       return peer === null || remote === null || recordSize === null
         ? undefined
         : { kind: 'narrow', peer, remote, recordSize };
+    }
+    case 'one-way': {
+      const [peer, remote] = [text(said.peer), text(said.remote)];
+      return peer === null || remote === null ? undefined : { kind: 'one-way', peer, remote };
     }
     case 'problems':
       return { kind: 'problems', problems: list(said.problems).flatMap((item) => readProblem(item) ?? []) };

@@ -50,7 +50,20 @@ async function once(where: Where): Promise<StatusReport> {
   } catch (error) {
     const starting = error instanceof AgentError && (error.code === 'starting' || error.code === 'closed');
     if (!(error instanceof NoAgentError) && !starting) throw error;
-    return { running: false, ok: false, error: (error as Failure).message, findings: await fromOutside(where) };
+    const [told, outside] = await Promise.all([starting ? toldSoFar(where) : [], fromOutside(where)]);
+    const findings = [...told, ...outside];
+    return { running: false, ok: false, error: (error as Failure).message, findings };
+  }
+}
+
+/** A cluster's node is not started before it is enrolled, and its agent knows why it is not. */
+async function toldSoFar(where: Where): Promise<readonly Finding[]> {
+  try {
+    const asked = withAgent(where, (agent) => agent.request<{ readonly findings: readonly Finding[] }>('findings'));
+    return (await asked).findings;
+  } catch {
+    // Other agents have nothing to tell until they run, or this one has just begun to.
+    return [];
   }
 }
 

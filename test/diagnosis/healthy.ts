@@ -111,13 +111,12 @@ export const HEALTHY: readonly Healthy[] = [
     run: async (lab) => {
       const other = await createOverlay(lab.server, 'diag2', lab.dir, ['--subnet4', '10.46.0.0/16']);
       const own = [await lab.node('home1'), await lab.node('desk1')];
-      const theirs = await Promise.all(
-        ['home1', 'desk1'].map(async (at) => {
-          const place = join(lab.dir, 'nodes', `other-${at}`);
-          const keys = { network: { bridge: 'evio1', tap: 'evio1-tap' } };
-          return { ...(await enrolNode(other, `other-${at}`, place, { keys })), name: at };
-        }),
-      );
+      const theirs: Joined[] = [];
+      for (const at of ['home1', 'desk1']) {
+        const place = join(lab.dir, 'nodes', `other-${at}`);
+        const keys = { network: { bridge: 'evio1', tap: 'evio1-tap' } };
+        theirs.push({ ...(await enrolNode(other, `other-${at}`, place, { keys })), name: at });
+      }
       const told = await Promise.all([running(lab, own), running(lab, theirs)]);
       return told.flat();
     },

@@ -12,6 +12,9 @@ export class Lab {
   readonly dir: string;
   readonly home: string;
   readonly #children: ChildProcess[] = [];
+  readonly #spare = new Map<string, Joined[]>();
+  #changes: Promise<unknown> = Promise.resolve();
+  readonly #ends: (() => Promise<void>)[] = [];
   server: Server;
   #count = 0;
 
@@ -26,12 +29,31 @@ export class Lab {
   }
 
   /** A new node, which no case before has touched; its files are on the machine `at`. */
-  async node(at: string, options: readonly string[] = [], keys: object = {}): Promise<Joined> {
+  async node(at: string, options: readonly string[] = [], keys?: object): Promise<Joined> {
+    const spare = options.length === 0 && keys === undefined ? this.#spare.get(at)?.shift() : undefined;
+    return spare ?? this.#enrol(at, options, keys ?? {});
+  }
+
+  /** Enrols so many nodes that `node` gives later: for cases that run while the server is not as it should be. */
+  async prepare(at: string, count: number): Promise<void> {
+    const nodes: Joined[] = [];
+    while (nodes.length < count) nodes.push(await this.#enrol(at, [], {}));
+    this.#spare.set(at, nodes);
+  }
+
+  async #enrol(at: string, options: readonly string[], keys: object): Promise<Joined> {
     const name = `${at}-${++this.#count}`;
     const place = join(this.dir, 'nodes', name);
     mkdirSync(place, { recursive: true, mode: 0o700 });
-    const joined = await enrolNode(this.home, name, place, { options, keys });
+    const joined = await this.alone(() => enrolNode(this.home, name, place, { options, keys }));
     return { ...joined, name: at };
+  }
+
+  /** Commands that change the overlay, one after the other: a second one at a time is refused. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(work);
+    this.#changes = done.catch(() => undefined);
+    return done;
   }
 
   /** What `change` makes of a node's file. */
@@ -55,6 +77,12 @@ export class Lab {
     const since = performance.now();
     const args = ['status', '--config', node.config, '-o', 'json'];
     return asked(await attempt(node.name, [...before, EVIO, ...args], 30_000), since);
+  }
+
+  /** The same of the agent that has this run directory. */
+  async statusAt(ns: string, runDir: string): Promise<Asked<StatusReport>> {
+    const since = performance.now();
+    return asked(await attempt(ns, [EVIO, 'status', '--run-dir', runDir, '-o', 'json'], 30_000), since);
   }
 
   /** Runs an agent; it answers afterwards. */
@@ -110,7 +138,13 @@ export class Lab {
     this.#children.push(child);
   }
 
-  close(): void {
+  /** Something to do when the lab is closed. */
+  atEnd(work: () => Promise<void>): void {
+    this.#ends.push(work);
+  }
+
+  async close(): Promise<void> {
+    for (const work of this.#ends) await work();
     for (const child of this.#children) if (child.exitCode === null) child.kill('SIGKILL');
   }
 }

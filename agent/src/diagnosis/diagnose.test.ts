@@ -76,6 +76,7 @@ const WELL: Facts = {
   places: [],
   holes: [],
   narrow: [],
+  oneWay: [],
   ring: { incompleteMs: 0, missing: [] },
 };
 
@@ -185,6 +186,15 @@ describe('the cause of what is wrong', () => {
       /203\.0\.113\.10:3478 refuses/,
       /same secret/,
     ],
+    ...([486, 508] as const).map(
+      (code) =>
+        [
+          'turn-full',
+          relays({ servers: [{ kind: 'turn', host: '203.0.113.10', port: 3478, outcome: { kind: 'full', code } }] }),
+          new RegExp(`203\\.0\\.113\\.10:3478 gives no relay \\(error ${code}: `),
+          code === 486 ? /--node-quota/ : /--relay-ports/,
+        ] as const,
+    ),
     [
       'turn-away',
       relays({ servers: [silent('turn', '203.0.113.10', { hostReached: true })] }),
@@ -253,6 +263,12 @@ describe('the cause of what is wrong', () => {
       /192\.0\.2\.1:2000.*1228/,
       /MTU/,
     ],
+    [
+      'path-one-way',
+      { oneWay: [{ name: 'pi2', remote: '192.0.2.1:2000' }] },
+      /from this node to pi2 \(192\.0\.2\.1:2000\) is dropped/,
+      /firewall of pi2/,
+    ],
     ['ring-incomplete', { ring: { incompleteMs: 30_000, missing: ['pi2'] } }, /pi2 for 30 s/, /evio netcheck/],
   ];
   for (const [i, [code, change, text, fix]] of named.entries())
@@ -284,6 +300,18 @@ describe('the cause of what is wrong', () => {
       'stun-missing',
       'route-problem',
       'state-unwritable',
+      // netcheck alone sees how long the steps take (signalling.test.ts).
+      'xmpp-slow',
+      // Of a cluster's node (cluster.test.ts).
+      'api-server-away',
+      'not-enrolled',
+      'enrolment-refused',
+      'prefix-missing',
+      'cni-plugin',
+      'cni-chained',
+      'conflist-stale',
+      'conflist-other',
+      'pool-full',
     ];
     const reached = new Set<string>([...named.map(([code]) => code), ...elsewhere]);
     expect(Object.keys(CATALOGUE).filter((code) => !reached.has(code))).to.deep.equal([]);

@@ -45,6 +45,8 @@ export interface Facts {
   readonly holes: readonly string[];
   /** Ways that lose large packets. */
   readonly narrow: readonly { readonly name: string; readonly remote: string; readonly bytes: number }[];
+  /** Ways by which a peer is heard that does not hear us there. */
+  readonly oneWay: readonly { readonly name: string; readonly remote: string }[];
   readonly ring: {
     /** Milliseconds since it was last complete; 0: it is. */
     readonly incompleteMs: number;
@@ -175,7 +177,7 @@ function networkFinding({ kind, text }: NetworkProblem): Finding {
   return finding('route-problem', text, 'see ip route, and what else on this machine sets routes');
 }
 
-function neighbours({ holes, narrow }: Facts): readonly Finding[] {
+function neighbours({ holes, narrow, oneWay }: Facts): readonly Finding[] {
   return [
     ...holes.map((name) =>
       finding(
@@ -189,6 +191,13 @@ function neighbours({ holes, narrow }: Facts): readonly Finding[] {
         'path-narrow',
         `the way to ${name} (${remote}) carries no packets of ${bytes} bytes`,
         'raise the MTU of the network between to 1280 at least, or let ICMP "too big" pass',
+      ),
+    ),
+    ...oneWay.map(({ name, remote }) =>
+      finding(
+        'path-one-way',
+        `UDP from this node to ${name} (${remote}) is dropped, while what ${name} sends from there arrives here`,
+        `let UDP pass to ${remote}: out of this network, or in at the firewall of ${name}`,
       ),
     ),
   ];

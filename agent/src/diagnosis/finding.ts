@@ -63,6 +63,24 @@ export const CATALOGUE = {
   'firewall-problem': warning("The node's nftables table cannot be kept."),
   'peer-forwards-nothing': warning('A neighbour answers and passes nothing on; traffic goes round it.'),
   'path-narrow': warning('A way to a peer loses large packets (an MTU hole); it is not used.'),
+  'path-one-way': warning(
+    'UDP of a peer arrives here and ours does not arrive there, or the other way round: something between drops one direction.',
+  ),
+  'api-server-away': error("The cluster's API server does not answer."),
+  'not-enrolled': error('The operator has not enrolled this node of a cluster yet.'),
+  'enrolment-refused': error(
+    'What the operator has enrolled this node with cannot be taken, for a reason that is named.',
+  ),
+  'prefix-missing': error('This node of a cluster has no prefix for pods, or its certificate does not carry one.'),
+  'cni-plugin': error('The CNI plugin evio-cni is missing, and cannot be put into place.'),
+  'cni-chained': warning('A CNI plugin that is to be chained is missing: pods lack what it does.'),
+  'conflist-stale': error('The CNI configuration is an old one, or missing, and cannot be written.'),
+  'conflist-other': error('Another CNI configuration comes before ours: pods get that network.'),
+  'pool-full': error('No address for pods is left on this node.'),
+  'xmpp-slow': warning(
+    'The XMPP server takes less than 3 kB/s from a node: it throttles its clients, or is overloaded.',
+  ),
+  'turn-full': warning('The TURN server takes the credentials and gives no relay: a quota or its capacity is used up.'),
   'ring-incomplete': warning('A neighbour on the ring has had no tunnel for a while, and no other cause is known.'),
 } as const satisfies Readonly<Record<string, Entry>>;
 

@@ -11,6 +11,8 @@ export interface ServerFact {
     | { readonly kind: 'well'; readonly rttMs: number | null }
     /** A TURN server's error code, 401 for credentials that are wrong (RFC 8656 §18). */
     | { readonly kind: 'refused'; readonly code: number }
+    /** It takes the credentials and gives no relay: 486, a quota, or 508, its capacity (RFC 8656 §18). */
+    | { readonly kind: 'full'; readonly code: number }
     /** Nothing came, and this machine let the packets go. */
     | {
         readonly kind: 'silent';
@@ -37,6 +39,9 @@ export interface RelayFacts {
   /** Other UDP is known to pass from outside this network: a direct path to a peer that is not on the LAN. */
   readonly udpElsewhere: boolean;
 }
+
+/** What only a server that was reached says. */
+export const ANSWERS: ReadonlySet<ServerFact['outcome']['kind']> = new Set(['well', 'refused', 'full']);
 
 const at = ({ host, port }: Pick<ServerFact, 'host' | 'port'>): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -65,6 +70,7 @@ export function relayFindings(facts: RelayFacts): readonly Finding[] {
   found.push(...udpFindings(facts));
   for (const one of servers) {
     if (one.outcome.kind === 'refused') found.push(refused(one, one.outcome.code, service));
+    if (one.outcome.kind === 'full') found.push(full(one, one.outcome.code));
     if (one.outcome.kind === 'unresolved')
       found.push(
         finding(
@@ -89,6 +95,20 @@ function refused(one: ServerFact, code: number, service: string): Finding {
   );
 }
 
+function full(one: ServerFact, code: number): Finding {
+  const [what, fix] =
+    code === QUOTA
+      ? ['the quota of relays of this node, or of all nodes, is used up', 'raise --node-quota or --total-quota']
+      : ['its ports for relays are used up', 'give it more by --relay-ports'];
+  return finding(
+    'turn-full',
+    `the ${named(one)} gives no relay (error ${code}: ${what})`,
+    `${fix} (evio server init); relays that nobody uses end after ten minutes`,
+  );
+}
+
+const QUOTA = 486;
+
 /** Silence is one cause for all servers, or one server's own. */
 function udpFindings({ servers, tcp, udpElsewhere }: RelayFacts): readonly Finding[] {
   const local = servers.filter(({ outcome }) => outcome.kind === 'unsent' && outcome.code === 'EPERM');
@@ -104,7 +124,7 @@ function udpFindings({ servers, tcp, udpElsewhere }: RelayFacts): readonly Findi
   if (silent.length === 0) return [];
   const passes =
     udpElsewhere ||
-    servers.some(({ outcome }) => outcome.kind === 'well' || outcome.kind === 'refused') ||
+    servers.some(({ outcome }) => ANSWERS.has(outcome.kind)) ||
     silent.some(({ outcome }) => outcome.kind === 'silent' && (outcome.closed || outcome.hostReached === true));
   if (!passes) {
     const but = tcp ? ', while TCP to the XMPP server passes' : '';

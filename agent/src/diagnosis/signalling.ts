@@ -77,3 +77,28 @@ function fixOf(kind: FindingCode, code: string, { file, host, port, username, do
       return `look at the log of the XMPP server on ${host}, and at signalling in ${file}`;
   }
 }
+
+/** How the XMPP server was found; null: not come so far. */
+export interface SignallingPace {
+  readonly service: string;
+  readonly tcpMs: number | null;
+  /** What it takes from a client in a second. */
+  readonly bytesPerSecond: number | null;
+}
+
+/** A node's largest message is 16 KiB, twice in base64: with less it is on its way for more than seven seconds. */
+const SLOW_RATE = 3_000;
+/** On a slow network it is not the server's doing. */
+const QUICK_TCP_MS = 300;
+
+/** A server that takes our bytes slowly: nodes come into the room late, and some not at all. */
+export function slowFindings({ service, tcpMs, bytesPerSecond }: SignallingPace): readonly Finding[] {
+  if (tcpMs === null || bytesPerSecond === null || tcpMs > QUICK_TCP_MS || bytesPerSecond >= SLOW_RATE) return [];
+  return [
+    finding(
+      'xmpp-slow',
+      `${service} takes ${(bytesPerSecond / 1000).toFixed(1)} kB/s from this node, while its host answers in ${tcpMs.toFixed(0)} ms: it throttles its clients, or is overloaded`,
+      'raise its rate for clients (limits of Prosody, shaper of ejabberd; evio server init sets them), or see what keeps that machine busy',
+    ),
+  ];
+}

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, type FSWatcher, readdirSync, readFileSync, renameSync, rmSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { CniProblem } from '../diagnosis/cluster.ts';
 import type { PodNetwork } from '../kube/conditions.ts';
 import {
   ASSUMED,
@@ -60,6 +61,9 @@ export class CniHost {
   readonly #asked = new Map<Chained, { readonly stamp: string; readonly versions: readonly string[] }>();
   #told = '';
   #everPlaced = false;
+  #problems: readonly CniProblem[] = [];
+  /** Of plugin and configuration, when they were looked at last. */
+  #looked = '';
 
   constructor(options: CniHostOptions) {
     this.#options = options;
@@ -67,6 +71,16 @@ export class CniHost {
 
   get state(): PodNetwork {
     return this.#state;
+  }
+
+  /** What keeps pods from starting as they are to, as it was seen last. */
+  get problems(): readonly CniProblem[] {
+    return this.#problems;
+  }
+
+  /** Where a file stands for each address that a pod has. */
+  get store(): string {
+    return join(this.#options.dataDir, CNI_NETWORK);
   }
 
   /** From here on pods start on this node; undefined: with another network, and nothing of ours is here. */
@@ -77,10 +91,15 @@ export class CniHost {
       this.#wanted = undefined;
       clearTimeout(this.#timer);
       rmSync(join(this.#options.confDir, CONFLIST_NAME), { force: true });
+      this.#problems = [];
       this.#tell({ kind: 'not-wanted' });
       return;
     }
-    if (JSON.stringify(this.#wanted) === JSON.stringify({ pods, bridge })) return;
+    if (JSON.stringify(this.#wanted) === JSON.stringify({ pods, bridge })) {
+      // What is mounted over a directory is no event in it.
+      if (this.#checking === undefined && this.#look() !== this.#looked) this.#later(SETTLE_MS);
+      return;
+    }
     this.#wanted = { pods, bridge };
     void this.#check();
   }
@@ -88,7 +107,7 @@ export class CniHost {
   /** Names of the addresses that pods have; none where the store is not there yet. */
   addresses(): readonly string[] {
     try {
-      return readdirSync(join(this.#options.dataDir, CNI_NETWORK));
+      return readdirSync(this.store);
     } catch {
       return [];
     }
@@ -114,12 +133,14 @@ export class CniHost {
     }
     this.#checking = this.#place().catch((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
+      this.#problems = [{ kind: error instanceof PluginError ? 'plugin' : 'conflist', text: message }];
       this.#tell({ kind: 'missing', message });
       if (message !== this.#told) this.#options.report('error', message);
       this.#told = message;
     });
     await this.#checking;
     this.#checking = undefined;
+    this.#looked = this.#look();
     this.#later(this.#again ? SETTLE_MS : LOOK_MS);
     this.#again = false;
   }
@@ -128,12 +149,12 @@ export class CniHost {
     const wanted = this.#wanted;
     const { confDir, binDir, dataDir } = this.#options;
     if (wanted === undefined || this.#stopped) return;
-    for (const dir of [confDir, binDir])
-      system(`cannot make ${dir}`, () => {
-        makeDirectory(dir, 0o755);
-      });
+    await this.#withPlugin(() => {
+      system(`cannot make ${binDir}`, () => makeDirectory(binDir, 0o755));
+    });
+    system(`cannot make ${confDir}`, () => makeDirectory(confDir, 0o755));
     this.#watch();
-    await this.#placePlugin();
+    await this.#withPlugin(() => this.#placePlugin());
     const installed = await this.#installed();
     // Ended meanwhile, or told otherwise.
     if (this.#wanted !== wanted || this.#stopped) return;
@@ -174,18 +195,22 @@ export class CniHost {
   #tellWell(installed: Installed): void {
     const { confDir, binDir } = this.#options;
     const { chained } = chain(installed);
-    const lines = (Object.keys(CHAINED) as Chained[])
+    const problems = (Object.keys(CHAINED) as Chained[])
       .filter((name) => !chained.includes(name))
-      .map((name) => {
+      .map((name): CniProblem => {
         const versions = installed.get(name);
         const why =
           versions === undefined ? `is not in ${binDir}` : `in ${binDir} speaks CNI ${versions.join(', ')} only`;
-        return `${name} ${why}: ${CHAINED[name].missed}`;
+        return { kind: 'chained', text: `${name} ${why}: ${CHAINED[name].missed}` };
       });
     const other = takenInstead(readdirSync(confDir));
     if (other !== undefined)
-      lines.push(`${join(confDir, other)} comes before ${CONFLIST_NAME}: pods get that network; remove it`);
-    const message = lines.join('; ');
+      problems.push({
+        kind: 'other',
+        text: `${join(confDir, other)} comes before ${CONFLIST_NAME}: pods get that network; remove it`,
+      });
+    this.#problems = problems;
+    const message = problems.map(({ text }) => text).join('; ');
     if (message !== this.#told && message !== '') this.#options.report('warn', message);
     this.#told = message;
     this.#tell({ kind: 'configured', message });
@@ -208,6 +233,19 @@ export class CniHost {
         // No watches left on this machine: it is looked at from time to time all the same.
       }
     }
+  }
+
+  async #withPlugin(work: () => Promise<void> | void): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw new PluginError(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #look(): string {
+    const { binDir, confDir } = this.#options;
+    return `${stamp(join(binDir, CNI_PLUGIN))} ${stamp(join(confDir, CONFLIST_NAME))}`;
   }
 
   async #placePlugin(): Promise<void> {
@@ -240,6 +278,9 @@ export class CniHost {
     this.#options.changed();
   }
 }
+
+/** It is evio-cni that is not in place. */
+class PluginError extends Error {}
 
 /** VERSION needs nothing of the machine (CNI specification, "VERSION"): a plugin that answers it can be started here. */
 async function versionsOf(plugin: string): Promise<readonly string[]> {

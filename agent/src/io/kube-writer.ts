@@ -32,6 +32,7 @@ export class ClusterWriter {
   /** No answer at all is the same for whoever asks. */
   readonly #away = new Told();
   readonly #taintBackoff = new Backoff({ firstMs: 1_000, maxMs: 30_000, random: Math.random });
+  #unanswered: { readonly why: string; readonly since: Instant } | undefined;
   #uid: string | undefined;
   #lookAt: Instant = 0;
   #looking = false;
@@ -90,16 +91,23 @@ export class ClusterWriter {
     );
   }
 
+  /** Since when and why no answer comes; undefined: the last one came. */
+  get unanswered(): { readonly why: string; readonly since: Instant } | undefined {
+    return this.#unanswered;
+  }
+
   /** Told once for each source, and once for all while no answer comes. */
   problem(source: Source, { status, message, why = message }: Pick<Failure, 'status' | 'message' | 'why'>): void {
     if (this.#stopped) return;
     const away = status === 0;
+    this.#unanswered = away ? { why, since: this.#unanswered?.since ?? performance.now() } : undefined;
     if ((away ? this.#away : this.#told[source]).problem(away ? why : message))
       this.#log.warn(away ? `the API server cannot be asked: ${why}; the node goes on with what it knows` : message);
   }
 
   well(source: Source): void {
     this.#told[source].well();
+    this.#unanswered = undefined;
     if (this.#away.well()) this.#log.info('the API server answers again');
   }
 

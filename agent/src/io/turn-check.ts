@@ -73,6 +73,8 @@ export class TurnCheck {
     switch (outcome.kind) {
       case 'well':
         return undefined;
+      case 'full':
+        return `${name} gives no relay (${outcome.code}): its quotas or ports are used up; until there is room ${FALLBACK}`;
       case 'refused': {
         const why =
           outcome.code === 401 || outcome.code === 441 ? 'do both have the same secret (evio server init)?' : FALLBACK;

@@ -106,7 +106,7 @@ export async function askTurn(
   const result = await askUdp(address, server.port, new TurnQuestion(server, randomBytes));
   if (!('answer' in result)) return withoutAnswer(address, result);
   const { answer, rttMs } = result;
-  return answer.kind === 'taken' ? { kind: 'well', rttMs } : { kind: 'refused', code: answer.code };
+  return answer.kind === 'taken' ? { kind: 'well', rttMs } : answer;
 }
 
 /** What silence means. */

@@ -51,7 +51,7 @@ describe('a question to a TURN server', () => {
     const other = make();
     other.start();
     expect(other.receive(refusal(403)).answer).to.deep.equal({ kind: 'refused', code: 403 });
-    expect(other.receive(refusal(486)).answer).to.deep.equal({ kind: 'taken' });
+    expect(other.receive(refusal(486)).answer).to.deep.equal({ kind: 'full', code: 486 });
   });
 
   it('is not asked for ever for stale nonces', () => {

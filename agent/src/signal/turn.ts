@@ -11,7 +11,11 @@ export interface TurnCredentials {
   readonly password: string;
 }
 
-export type TurnAnswer = { readonly kind: 'taken' } | { readonly kind: 'refused'; readonly code: number };
+export type TurnAnswer =
+  | { readonly kind: 'taken' }
+  /** Taken, and there is no room for another allocation now. */
+  | { readonly kind: 'full'; readonly code: number }
+  | { readonly kind: 'refused'; readonly code: number };
 
 export interface TurnStep {
   /** To send; it is repeated until something comes. */
@@ -68,7 +72,7 @@ export class TurnQuestion {
     if (type !== ERROR) return {};
     const error = found.get(ATTRIBUTE.errorCode) ?? Buffer.alloc(4);
     const code = error.length < 4 ? 0 : ((error[2] ?? 0) & 7) * 100 + (error[3] ?? 0);
-    if (FULL.has(code)) return { answer: { kind: 'taken' } };
+    if (FULL.has(code)) return { answer: { kind: 'full', code } };
     const again = code === STALE_NONCE || (code === UNAUTHENTICATED && this.#asked === 0);
     if (!again || this.#asked > 1 || realm === undefined || nonce === undefined)
       return { answer: { kind: 'refused', code } };

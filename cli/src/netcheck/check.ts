@@ -3,8 +3,8 @@ import type { NodeConfig } from '../../../agent/src/config/node-config.ts';
 import { hostPortOf } from '../../../agent/src/config/service.ts';
 import { type Finding, sorted } from '../../../agent/src/diagnosis/finding.ts';
 import { identityFindings } from '../../../agent/src/diagnosis/identity.ts';
-import { relayFindings, type ServerFact } from '../../../agent/src/diagnosis/relays.ts';
-import { type Account, signallingFinding } from '../../../agent/src/diagnosis/signalling.ts';
+import { ANSWERS, relayFindings, type ServerFact } from '../../../agent/src/diagnosis/relays.ts';
+import { type Account, signallingFinding, slowFindings } from '../../../agent/src/diagnosis/signalling.ts';
 import { addressOf, askTurn, withoutAnswer } from '../../../agent/src/io/udp-ask.ts';
 import { Clock } from '../../../agent/src/signal/clock.ts';
 import type { Service } from '../../../agent/src/signal/services.ts';
@@ -96,6 +96,7 @@ export async function netcheck(config: NodeConfig, options: NetcheckOptions): Pr
       twin: false,
     }),
     ...(xmpp.failure === null ? [] : [signallingFinding(xmpp.failure, accountOf(config))]),
+    ...slowFindings(xmpp),
     ...relayFindings({
       servers,
       service: config.signalling.service.url,
@@ -113,10 +114,7 @@ export async function netcheck(config: NodeConfig, options: NetcheckOptions): Pr
     xmpp,
     stun,
     turn: config.ice.turn === 'none' ? null : (turn ?? null),
-    udp:
-      servers.length === 0
-        ? null
-        : servers.some(({ outcome }) => outcome.kind === 'well' || outcome.kind === 'refused'),
+    udp: servers.length === 0 ? null : servers.some(({ outcome }) => ANSWERS.has(outcome.kind)),
     nat,
     findings,
     ok: findings.every(({ severity }) => severity !== 'error'),
@@ -168,7 +166,7 @@ async function askStun({ host, port }: { readonly host: string; readonly port: n
 /** Servers that can be asked how they see this machine: a TURN server answers such questions too. IPv4 first: most NATs are there. */
 async function answering(stun: readonly ServerReport[], turn: readonly ServerReport[]): Promise<readonly Endpoint[]> {
   const of = stun.filter(({ outcome }) => outcome.kind === 'well');
-  const relays = turn.filter(({ outcome }) => outcome.kind === 'well' || outcome.kind === 'refused');
+  const relays = turn.filter(({ outcome }) => ANSWERS.has(outcome.kind));
   const found = await Promise.all(
     [...of, ...relays].map(async ({ address, host, port }) => ({ address: address ?? (await addressOf(host)), port })),
   );

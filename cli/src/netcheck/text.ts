@@ -44,6 +44,8 @@ function serverText({ host, port, address, mapped, outcome }: ServerReport): str
       return `${at}: ${ms(outcome.rttMs ?? 0)}${mapped === null ? ', takes our credentials' : `, sees ${mapped}`}`;
     case 'refused':
       return `${at}: answers with error ${outcome.code}`;
+    case 'full':
+      return `${at}: takes our credentials, has no relay for us (error ${outcome.code})`;
     case 'silent':
       return `${at}: no answer${outcome.closed ? ', nothing listens there' : ''}`;
     case 'unsent':

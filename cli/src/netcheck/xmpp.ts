@@ -11,6 +11,13 @@ import { parseServices, type Service } from '../../../agent/src/signal/services.
 
 const NS_SERVICES = 'urn:xmpp:extdisco:2';
 const NS_DISCO = 'http://jabber.org/protocol/disco#info';
+const NS_PING = 'urn:xmpp:ping';
+const NS_PADDING = 'urn:evio:netcheck';
+const PADDING_BYTES = 2_048;
+/** The rate is not looked at for longer. */
+const RATE_MS = 4_000;
+/** Bytes a second, above which nothing is throttled that matters here. */
+const QUICK_RATE = 20_000;
 const TCP_MS = 5_000;
 const SESSION_MS = 10_000;
 
@@ -21,6 +28,8 @@ export interface XmppReport {
   readonly tcpMs: number | null;
   /** TLS, password and resource together. */
   readonly signedInMs: number | null;
+  /** What the server takes from a client in a second, bytes; more than is measured here is told as what was measured. */
+  readonly bytesPerSecond: number | null;
   /** `unknown`: the server does not say. */
   readonly room: 'there' | 'missing' | 'unknown';
   readonly failure: SignallingFailure | null;
@@ -39,6 +48,7 @@ export async function checkXmpp(
     resolvedMs: null as number | null,
     tcpMs: null as number | null,
     signedInMs: null as number | null,
+    bytesPerSecond: null as number | null,
     room: 'unknown' as XmppReport['room'],
     failure: null as SignallingFailure | null,
   };
@@ -75,7 +85,10 @@ export async function checkXmpp(
         code: '',
         message: `the room ${room} does not exist on ${service.url}`,
       };
-    return { report, services: await servicesOf(session, domain) };
+    const services = await servicesOf(session, domain);
+    tell(`looking how much ${service.url} takes`);
+    report.bytesPerSecond = await rateOf(session, domain);
+    return { report, services };
   } catch (error) {
     const { problem, message, code } = error instanceof XmppError ? error : socketError(error, service.url, domain);
     report.failure = { problem, message, code };
@@ -101,6 +114,29 @@ function touch(address: string, port: number): Promise<void> {
     socket.once('connect', () => end());
     socket.once('error', end);
   });
+}
+
+/**
+ * A server that throttles reads a large stanza and then nothing for as long as its rate has it: the next question waits. The better of
+ * two, since a machine may be busy for a moment.
+ */
+async function rateOf(session: XmppSession, domain: string): Promise<number> {
+  const once = async (): Promise<number> => {
+    const since = performance.now();
+    const questions = [xml('evio', { xmlns: NS_PADDING }, 'x'.repeat(PADDING_BYTES)), xml('ping', { xmlns: NS_PING })];
+    const late = AbortSignal.timeout(RATE_MS);
+    const ended = new Promise((done) => late.addEventListener('abort', done, { once: true }));
+    // That it knows no such question is an answer.
+    for (const question of questions)
+      await Promise.race([ended, session.iq('get', domain, question).catch(notAnswered)]);
+    return (PADDING_BYTES * 1000) / (performance.now() - since);
+  };
+  const first = await once();
+  return first >= QUICK_RATE ? first : Math.max(first, await once());
+}
+
+function notAnswered(error: unknown): void {
+  if (!(error instanceof StanzaError)) throw error;
 }
 
 /** Asked from outside it: to enter would show a second agent of this node there. */

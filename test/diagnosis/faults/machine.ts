@@ -88,7 +88,7 @@ async function withoutOvs(lab: Lab, kill: (ovs: Ovs) => Promise<void>): Promise<
   }
 }
 
-export const MACHINE_FAULTS: readonly Fault[] = [
+export const OVS_FAULTS: readonly Fault[] = [
   {
     name: 'dead OVS',
     words: /db\.sock|bridge evio0/,
@@ -107,6 +107,10 @@ export const MACHINE_FAULTS: readonly Fault[] = [
       },
     ],
   },
+];
+
+/** They need no server, and are on cloud1. */
+export const MACHINE_FAULTS: readonly Fault[] = [
   {
     name: 'dead tincan',
     words: /tincan/,

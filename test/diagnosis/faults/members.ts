@@ -11,7 +11,7 @@ import { fromNetcheck, fromStatus } from './words.ts';
 const enrolled = (node: Joined): string => (JSON.parse(readFileSync(node.config, 'utf8')) as { name: string }).name;
 
 const revoke = (lab: Lab, node: Joined): Promise<string> =>
-  run('server', EVIO, 'overlay', 'revoke', enrolled(node), '--overlay', lab.home);
+  lab.alone(() => run('server', EVIO, 'overlay', 'revoke', enrolled(node), '--overlay', lab.home));
 
 /** A second node with the address of the first, by a newer certificate: as after a restored backup of the address book. */
 async function twinOf(lab: Lab, first: Joined): Promise<Joined> {
@@ -33,7 +33,7 @@ async function twinOf(lab: Lab, first: Joined): Promise<Joined> {
 
 async function displaced(lab: Lab, later: 'newer' | 'older'): Promise<Named> {
   const first = await lab.node('cloud1');
-  const twin = await twinOf(lab, first);
+  const twin = await lab.alone(() => twinOf(lab, first));
   try {
     for (const one of later === 'newer' ? [first, twin] : [twin, first]) await lab.start(one);
     return fromStatus(await lab.statusWhen(first, (report) => codesOf(report).includes('address-duplicate')));
@@ -109,9 +109,10 @@ export const MEMBER_FAULTS: readonly Fault[] = [
         what: 'without an agent',
         by: 'netcheck',
         codes: ['certificate-soon'],
+        early: true,
         run: async (lab) => {
           const since = performance.now();
-          const node = await lab.node('cloud1', ['--valid', `${LIFE_S}s`]);
+          const node = await lab.node('lte1', ['--valid', `${LIFE_S}s`]);
           await late(since);
           return fromNetcheck(await lab.netcheck(node));
         },
@@ -120,9 +121,10 @@ export const MEMBER_FAULTS: readonly Fault[] = [
         what: 'while it runs, and no authority does',
         by: 'status',
         codes: ['certificate-soon'],
+        early: true,
         run: async (lab) => {
           const since = performance.now();
-          const node = await lab.node('cloud1', ['--valid', `${LIFE_S}s`]);
+          const node = await lab.node('lte1', ['--valid', `${LIFE_S}s`]);
           try {
             await lab.start(node);
             await late(since);

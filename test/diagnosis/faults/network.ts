@@ -1,8 +1,10 @@
 /** UDP, DNS, MTU and addresses. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { byName } from '../../demo/internet.ts';
+import type { Joined } from '../../demo/overlay.ts';
 import { attempt, PREFIX, run } from '../../demo/shell.ts';
-import type { Fault } from '../faults.ts';
+import type { Fault, Named } from '../faults.ts';
 import { codesOf, type Lab, withRules } from '../lab.ts';
 import { fromNetcheck, fromStatus } from './words.ts';
 
@@ -57,6 +59,21 @@ async function clash(lab: Lab, prefix: string, route: string | undefined): Promi
   }
 }
 
+/** Two nodes with public addresses; packets of UDP from one to the other are lost on their way. The one that is lost tells. */
+async function oneWay(lab: Lab, from: 'cloud1' | 'cloud2', to: 'cloud1' | 'cloud2'): Promise<Named> {
+  const nodes = [await lab.node('cloud1'), await lab.node('cloud2')];
+  const lost = nodes.find(({ name }) => name === from) as Joined;
+  const rule = `chain forward { type filter hook forward priority -10; policy accept; ip saddr ${byName(from).outside} ip daddr ${byName(to).outside} meta l4proto udp drop; }`;
+  try {
+    return await withRules('inet', rule, async () => {
+      await Promise.all(nodes.map((node) => lab.start(node)));
+      return fromStatus(await lab.statusWhen(lost, (report) => codesOf(report).includes('path-one-way')));
+    });
+  } finally {
+    await Promise.all(nodes.map((node) => lab.stop(node)));
+  }
+}
+
 export const NETWORK_FAULTS: readonly Fault[] = [
   {
     name: 'UDP blocked',
@@ -80,6 +97,24 @@ export const NETWORK_FAULTS: readonly Fault[] = [
           const node = await lab.node('home1');
           return withRules('home1', NO_UDP_OUT, async () => fromNetcheck(await lab.netcheck(node)));
         },
+      },
+    ],
+  },
+  {
+    name: 'firewall dropping one direction',
+    words: /UDP from this node to (cloud2-\d+ \(198\.51\.100\.10|cloud1-\d+ \(198\.51\.100\.6):\d+\) is dropped/,
+    variants: [
+      {
+        what: 'from a node to its peer',
+        by: 'status',
+        codes: ['path-one-way'],
+        run: (lab) => oneWay(lab, 'cloud1', 'cloud2'),
+      },
+      {
+        what: 'to a node from its peer, which tells',
+        by: 'status',
+        codes: ['path-one-way'],
+        run: (lab) => oneWay(lab, 'cloud2', 'cloud1'),
       },
     ],
   },

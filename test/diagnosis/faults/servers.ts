@@ -1,8 +1,10 @@
 /** The XMPP server and coturn: away, with other secrets, other certificates, without the room. */
+import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SERVER } from '../../demo/internet.ts';
 import { serverPid } from '../../demo/overlay.ts';
-import { run } from '../../demo/shell.ts';
+import { PREFIX, run } from '../../demo/shell.ts';
 import { TestAuthority } from '../../servers/certificates.ts';
 import type { Fault, Named } from '../faults.ts';
 import type { Lab } from '../lab.ts';
@@ -63,6 +65,24 @@ async function held(kind: 'xmpp' | 'turn', during: () => Promise<Named>): Promis
     return await during();
   } finally {
     process.kill(pid, 'SIGCONT');
+  }
+}
+
+/** Another client has a relay of coturn. */
+async function withRelayTaken(lab: Lab, during: () => Promise<Named>): Promise<Named> {
+  const conf = readFileSync(join(lab.server.dir, 'coturn', 'turnserver.conf'), 'utf8');
+  const secret = /^static-auth-secret=(.*)$/m.exec(conf)?.[1] ?? '';
+  const program = join(import.meta.dirname, '..', 'hold-relay.ts');
+  const [address] = SERVER.addresses;
+  const holder = spawn('ip', ['netns', 'exec', `${PREFIX}cloud2`, process.execPath, program, address, '3478', secret], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const said = await new Promise((done) => holder.stdout.once('data', (data: Buffer) => done(data.toString())));
+    if (said !== 'held') throw new Error(`another client gets no relay: ${said}`);
+    return await during();
+  } finally {
+    holder.kill('SIGKILL');
   }
 }
 
@@ -185,8 +205,9 @@ export const SERVER_FAULTS: readonly Fault[] = [
         what: "the node's own",
         by: 'netcheck',
         codes: ['certificate-expired'],
+        early: true,
         run: async (lab) => {
-          const node = await lab.node('home1', ['--valid', '60s']);
+          const node = await lab.node('lte1', ['--valid', '60s']);
           await new Promise((done) => setTimeout(done, 61_500));
           return fromNetcheck(await lab.netcheck(node));
         },
@@ -244,6 +265,36 @@ export const SERVER_FAULTS: readonly Fault[] = [
         by: 'netcheck',
         codes: ['turn-away'],
         run: (lab) => held('turn', () => checked(lab)),
+      },
+    ],
+  },
+  {
+    name: 'server throttling',
+    words: /203\.0\.113\.10:(5223|3478)/,
+    variants: [
+      {
+        what: 'the XMPP server takes a thousand bytes a second',
+        by: 'netcheck',
+        codes: ['xmpp-slow'],
+        run: (lab) =>
+          withChange(
+            lab,
+            prosody(lab, 'prosody.cfg.lua'),
+            (text) => text.replace(/^limits = .*$/m, 'limits = { c2s = { rate = "1kb/s", burst = "1s" } }'),
+            () => checked(lab),
+          ),
+      },
+      {
+        what: 'the quota of coturn is used up',
+        by: 'netcheck',
+        codes: ['turn-full'],
+        run: (lab) =>
+          withChange(
+            lab,
+            join(lab.server.dir, 'coturn', 'turnserver.conf'),
+            (text) => text.replace(/^total-quota=.*$/m, 'total-quota=1'),
+            () => withRelayTaken(lab, () => checked(lab)),
+          ),
       },
     ],
   },

@@ -61,6 +61,7 @@ impl Node {
                 }
                 Action::Changed => self.path_changed(port, now),
                 Action::Narrow { via } => self.path_narrow(port, via),
+                Action::OneWay { via } => self.path_one_way(port, via),
             }
         }
     }
@@ -74,6 +75,13 @@ impl Node {
         log!(Warn, "a way is too narrow", peer = tunnel.label, remote = remote, recordSize = BASE_RECORD);
         let data = json!({ "peer": tunnel.peer.to_string(), "remote": remote, "recordSize": BASE_RECORD });
         self.event("narrow", data);
+    }
+
+    fn path_one_way(&mut self, port: u32, via: Via) {
+        let (Some(tunnel), Via::Direct(remote)) = (self.tunnels.get(port), via) else { return };
+        log!(Info, "a way goes in one direction only", peer = tunnel.label, remote = remote);
+        let data = json!({ "peer": tunnel.peer.to_string(), "remote": remote.to_string() });
+        self.event("one-way", data);
     }
 
     fn path_changed(&mut self, port: u32, now: Now) {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::mtu::{MtuSearch, MAX_RECORD};
+use super::one_way::OneWay;
 use super::paths::Via;
 use crate::time::{Micros, MILLISECOND, SECOND};
 
@@ -77,6 +78,7 @@ pub(super) struct Leg {
     /// Of unpadded requests, parts per million, smoothed by 1/16.
     pub loss_ppm: u32,
     pub mtu: MtuSearch,
+    pub one_way: OneWay,
     /// When probing began anew: fresh hope is probed faster.
     pub since: Micros,
     /// Ask as soon as the limit allows, whatever the interval says.
@@ -119,6 +121,7 @@ impl Leg {
             rtt_us: None,
             loss_ppm: 0,
             mtu: MtuSearch::new(largest, now),
+            one_way: OneWay::default(),
             since: now,
             urgent: true,
             last_asked: None,
@@ -162,6 +165,7 @@ impl Leg {
             self.outstanding.remove(0);
         }
         self.outstanding.push(Sent { challenge, at: now, padded });
+        self.one_way.asked();
         if self.proven && !padded {
             self.unanswered_since.get_or_insert(now);
             self.unanswered_requests = self.unanswered_requests.saturating_add(1);
@@ -185,6 +189,7 @@ impl Leg {
             self.loss_ppm -= self.loss_ppm / 16;
         }
         self.proven = true;
+        self.one_way.answered();
         self.peer_says(peer_proven, now);
         self.heard();
         Some(proof)

@@ -8,6 +8,7 @@ mod choice;
 mod eligible;
 mod leg;
 mod mtu;
+mod one_way;
 mod paths;
 
 pub use eligible::{eligible, is_private, Subnet};

@@ -52,6 +52,8 @@ pub enum Action {
     Changed,
     /// This way works for small records only, and is not used.
     Narrow { via: Via },
+    /// The peer's requests come by this way, and ours are not answered.
+    OneWay { via: Via },
 }
 
 /// What an answer to the peer's request must say.
@@ -253,6 +255,10 @@ impl Paths {
             proven = leg.proven;
             if !proven {
                 leg.refresh(now);
+                leg.one_way.heard(now);
+                if leg.one_way.take(now) {
+                    out.push(Action::OneWay { via });
+                }
             }
         }
         self.run(now, out);

@@ -431,3 +431,44 @@ fn what_is_carried_for_others_and_answered_is_no_reason_to_ask_for_the_size_more
     carry(&mut world, 30 * SECOND);
     assert!((9..=11).contains(&(world.padded - before)), "{}", world.padded - before);
 }
+
+/// Requests of the peer come every second, nothing that we ask is answered but from `answers_from` on. How often the way is told of.
+fn told_one_way(seconds: u64, answers_from: u64) -> usize {
+    let via = Via::Direct(address(B));
+    let mut paths = Paths::new(draw);
+    let (mut now, mut told) = (SECOND, 0);
+    paths.session_up(now, &mut vec![]);
+    for second in 0..seconds {
+        let mut out = vec![];
+        paths.request(via, false, true, now, &mut out);
+        for _ in 0..20 {
+            now += 50 * MILLISECOND;
+            paths.tick(now, &mut out);
+        }
+        for action in &out {
+            match *action {
+                Action::OneWay { via: way } => {
+                    assert_eq!(way, via);
+                    told += 1;
+                }
+                Action::Request { challenge, .. } if second >= answers_from => {
+                    paths.response(via, challenge, 0, false, now, &mut vec![]);
+                }
+                _ => {}
+            }
+        }
+    }
+    told
+}
+
+#[test]
+fn a_peer_that_is_heard_and_does_not_hear_us_is_told_of_every_ten_seconds() {
+    assert_eq!(told_one_way(5, u64::MAX), 0);
+    assert_eq!(told_one_way(28, u64::MAX), 3);
+}
+
+#[test]
+fn a_peer_that_answers_late_is_no_way_in_one_direction() {
+    assert_eq!(told_one_way(30, 0), 0);
+    assert_eq!(told_one_way(30, 3), 0);
+}
