@@ -6,6 +6,7 @@ import { agentCommands } from './commands/agent.ts';
 import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
 import { configCommands } from './commands/config.ts';
+import { connectivityCommands } from './commands/connectivity.ts';
 import { dashboardCommands } from './commands/dashboard.ts';
 import { graphCommands } from './commands/graph.ts';
 import { joinCommands } from './commands/join.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   ...graphCommands,
   ...sysdumpCommands,
   ...dashboardCommands,
+  ...connectivityCommands,
 ];
 
 const PATHS = COMMANDS.map((command) => command.path);
@@ -54,6 +56,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   node: 'Nodes of an overlay',
   config: 'Node files',
   agent: 'The agent of this node',
+  connectivity: 'Whether pods of a cluster reach each other, and how fast',
 };
 
 function add(parser: Argv, path: string, { describe, options, run }: Command): Argv {

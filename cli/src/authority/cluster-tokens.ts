@@ -3,12 +3,8 @@
  * operator's namespace and to get the ConfigMap evio-tokens there, and reads no Secret.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiClient } from '../../../agent/src/io/kube-client.ts';
-import { Connection } from '../../../agent/src/io/kube-connection.ts';
 import {
   CLUSTER_USES_MAX,
   OVERLAY_KEY,
@@ -26,7 +22,7 @@ import { EVIO_PEER } from '../../../agent/src/kube-api/evio-kinds.ts';
 import { CONFIG_MAP, type ConfigMap, SECRET } from '../../../agent/src/kube-api/kinds.ts';
 import { encodeToken, SECRET_BYTES } from '../../../agent/src/wire/join-token.ts';
 import { DecodeError } from '../../../agent/src/wire/reader.ts';
-import { findAccess } from '../../../operator/src/io/access.ts';
+import { connectionOf } from '../cluster-connection.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { nowSeconds } from '../overlay/create.ts';
 import type { CreatedToken, TokenAbout } from './tokens.ts';
@@ -160,7 +156,7 @@ async function told(client: ApiClient, { namespace, network }: ClusterPlace): Pr
 }
 
 async function withCluster<T>(place: ClusterPlace, work: (client: ApiClient) => Promise<T>): Promise<T> {
-  const connection = await connectionOf(place);
+  const connection = await connectionOf(place, MANAGER);
   try {
     return await work(new ApiClient(connection, { fieldManager: MANAGER }));
   } catch (error) {
@@ -173,15 +169,5 @@ async function withCluster<T>(place: ClusterPlace, work: (client: ApiClient) => 
     throw new Failure(`${error.message}${help}`);
   } finally {
     connection.close();
-  }
-}
-
-async function connectionOf({ kubeconfig, context }: ClusterPlace): Promise<Connection> {
-  const own = join(homedir(), '.kube', 'config');
-  const file = kubeconfig ?? process.env.KUBECONFIG ?? (existsSync(own) ? own : undefined);
-  try {
-    return new Connection(await findAccess({ kubeconfig: file, context }), { userAgent: MANAGER });
-  } catch (error) {
-    throw new Failure(error instanceof Error ? error.message : String(error));
   }
 }
