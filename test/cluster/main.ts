@@ -9,6 +9,7 @@
  */
 import { Report, say } from '../demo/report.ts';
 import { demandRoom, onCluster } from './cluster.ts';
+import { connectivity } from './connectivity.ts';
 import { external } from './external.ts';
 import { explain, helmTest, install } from './install.ts';
 import { inNode } from './kube.ts';
@@ -61,6 +62,7 @@ await onCluster(async () => {
   const long = !short || only !== undefined;
   if (long) {
     await part('peers', async () => peers(report, await startProbes()));
+    await part('connectivity', () => connectivity(report));
     await part('flat', () => flat(report));
     await part('host network', () => hostNetwork(report));
     await part('external server', () => external(report));
