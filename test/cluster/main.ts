@@ -21,6 +21,7 @@ import { flat, hostNetwork } from './modes.ts';
 import { paths } from './paths.ts';
 import { peers } from './peers.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
+import { readme } from './readme.ts';
 import { tracesOfAll } from './traces.ts';
 import { natClasses, startProbes, talk } from './traffic.ts';
 import { upgrades } from './upgrades.ts';
@@ -68,6 +69,7 @@ await onCluster(async () => {
     await part('external server', () => external(report));
   }
   await part('uninstall', () => uninstall(report, before));
+  if (long) await part('readme', () => readme(report));
   if (long) await part('departures', () => departures(report, before));
 }).catch((error: unknown) => {
   report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));

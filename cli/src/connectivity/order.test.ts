@@ -36,6 +36,13 @@ describe('what a pod of the connectivity test asks', () => {
     });
   });
 
+  it('is nothing by a family that no pod has, though Services and Nodes have it', () => {
+    const single = { ...ORDER, targets: ORDER.targets.map((one) => ({ ...one, pod: one.pod.slice(0, 1) })) };
+    const hosts = tasksOf(single, 'a', 'pod').map(({ to, ask }) => ('family' in ask ? `${to}` : ask.host));
+    expect(hosts.filter((host) => /:|IPv6/.test(host))).to.deep.equal([]);
+    expect(hosts).to.include.members(['10.96.3.4', '10.45.0.1', 'probes.evio-connectivity.svc (IPv4)']);
+  });
+
   it('is, from the network of a node, every pod, its own too', () => {
     expect(asked('a', 'host')).to.deep.equal([
       ['host', ['a 10.244.0.2', 'a fd00::2', 'b 10.244.1.2', 'b fd00::1:2', 'c 10.244.2.2']],

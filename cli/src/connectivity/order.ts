@@ -90,20 +90,24 @@ export function tasksOf(order: Order, node: string, stand: Stand): readonly Task
     return pods('host', order.targets, (host, of) => ({ kind: 'http', host, port: PORT, node: of.node }));
   // That the source is the pod's own address is what Kubernetes asks of every network.
   const plain = (host: string, of: Target): Ask => ({ kind: 'http', host, port: PORT, node: of.node, own: true });
+  // A Service has addresses of families that no pod behind it has.
+  const families = new Set(order.targets.flatMap(({ pod }) => pod.map(familyOf)));
+  const known = (address: string): boolean => families.has(familyOf(address));
+  const clusterIPs = order.clusterIPs.filter(known);
   const name = `${SERVICE}.${order.namespace}.svc`;
   return [
     ...pods('pod4', others, plain, 4),
     ...pods('pod6', others, plain, 6),
     ...pods('whole', others, (host) => ({ kind: 'whole', host })),
-    ...order.clusterIPs.map(
+    ...clusterIPs.map(
       (host): Task => ({ step: 'cluster-ip', to: `Service ${host}`, ask: { kind: 'http', host, port: 80 } }),
     ),
-    ...order.clusterIPs.map((address): Task => {
+    ...clusterIPs.map((address): Task => {
       const family = familyOf(address);
       return { step: 'name', to: `${name} (IPv${family})`, ask: { kind: 'http', host: name, port: 80, family } };
     }),
     ...order.targets.flatMap((target) =>
-      target.host.map(
+      target.host.filter(known).map(
         (host): Task => ({
           step: 'node-port',
           to: `${bracketed(host)}:${order.nodePort} of ${target.node}`,
