@@ -16,8 +16,10 @@ import { blocksOf, onlyBlock } from './blocks.ts';
 
 const NODES = ['pi1', 'pi2'] as const;
 const NAMESPACES = ['inet', SERVER.name, ...NODES, ...NODES.map((name) => `nat-${name}`)];
+/** Prosody needs them by names that debootstrap does not resolve. */
+const LUA = ['lua-bitop', 'lua-expat', 'lua-filesystem', 'lua-sec', 'lua-socket'];
 /** What `--install` and the reader would have by apt: the machines have no way to a mirror. */
-const PACKAGES = ['prosody', 'coturn', 'openssl', 'procps', 'iputils-ping'];
+const PACKAGES = ['prosody', 'coturn', 'openssl', 'procps', 'iputils-ping', ...LUA];
 const HOME = '/root';
 const README = readFileSync('README.md', 'utf8');
 
