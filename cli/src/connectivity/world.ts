@@ -80,6 +80,7 @@ export class World {
   readonly options: WorldOptions;
   #image = '';
   #nodes: readonly Node[] = [];
+  #outside = '';
   #uid: string | undefined;
 
   private constructor(connection: Connection, options: WorldOptions) {
@@ -128,6 +129,7 @@ export class World {
         `namespace ${options.evioNamespace} has no DaemonSet ${AGENT}: is Evio in another one (--namespace), and does its operator run?`,
       );
     this.#image = image;
+    this.#outside = options.outside ?? (await this.#apiServer());
     const all = (await client.list(NODE)).filter(isLinux);
     const names = new Set(all.map(({ metadata }) => metadata.name));
     const unknown = options.nodes?.filter((name) => !names.has(name)) ?? [];
@@ -162,7 +164,7 @@ export class World {
       targets,
       clusterIPs: service.spec?.clusterIPs ?? [],
       nodePort,
-      outside: options.outside ?? (await this.#apiServer()),
+      outside: this.#outside,
       patienceMs: options.patienceMs,
     };
     await client.create(CONFIG_MAP, orderMapOf(order));
