@@ -21,6 +21,8 @@ const LUA = ['lua-bitop', 'lua-expat', 'lua-filesystem', 'lua-sec', 'lua-socket'
 /** What `--install` and the reader would have by apt: the machines have no way to a mirror. */
 const PACKAGES = ['prosody', 'coturn', 'openssl', 'procps', 'iputils-ping', ...LUA];
 const HOME = '/root';
+/** Of Debian's /etc/profile. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const README = readFileSync('README.md', 'utf8');
 
 /** Two homes, each behind a router of its own, and the server of the README. */
@@ -65,8 +67,11 @@ describe('README.md, typed as it stands,', function () {
     await internet();
     for (const name of [SERVER.name, ...NODES])
       machines.set(name, await PackageMachine.boot(PREFIX + name, { lower: root, files: [archive] }));
-    for (const machine of machines.values())
-      await machine.machine.ok('cp', `/mnt/packages/${basename(archive)}`, `${HOME}/`);
+    for (const { machine } of machines.values()) {
+      // They would not be here before `--install`, which keeps them from starting.
+      await machine.ok('systemctl', 'disable', '--now', 'prosody', 'coturn');
+      await machine.ok('cp', `/mnt/packages/${basename(archive)}`, `${HOME}/`);
+    }
   });
   after(async () => {
     for (const machine of machines.values()) await machine.end();
@@ -111,9 +116,9 @@ describe('README.md, typed as it stands,', function () {
     expect(last, 'ping').to.include('3 received, 0% packet loss');
   });
 
-  /** As a person would: a shell in the home of root. */
+  /** As a person would: a shell in the home of root, with root's PATH. */
   function typed(name: string, code: string): Promise<Done> {
-    return on(name).machine.run('sh', '-euc', `cd ${HOME}\n${code}`);
+    return on(name).machine.run('env', '-i', `PATH=${PATH}`, `HOME=${HOME}`, 'sh', '-euc', `cd ${HOME}\n${code}`);
   }
 
   async function carry(from: string, path: string, to: string, as: string): Promise<void> {

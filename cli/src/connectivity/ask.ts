@@ -11,6 +11,9 @@ import { type Ask, type AskedStep, bracketed, type Found, familyOf, PORT, type T
 const AT_ONCE = 16;
 const TRY_MS = 3_000;
 const AGAIN_MS = 250;
+const SHORTEST_TRY_MS = 500;
+/** What one try waited, where all of them are meant. */
+const WITHIN = /within [0-9.]+ s$/;
 /** Some hundred full packets. */
 const BODY_BYTES = 200_000;
 const HEADERS = { 4: 20 + 8, 6: 40 + 8 } as const;
@@ -50,7 +53,9 @@ async function askPatiently(ask: Ask, asking: Asking): Promise<{ readonly tries:
     const left = end - performance.now();
     const why = await once(ask, asking, Math.max(1, Math.min(TRY_MS, left)));
     if (why === undefined) return { tries };
-    if (performance.now() + AGAIN_MS >= end) return { tries, why };
+    // A last try that has next to no time would say nothing new.
+    if (performance.now() + AGAIN_MS + SHORTEST_TRY_MS >= end)
+      return { tries, why: tries === 1 ? why : why.replace(WITHIN, `within ${seconds(asking.patienceMs)}`) };
     await sleep(AGAIN_MS);
   }
 }

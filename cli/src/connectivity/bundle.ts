@@ -9,6 +9,7 @@ import type { World } from './world.ts';
 
 const ASK_MS = 10_000;
 const LOG_LINES = 2_000;
+const LOGS_AT_ONCE = 16;
 /** Of a name in the archive, which has 100 bytes with its folders. */
 const NAME_MAX = 56;
 
@@ -52,10 +53,15 @@ export async function bundle(
   ] as const) {
     const text = await tried(`objects/${name}.json`, () => objects(world, path));
     if (text === undefined || !name.endsWith('/pods')) continue;
-    for (const { pod, ns, container } of containersOf(text))
-      await tried(`logs/${pod.slice(0, NAME_MAX - container.length)}.${container}.txt`, () =>
-        world.log(pod, ASK_MS, ns, `?container=${container}&timestamps=true&tailLines=${LOG_LINES}`),
-      );
+    const queue = containersOf(text).values();
+    // A node that nothing reaches has the API server wait for each of its pods.
+    const read = async (): Promise<void> => {
+      for (const { pod, ns, container } of queue)
+        await tried(`logs/${pod.slice(0, NAME_MAX - container.length)}.${container}.txt`, () =>
+          world.log(pod, ASK_MS, ns, `?container=${container}&timestamps=true&tailLines=${LOG_LINES}`),
+        );
+    };
+    await Promise.all(Array.from({ length: LOGS_AT_ONCE }, read));
   }
   const redactor = new Redactor([]);
   const entries: Entry[] = [...files].map(([name, text]) => ({

@@ -9,7 +9,7 @@ describe('the pods of the connectivity test, one that answers and one that asks'
   let asking: Asking;
   before(async () => {
     server = await answer('a', 0);
-    asking = { own: ['127.0.0.1', '::1'], patienceMs: 400, mtu: 1400, port: server.port };
+    asking = { own: ['127.0.0.1', '::1'], patienceMs: 900, mtu: 1400, port: server.port };
   });
   after(() => server.close());
   const http = (more: object): Task => ({

@@ -1,5 +1,6 @@
 /** `evio connectivity test` in the cluster: starts what asks, takes in what it finds, and judges step by step. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NoAnswer } from '../../../agent/src/io/kube-connection.ts';
 import { oneLine } from '../failure.ts';
 import { judge, KINDS, type StepReport, type Told } from './judge.ts';
 import { askingName, askingPod } from './manifests.ts';
@@ -148,7 +149,10 @@ async function logsStep(world: World, all: readonly Asking[]): Promise<StepRepor
         await world.log(pod, LOGS_STEP_MS);
         return [];
       } catch (error) {
-        return [`${node}: ${oneLine(error)}`];
+        const silent = error instanceof NoAnswer && error.reason === 'NoAnswer';
+        return [
+          `${node}: ${silent ? `the API server got nothing from its kubelet within ${LOGS_STEP_MS / 1000} s` : oneLine(error)}`,
+        ];
       }
     }),
   );
