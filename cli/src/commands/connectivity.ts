@@ -220,6 +220,7 @@ export const connectivityCommands: readonly Command[] = [
         const { perf } = await import('../connectivity/perf.ts');
         const { measuredText } = await import('../connectivity/measured.ts');
         const all = await perf(world, seconds);
+        world.options.tell('');
         print(io, all, measuredText);
         if (all.some(({ why }) => why !== undefined)) process.exitCode = 1;
       });
@@ -294,7 +295,10 @@ async function testIn(world: World, io: Io, files: TestFiles): Promise<void> {
   const { stepText, sumText } = await import('../connectivity/text.ts');
   const text = io.output === 'text';
   const steps = await test(world, (step) => {
-    if (text) io.out(stepText(step));
+    if (!text) return;
+    // A line of progress would stand before it.
+    world.options.tell('');
+    io.out(stepText(step));
   });
   if (files.junitFile !== undefined) {
     const { junit } = await import('../connectivity/junit.ts');
@@ -303,6 +307,7 @@ async function testIn(world: World, io: Io, files: TestFiles): Promise<void> {
   const failed = steps.some(({ outcome }) => outcome === 'failed');
   if (failed) process.exitCode = 1;
   const bundled = failed ? await bundleOf(world, steps, files) : undefined;
+  world.options.tell('');
   const { namespace, nodes } = world.options;
   print(
     io,
@@ -315,10 +320,16 @@ async function bundleOf(
   world: World,
   steps: readonly StepReport[],
   { bundleFile, folder, wallMs }: TestFiles,
-): Promise<{ readonly file: string; readonly words: string }> {
+): Promise<{ readonly file: string; readonly words: string } | undefined> {
   const { bundle } = await import('../connectivity/bundle.ts');
   const made = await bundle(world, steps, folder, wallMs);
-  write(bundleFile, made.archive, { mode: 0o600, flag: 'wx' });
+  try {
+    write(bundleFile, made.archive, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    // What was found is worth more than the bundle.
+    process.stderr.write(`evio: no bundle: ${oneLine(error)}\n`);
+    return undefined;
+  }
   const taken = made.redactions.map(
     ({ file, what, times }) => `  taken out of ${file}: ${what}${times === 1 ? '' : ` (${times} times)`}\n`,
   );
