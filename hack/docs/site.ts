@@ -16,8 +16,14 @@ export function site(pages: readonly Page[]): ReadonlyMap<string, string> {
   const known = new Set(pages.map(({ path }) => path));
   const index = pages.find(({ path }) => path === INDEX);
   if (index === undefined) throw new Error(`there is no ${INDEX}, which the pages are found by`);
-  const navigation = body({ path: INDEX, text: index.text.replace(/^# .*$/m, '') }, known, 'nav-');
+  const navigation = body({ path: INDEX, text: index.text.slice(listStart(index.text)) }, known, 'nav-');
   return new Map(pages.map((page) => [fileOf(page.path), html(page, body(page, known), navigation)]));
+}
+
+/** The words before the first list, or the heading over it, are for the index alone. */
+function listStart(text: string): number {
+  const heading = text.indexOf('\n## ');
+  return Math.max(0, heading >= 0 ? heading : text.indexOf('\n- '));
 }
 
 function body({ path, text }: Page, known: ReadonlySet<string>, prefix = ''): string {
