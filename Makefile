@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup build check unit sim test test-full test-faults test-diagnosis test-exact test-map test-scale test-cluster test-flannel conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
+.PHONY: help setup build check unit sim test test-full test-faults test-diagnosis test-exact test-map test-scale test-cluster test-flannel test-readme docs conformance demo edge-video images release fuzz bench cluster cluster-build cluster-down clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -67,6 +67,12 @@ test-cluster: images cluster-build ## Evio on that cluster, twice: NATs that can
 
 test-flannel: images cluster-build ## Stock Flannel over Evio on that cluster, vxlan and host-gw; neighbours without any server (results/flannel.json, lan.json; docs/flannel.md)
 	@node hack/test.ts flannel
+
+test-readme: build ## README.md, typed as it stands, on clean machines behind NATs (EVIO_README_BUILD=yes: in a clone, built anew); its cluster: make test-cluster
+	@mocha --no-config test/readme/readme.test.ts
+
+docs: setup ## The pages of docs/ as a plain site: results/docs/index.html
+	@node hack/docs/main.ts
 
 conformance: images cluster-build ## Kubernetes' own tests of networking on that cluster (results/conformance.json; FOCUS=regex or --all)
 	@hack/cluster/build.sh conformance && hack/cluster/images.sh conformance && node test/cluster/conformance.ts $(if $(FOCUS),'$(FOCUS)')

@@ -134,6 +134,12 @@ const EDGE_VIDEO: Step = {
   command: ['sh', '-c', 'hack/examples.sh && mocha --no-config test/edge-video/edge-video.test.ts'],
   count: mocha,
 };
+/** README.md, typed as it stands, on clean machines; its part for a cluster is part of `cluster`. */
+const README: Step = {
+  name: 'README.md, on clean machines',
+  command: ['mocha', '--no-config', 'test/readme/readme.test.ts'],
+  count: mocha,
+};
 /** The live map in a real browser, which is 300 MB: not part of `all`. */
 const MAP: Step = {
   name: 'the map in Chromium',
@@ -169,6 +175,7 @@ const LONG: readonly Step[] = [
   MAP,
   { name: 'the overlay at scale, 32 real nodes', command: ['node', 'test/scale32/main.ts'], count: counted },
   EDGE_VIDEO,
+  { ...README, env: { EVIO_README_BUILD: 'yes' } },
   CLUSTER,
   CLUSTER_RELAYED,
   NEIGHBOURS,

@@ -7,6 +7,7 @@ import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
 import { completionCommands } from './commands/completion.ts';
 import { configCommands } from './commands/config.ts';
+import { connectivityCommands } from './commands/connectivity.ts';
 import { dashboardCommands } from './commands/dashboard.ts';
 import { graphCommands } from './commands/graph.ts';
 import { ipamCommands } from './commands/ipam.ts';
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   ...sysdumpCommands,
   ...dashboardCommands,
   ...completionCommands,
+  ...connectivityCommands,
 ];
 
 const PATHS = COMMANDS.map((command) => command.path);
@@ -63,6 +65,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   config: 'Node files',
   agent: 'The agent of this node',
   ipam: "Addresses of this node's pods",
+  connectivity: 'Whether pods of a cluster reach each other, and how fast',
 };
 
 function add(parser: Argv, path: string, { describe, options, run }: Command): Argv {

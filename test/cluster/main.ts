@@ -9,6 +9,7 @@
  */
 import { Report, say } from '../demo/report.ts';
 import { demandRoom, onCluster } from './cluster.ts';
+import { connectivity } from './connectivity.ts';
 import { external } from './external.ts';
 import { explain, helmTest, install } from './install.ts';
 import { inNode } from './kube.ts';
@@ -20,6 +21,7 @@ import { flat, hostNetwork } from './modes.ts';
 import { paths } from './paths.ts';
 import { peers } from './peers.ts';
 import { reach, unreachedWithoutTincan } from './reach.ts';
+import { readme } from './readme.ts';
 import { tracesOfAll } from './traces.ts';
 import { natClasses, startProbes, talk } from './traffic.ts';
 import { upgrades } from './upgrades.ts';
@@ -61,11 +63,13 @@ await onCluster(async () => {
   const long = !short || only !== undefined;
   if (long) {
     await part('peers', async () => peers(report, await startProbes()));
+    await part('connectivity', () => connectivity(report));
     await part('flat', () => flat(report));
     await part('host network', () => hostNetwork(report));
     await part('external server', () => external(report));
   }
   await part('uninstall', () => uninstall(report, before));
+  if (long) await part('readme', () => readme(report));
   if (long) await part('departures', () => departures(report, before));
 }).catch((error: unknown) => {
   report.holds('ran to its end', false, error instanceof Error ? error.message : String(error));

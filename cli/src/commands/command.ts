@@ -13,7 +13,8 @@ export interface Command {
   run(args: unknown, io: Io): Promise<void>;
 }
 
-export type ExitCodes = Readonly<Record<number, string>>;
+/** By code, or several with commas between. */
+export type ExitCodes = Readonly<Record<string, string>>;
 
 /** Ties the options of a command to the arguments it is run with. */
 export function command<T>(definition: {
