@@ -19,6 +19,14 @@ not for ever or not for all.
 by the tests of RFC 5780: coturn takes part in them with two addresses (\`evio server init --address A --address B\`); with fewer *not known* is
 said. Whether UDP is blocked or a server is down is told apart by a port where nobody listens: when its host answers by ICMP, UDP passes.
 
+A node of a cluster tells what it lacks there by the same command, in its pod or on the machine (\`evio status --run-dir /run/evio/default\`), also before it
+is enrolled: the API server, the EvioNode, a prefix for pods, the CNI plugin, its configuration, addresses. The operator's side of it (no piece left
+in \`podCIDRs\`, the server's account) is in the conditions of the EvioNetwork.
+
+Which direction a firewall drops is told by who still hears the other: a node that hears a peer and is not answered from there says \`path-one-way\`, and
+names the peer whose firewall, or way there, is to be looked at. The peer itself, which hears nothing, sees traffic by a relay only. Where a firewall
+drops all UDP of a network in one direction, \`udp-blocked\` or \`turn-away\` is said, without the direction.
+
 \`make test-diagnosis\` injects faults on real servers, NATs and nodes in network namespaces, and counts those whose cause is named
 (results/diagnosis.json).
 
