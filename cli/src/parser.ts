@@ -7,6 +7,7 @@ import { authorityCommands } from './commands/authority.ts';
 import type { Command } from './commands/command.ts';
 import { configCommands } from './commands/config.ts';
 import { dashboardCommands } from './commands/dashboard.ts';
+import { flowsCommands } from './commands/flows.ts';
 import { graphCommands } from './commands/graph.ts';
 import { joinCommands } from './commands/join.ts';
 import { netcheckCommands } from './commands/netcheck.ts';
@@ -16,6 +17,7 @@ import { pingCommands } from './commands/ping.ts';
 import { serverCommands } from './commands/server.ts';
 import { showCommands } from './commands/show.ts';
 import { sysdumpCommands } from './commands/sysdump.ts';
+import { traceCommands } from './commands/trace.ts';
 import { UsageError } from './failure.ts';
 import type { Io, Output } from './output.ts';
 import { usageMessage, uselessValue } from './usage.ts';
@@ -30,6 +32,8 @@ export const COMMANDS: readonly Command[] = [
   ...agentCommands,
   ...showCommands,
   ...pingCommands,
+  ...traceCommands,
+  ...flowsCommands,
   ...netcheckCommands,
   ...graphCommands,
   ...sysdumpCommands,

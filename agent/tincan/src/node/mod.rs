@@ -20,6 +20,7 @@ mod routes;
 mod seldom;
 mod send;
 mod taps;
+mod trace;
 mod tunnels;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ use crate::session::{keys, Local, Now, Sessions, SystemRandom};
 use crate::stun;
 use crate::switch::{PortKind, Switch};
 use crate::time::{Micros, MILLISECOND, SECOND};
+use crate::trace::Traces;
 use crate::tunnel::{Subnet, Via};
 use crate::wire::{BootId, Label, LabelMap, NodeId};
 
@@ -125,6 +127,7 @@ pub struct Node {
     limits: Limits,
     counters: Counters,
     transit_records: u64,
+    traces: Traces,
     pings: Vec<PendingPing>,
     pinged: Vec<Pinged>,
     events: Vec<Event>,
@@ -232,6 +235,7 @@ impl Node {
             limits: Limits::default(),
             counters: Counters::default(),
             transit_records: 0,
+            traces: Traces::default(),
             pings: Vec::new(),
             pinged: Vec::new(),
             events: Vec::new(),
