@@ -1,12 +1,10 @@
 /** A trace as people read it. */
 
 import type { TraceCounted, TraceHop, TraceResult, TraceStation } from '../../agent/src/api.ts';
-import { silence } from '../../agent/src/trace/verdict.ts';
+import { GOOD, silence } from '../../agent/src/trace/verdict.ts';
 import { columns } from './output.ts';
 
 const HEAD = ['STATION', 'STEP', 'THERE', 'BACK'];
-/** What went well, and has a row of its own. */
-const GOOD = new Set(['read', 'sent', 'forwarded', 'arrived', 'delivered']);
 
 export function traceText(result: TraceResult): string {
   const { from, to, frames, frameBytes } = result;

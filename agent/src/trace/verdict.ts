@@ -35,9 +35,10 @@ export interface Scene {
 }
 
 /** What a station counts and lets go on. */
-const GOOD = new Set(['read', 'sent', 'forwarded', 'arrived', 'delivered']);
+export const GOOD: ReadonlySet<string> = new Set(['read', 'sent', 'forwarded', 'arrived', 'delivered']);
 
-const WORDS: Readonly<Record<string, string>> = {
+/** Why a station did not pass them on. */
+export const WORDS: Readonly<Record<string, string>> = {
   noPath: 'there is no path to it now',
   noSession: 'there is no session with it yet: it does not answer handshakes',
   notSent: 'they could not be sealed or sent',
