@@ -185,7 +185,17 @@ export interface TraceStation {
   readonly there: TraceCounted | null;
   readonly back: TraceCounted | null;
   /** Echo requests its kernel took meanwhile, and replies it sent, of anybody's. */
-  readonly kernel: { readonly echoIn: number; readonly replyOut: number } | null;
+  readonly kernel: {
+    readonly echoIn: number;
+    readonly replyOut: number;
+    /** Packets of the link to the pod that is the destination, to it and from it. */
+    readonly link: {
+      readonly name: string;
+      readonly sent: number;
+      readonly received: number;
+      readonly dropped: number;
+    } | null;
+  } | null;
 }
 
 export interface TraceLookup {

@@ -45,9 +45,16 @@ function rows(station: TraceStation, result: TraceResult): readonly (readonly st
       return [
         row(`tunnel ${fromWhom(there.cameBy)} and session`, 'arrived', 'sent'),
         row(`the switch and evio0${result.to.pod ? `, on to ${result.to.address}` : ''}`, 'delivered', 'read'),
+        ...linkRows(station),
         ...dropRows(name, there, back),
       ];
   }
+}
+
+function linkRows({ name, kernel }: TraceStation): readonly (readonly string[])[] {
+  if (kernel === null || kernel.link === null) return [];
+  const { link } = kernel;
+  return [[name, `${link.name}, the pod's link (all traffic)`, String(link.sent), String(link.received)]];
 }
 
 function flowRows(name: string, lookup: TraceResult['lookups'][number]): readonly (readonly string[])[] {

@@ -138,7 +138,7 @@ export class Tracer {
         edge.client.send(frame, edge.place.name === 'ovs' ? PORT.local : TAP_PORT);
         return edge.client.refused;
       };
-      const outcome = await this.#run(trace, to.id, frames, frameBytes, send);
+      const outcome = await this.#run(trace, to.id, frames, frameBytes, to.pod ? to.address : undefined, send);
       const lookups = await Promise.all(
         edges.map(async ({ place, client, met }): Promise<TraceLookup> => {
           const after = await client.flows().catch(() => []);
@@ -176,6 +176,7 @@ export class Tracer {
     destination: NodeId,
     frames: number,
     bytes: number,
+    behind: string | undefined,
     send: (sequence: number) => string | undefined,
   ): Promise<Outcome> {
     const { self } = this.#parts.agent;
@@ -192,13 +193,21 @@ export class Tracer {
               void this.#watch(trace, self, destination, bytes, undefined).then((answer) =>
                 give({ kind: 'next', station, answer }),
               );
-            else this.#send(station, { type: 'trace-watch', trace, destination, bytes, ...(cameBy && { cameBy }) });
+            else
+              this.#send(station, {
+                type: 'trace-watch',
+                trace,
+                destination,
+                bytes,
+                ...(cameBy && { cameBy }),
+                ...(station === destination && behind && { behind }),
+              });
             return;
           }
           case 'ask-told': {
             const { station } = action;
             if (station === self)
-              void this.#read(trace, null).then((answer) => give({ kind: 'told', station, answer }));
+              void this.#read(trace, null, undefined).then((answer) => give({ kind: 'told', station, answer }));
             else this.#send(station, { type: 'trace-read', trace });
             return;
           }
@@ -265,7 +274,8 @@ export class Tracer {
     const { trace } = body;
     const refuse = (reason: Refusal) => this.#send(from, { type: 'trace-refused', trace, reason });
     if (body.type === 'trace-watch') {
-      if (!this.#watchman.takes(from, trace, kernelCounts(), performance.now())) return refuse('busy');
+      if (!this.#watchman.takes(from, trace, kernelCounts(body.behind), performance.now(), body.behind))
+        return refuse('busy');
       const answer = await this.#watch(trace, from, body.destination, body.bytes, body.cameBy);
       if ('refused' in answer) return refuse(answer.refused);
       return this.#send(from, { type: 'trace-next', trace, next: answer.next });
@@ -273,7 +283,7 @@ export class Tracer {
     // Of a trace that is over, or somebody else's, nothing is said.
     const since = this.#watchman.since(from, trace);
     if (since === undefined) return;
-    const answer = await this.#read(trace, since.kernel);
+    const answer = await this.#read(trace, since.kernel, since.behind);
     if ('refused' in answer) return refuse(answer.refused);
     this.#send(from, { type: 'trace-told', trace, ...answer });
   }
@@ -296,7 +306,7 @@ export class Tracer {
     return this.#ask('trace-watch', params, (result) => ({ next: this.#relayed(readTraceNext(result)) }));
   }
 
-  #read(trace: string, before: KernelCounts | null): Promise<ToldAnswer> {
+  #read(trace: string, before: KernelCounts | null, behind: string | undefined): Promise<ToldAnswer> {
     return this.#ask('trace-read', { trace }, (result) => {
       const told = readTraceTold(result);
       const counted = (one: typeof told.there) => ({
@@ -304,7 +314,7 @@ export class Tracer {
         cameBy: this.#relayed(one.cameBy),
         leftBy: this.#relayed(one.leftBy),
       });
-      const kernel = kernelSince(before, kernelCounts());
+      const kernel = kernelSince(before, before === null ? null : kernelCounts(behind));
       return { there: counted(told.there), back: counted(told.back), kernel };
     });
   }

@@ -6,6 +6,7 @@ const HEAD = `
 
     evio trace a b                    # from this node, a, to b: names, node ids, overlay addresses
     evio trace a 10.244.3.7           # to a pod, or whatever is behind a node, by its address
+    evio trace a default/web-0        # the same by its name, which the API server is asked for (--kubeconfig)
     evio trace a b -o json            # lost.at: the node; exit code 0 arrived, 1 lost, 2 nothing was sent
     evio flows                        # what this node's switch holds, with counters, and with whom it talks most
     evio flows --watch                # what was counted every two seconds

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { linkTo } from '../io/kernel-counts.ts';
 import { echoFields, lookUp } from '../sdn/lookup.ts';
 import { checksum } from '../sdn/neighbours.ts';
 import type { FlowStats, Instruction, Match } from '../sdn/openflow/index.ts';
@@ -146,12 +147,20 @@ describe('who may have frames counted here', () => {
 
   it('is told of its own traces only, and what the kernel counted since then', () => {
     const watchman = new Watchman();
-    watchman.takes('x', 't', { echoIn: 5, replyOut: 4 }, 0);
+    const link = { name: 'veth7', sent: 10, received: 10, dropped: 1 };
+    watchman.takes('x', 't', { echoIn: 5, replyOut: 4, link }, 0, '10.244.1.2');
     expect(watchman.takes('y', 't', null, 0)).to.equal(false);
     expect(watchman.since('y', 't')).to.equal(undefined);
-    const before = watchman.since('x', 't')?.kernel ?? null;
-    expect(kernelSince(before, { echoIn: 8, replyOut: 4 })).to.deep.equal({ echoIn: 3, replyOut: 0 });
-    expect(kernelSince(null, { echoIn: 8, replyOut: 4 })).to.equal(null);
+    const { kernel: before = null, behind } = watchman.since('x', 't') ?? {};
+    expect(behind).to.equal('10.244.1.2');
+    const after = { echoIn: 8, replyOut: 4, link: { ...link, sent: 13 } };
+    expect(kernelSince(before, after)).to.deep.equal({
+      echoIn: 3,
+      replyOut: 0,
+      link: { name: 'veth7', sent: 3, received: 0, dropped: 0 },
+    });
+    expect(kernelSince(before, { ...after, link: { ...link, name: 'veth8' } })?.link).to.equal(null);
+    expect(kernelSince(null, after)).to.equal(null);
   });
 
   it('is not heard when it asks without end', () => {
@@ -160,5 +169,26 @@ describe('who may have frames counted here', () => {
     expect(heard).to.be.within(16, 50);
     expect(watchman.hears('y', 0)).to.equal(true);
     expect(watchman.hears('x', 1_000)).to.equal(true);
+  });
+});
+
+describe('the link of an address behind a node', () => {
+  const head = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n';
+  const route4 = (link: string, destination: string, flags: string, mask: string) =>
+    `${link}\t${destination}\t00000000\t${flags}\t0\t0\t0\t${mask}\t0\t0\t0\n`;
+  const routes4 =
+    head +
+    route4('evio0', '0001F40A', '0001', '00FFFFFF') +
+    route4('*', '0301F40A', '0205', 'FFFFFFFF') +
+    route4('evcafe', '0201F40A', '0005', 'FFFFFFFF');
+  const zero = '0'.repeat(32);
+  const routes6 = `fd00000000000000000000000000000a 80 ${zero} 00 ${zero} 00000400 00000001 00000000 00000001 evbeef\n`;
+
+  it('is that of its own route, as the kernel writes it, and no other', () => {
+    expect(linkTo('10.244.1.2', routes4, '')).to.equal('evcafe');
+    expect(linkTo('10.244.1.3', routes4, '')).to.equal(undefined);
+    expect(linkTo('10.244.1.9', routes4, '')).to.equal(undefined);
+    expect(linkTo('fd00::a', routes4, routes6)).to.equal('evbeef');
+    expect(linkTo('fd00::b', routes4, routes6)).to.equal(undefined);
   });
 });

@@ -16,11 +16,22 @@ export interface Counted {
   readonly leftBy: Hop | null;
 }
 
+/** Packets of a link, as this node sees it; of everybody. */
+export interface LinkCounts {
+  readonly name: string;
+  /** To what is behind it, and from there. */
+  readonly sent: number;
+  readonly received: number;
+  readonly dropped: number;
+}
+
 /** What the kernel behind the switch has seen since the watch began; of everything, not of the trace alone. */
 export interface KernelCounts {
   /** Echo requests its ICMP took, and echo replies it sent. */
   readonly echoIn: number;
   readonly replyOut: number;
+  /** The destination's, to the pod; null: none leads there, or it is the node itself. */
+  readonly link: LinkCounts | null;
 }
 
 export interface Told {

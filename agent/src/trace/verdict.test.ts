@@ -35,6 +35,7 @@ function verdict(
   return judge(outcome, { self: 'a', destination: 'z', nameOf, ovs: false, target: 'node', ...more });
 }
 
+const link = (sent: number, received: number) => ({ name: 'veth7', sent, received, dropped: 0 });
 const SENT: Said = { there: counted({ read: 3, sent: 3 }, to('z')) };
 const ARRIVED = { arrived: 3, delivered: 3 };
 
@@ -125,24 +126,47 @@ describe('the verdict of a trace', () => {
     ],
     [
       'the firewall of the destination drops them before its ICMP',
-      verdict({ a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 0, replyOut: 0 } } }),
+      verdict({ a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 0, replyOut: 0, link: null } } }),
       'z',
       null,
       /its kernel did not take them: a firewall of zeta/,
     ],
     [
       'the destination does not answer echo requests',
-      verdict({ a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 3, replyOut: 0 } } }),
+      verdict({ a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 3, replyOut: 0, link: null } } }),
       'z',
       null,
       /does not answer echo requests/,
     ],
     [
       'the pod does not answer',
-      verdict({ a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 0, replyOut: 0 } } }, { target: 'pod' }),
+      verdict(
+        { a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 0, replyOut: 0, link: null } } },
+        { target: 'pod' },
+      ),
       'z',
       null,
       /no answer of the pod/,
+    ],
+    [
+      "nothing goes on to the pod's link",
+      verdict(
+        { a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 0, replyOut: 0, link: link(0, 0) } } },
+        { target: 'pod' },
+      ),
+      'z',
+      null,
+      /its kernel handed none on to veth7, the pod's link/,
+    ],
+    [
+      'the pod had them and is silent',
+      verdict(
+        { a: SENT, z: { there: counted(ARRIVED), kernel: { echoIn: 0, replyOut: 0, link: link(3, 0) } } },
+        { target: 'pod' },
+      ),
+      'z',
+      null,
+      /no answer of the pod came back \(its link veth7: 3 to it, 0 from it/,
     ],
     [
       'the destination is silent and nothing came back',
@@ -162,7 +186,7 @@ describe('the verdict of a trace', () => {
 
   it('follows the answers back the same way', () => {
     const there = { there: counted(ARRIVED) };
-    const kernel = { echoIn: 3, replyOut: 3 };
+    const kernel = { echoIn: 3, replyOut: 3, link: null };
     const replied = counted({ read: 3, sent: 3 }, to('m'));
     const lost = verdict({
       a: { there: counted({ read: 3, sent: 3 }, to('m')) },
@@ -177,7 +201,11 @@ describe('the verdict of a trace', () => {
     const lost = verdict({
       a: { there: counted({ read: 3, sent: 3 }, to('m')) },
       m: { there: counted({ forwarded: 3 }, to('z')) },
-      z: { there: counted(ARRIVED), back: counted({ read: 3, sent: 3 }, to('o')), kernel: { echoIn: 3, replyOut: 3 } },
+      z: {
+        there: counted(ARRIVED),
+        back: counted({ read: 3, sent: 3 }, to('o')),
+        kernel: { echoIn: 3, replyOut: 3, link: null },
+      },
     }).lost;
     expect(lost).to.include({ at: 'z', before: 'o', direction: 'back' });
     expect(lost?.text).to.match(/left zeta by the direct path to other, which was not asked/);

@@ -159,7 +159,17 @@ function skipped(stations: readonly Station[], at: number, direction: 'there' | 
 function unanswered({ id, told }: Station, scene: Scene): Lost {
   const name = scene.nameOf(id);
   if (scene.target === 'pod') {
-    const why = `${name} gave the frames to its evio0, and no answer of the pod came back`;
+    const link = told?.kernel?.link ?? null;
+    if (link !== null && link.sent === 0)
+      return within(
+        id,
+        'there',
+        `${name} gave the frames to its evio0, and its kernel handed none on to ${link.name}, the pod's link: a firewall of ${name} or a NetworkPolicy drops them`,
+        `on ${name}: nft list ruleset; iptables -S`,
+      );
+    const behind =
+      link === null ? '' : ` (its link ${link.name}: ${link.sent} to it, ${link.received} from it, of all traffic)`;
+    const why = `${name} gave the frames to its evio0, and no answer of the pod came back${behind}`;
     return within(
       id,
       'back',

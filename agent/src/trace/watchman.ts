@@ -17,6 +17,7 @@ export const WATCHES_OF_ALL = 12;
 
 interface Watched {
   readonly by: NodeId;
+  readonly behind: string | undefined;
   readonly since: Instant;
   /** When it began. */
   readonly kernel: KernelCounts | null;
@@ -31,21 +32,21 @@ export class Watchman {
     return this.#questions.take(from, now);
   }
 
-  /** Whether to count for this trace; one that is counted already is. `kernel`: as the kernel counts now. */
-  takes(from: NodeId, trace: string, kernel: KernelCounts | null, now: Instant): boolean {
+  /** Whether to count for this trace; one that is counted already is. `kernel`: as the kernel counts now, with the link to `behind`. */
+  takes(from: NodeId, trace: string, kernel: KernelCounts | null, now: Instant, behind?: string): boolean {
     for (const [one, { since }] of this.#watched) if (now - since >= WATCH_MS) this.#watched.delete(one);
     const known = this.#watched.get(trace);
     if (known !== undefined) return known.by === from;
     const own = [...this.#watched.values()].filter(({ by }) => by === from).length;
     if (own >= WATCHES_OF_ONE || this.#watched.size >= WATCHES_OF_ALL) return false;
-    this.#watched.set(trace, { by: from, since: now, kernel });
+    this.#watched.set(trace, { by: from, since: now, kernel, behind });
     return true;
   }
 
   /** What the kernel counted when the watch began; undefined: this member watches no such trace. */
-  since(from: NodeId, trace: string): { readonly kernel: KernelCounts | null } | undefined {
+  since(from: NodeId, trace: string): Pick<Watched, 'kernel' | 'behind'> | undefined {
     const known = this.#watched.get(trace);
-    return known?.by === from ? { kernel: known.kernel } : undefined;
+    return known?.by === from ? known : undefined;
   }
 }
 
@@ -53,5 +54,17 @@ export class Watchman {
 export function kernelSince(before: KernelCounts | null, after: KernelCounts | null): KernelCounts | null {
   if (before === null || after === null) return null;
   const more = (was: number, is: number) => Math.max(0, is - was);
-  return { echoIn: more(before.echoIn, after.echoIn), replyOut: more(before.replyOut, after.replyOut) };
+  const [was, is] = [before.link, after.link];
+  const link = is && {
+    name: is.name,
+    sent: more(was?.sent ?? 0, is.sent),
+    received: more(was?.received ?? 0, is.received),
+    dropped: more(was?.dropped ?? 0, is.dropped),
+  };
+  return {
+    echoIn: more(before.echoIn, after.echoIn),
+    replyOut: more(before.replyOut, after.replyOut),
+    // A pod that came meanwhile has another link, which counts from nothing.
+    link: was === null || was.name === is?.name ? link : null,
+  };
 }

@@ -29,7 +29,7 @@ const BODIES: readonly Body[] = [
       leftBy: null,
     },
     back: { counts: {}, cameBy: null, leftBy: null },
-    kernel: { echoIn: 3, replyOut: 0 },
+    kernel: { echoIn: 3, replyOut: 0, link: { name: 'veth0', sent: 3, received: 3, dropped: 0 } },
   },
   { type: 'trace-refused', trace: tunnel, reason: 'busy' },
 ];
@@ -73,6 +73,10 @@ describe('message bodies', () => {
     ['a reason of its own', { type: 'refuse', tunnel, reason: 'because' }],
     ['a trace of frames of any length', { type: 'trace-watch', trace: tunnel, destination: node, bytes: 65_000 }],
     ['a trace to nobody', { type: 'trace-watch', trace: tunnel, destination: 'b', bytes: 300 }],
+    [
+      'a trace to what is no address',
+      { type: 'trace-watch', trace: tunnel, destination: node, bytes: 300, behind: 'pod' },
+    ],
     ['seventeen counts', told(Object.fromEntries([...'abcdefghijklmnopq'].map((name) => [name, 1])))],
     ['a count that is no number', told({ sent: -1 })],
     ['no object', ['bye']],

@@ -1,7 +1,7 @@
 /** docs/wire.md §9.3: what agents say to each other, through the room or over the overlay. An allow-list: anything else is refused. */
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
-import { parseEndpoint } from './address.ts';
+import { parseAddress, parseEndpoint } from './address.ts';
 import { isNodeId } from './ids.ts';
 import { DecodeError, fromBase64, passes } from './reader.ts';
 import { BODY_MAX_BYTES } from './sealed.ts';
@@ -76,6 +76,7 @@ const BODY = z.discriminatedUnion('type', [
     destination: nodeId,
     bytes: z.number().int().min(60).max(1_000),
     cameBy: nodeId.optional(),
+    behind: z.string().max(45).refine(passes(parseAddress), 'no address').optional(),
   }),
   z.strictObject({ type: z.literal('trace-next'), trace, next: hop.nullable() }),
   z.strictObject({ type: z.literal('trace-read'), trace }),
@@ -84,7 +85,13 @@ const BODY = z.discriminatedUnion('type', [
     trace,
     there: counted,
     back: counted,
-    kernel: z.strictObject({ echoIn: count, replyOut: count }).nullable(),
+    kernel: z
+      .strictObject({
+        echoIn: count,
+        replyOut: count,
+        link: z.strictObject({ name: z.string().max(15), sent: count, received: count, dropped: count }).nullable(),
+      })
+      .nullable(),
   }),
   z.strictObject({ type: z.literal('trace-refused'), trace, reason: z.enum(['old', 'busy', 'away']) }),
 ]);

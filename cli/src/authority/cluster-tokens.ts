@@ -36,9 +36,13 @@ const READY_MS = 30_000;
 const POLL_MS = 250;
 const MANAGER = 'evio';
 
-export interface ClusterPlace {
+/** Who the user is to the cluster; undefined: KUBECONFIG or ~/.kube/config, and its current context. */
+export interface ClusterAccess {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
+}
+
+export interface ClusterPlace extends ClusterAccess {
   /** Of the operator. */
   readonly namespace: string;
   readonly network: string;
@@ -176,7 +180,8 @@ async function withCluster<T>(place: ClusterPlace, work: (client: ApiClient) => 
   }
 }
 
-async function connectionOf({ kubeconfig, context }: ClusterPlace): Promise<Connection> {
+/** Throws Failure. */
+export async function connectionOf({ kubeconfig, context }: ClusterAccess): Promise<Connection> {
   const own = join(homedir(), '.kube', 'config');
   const file = kubeconfig ?? process.env.KUBECONFIG ?? (existsSync(own) ? own : undefined);
   try {

@@ -27,24 +27,32 @@ export const traceCommands: readonly Command[] = [
         .positional('from', {
           type: 'string',
           demandOption: true,
-          describe: 'This node: its name, id or overlay address; or an address behind it (a pod)',
+          describe: 'This node: its name, id or overlay address; or a pod of it: its address, or NAMESPACE/POD',
         })
         .positional('to', {
           type: 'string',
           demandOption: true,
-          describe: 'Name, node id or overlay address of another node, or an address behind one (a pod)',
+          describe: 'Another node: name, id or overlay address; or a pod: its address, or NAMESPACE/POD',
         })
-        .option('frames', { alias: 'c', type: 'number', default: FRAMES.usual, describe: 'How many to send' }),
+        .option('frames', { alias: 'c', type: 'number', default: FRAMES.usual, describe: 'How many to send' })
+        .option('kubeconfig', {
+          type: 'string',
+          describe: 'For NAMESPACE/POD: who you are to the cluster (default: KUBECONFIG, ~/.kube/config)',
+        })
+        .option('context', { type: 'string', describe: 'Of the kubeconfig (default: its current one)' }),
     run: async (args, io) => {
       const { frames } = args;
       if (!(Number.isInteger(frames) && frames >= FRAMES.least && frames <= FRAMES.most))
         throw new UsageError(`--frames: ${frames} is not allowed; allowed: ${FRAMES.least} to ${FRAMES.most}`);
+      const { podsToAddresses } = await import('../pod-address.ts');
+      const access = { kubeconfig: args.kubeconfig, context: args.context };
+      const [from = '', to = ''] = await podsToAddresses([args.from, args.to], access);
       const { AgentError, withAgent } = await import('../agent-client.ts');
       const progress = new Progress();
       progress.tell(`asking the nodes between ${args.from} and ${args.to}`);
       try {
         const result = await withAgent({ runDir: args['run-dir'], config: args.config }, (agent) =>
-          agent.request<TraceResult>('trace', { from: args.from, to: args.to, frames }, PATIENCE_MS),
+          agent.request<TraceResult>('trace', { from, to, frames }, PATIENCE_MS),
         ).catch((error: unknown) => {
           if (error instanceof AgentError && error.code === 'not-found') throw new UsageError(error.message);
           throw error;
