@@ -1,4 +1,4 @@
-/** `evio trace` and `evio flows` on three real nodes in a row: what arrives, by whom, and where it is lost. */
+/** `evio trace` and `evio flows` on three real nodes in a row, one with Open vSwitch: what arrives, by whom, and where it is lost. */
 import { expect } from 'chai';
 import type { Flows, TraceResult } from '../../agent/src/api.ts';
 import { Line } from './trace/line.ts';
@@ -74,6 +74,26 @@ describe('frames that are traced', function () {
     expect(text)
       .to.match(/^TABLE +PRIORITY +MATCH/m)
       .and.to.match(/^b +via /m);
+  });
+
+  it('arrive from a node with Open vSwitch at its edge, by the flows of both its switches', async () => {
+    const { code, stdout, stderr } = await line.command('b', 'trace', 'b', 'a', '-o', 'json');
+    expect(stderr).to.equal('');
+    const result = JSON.parse(stdout) as TraceResult;
+    expect(counts(result)).to.deep.equal([
+      ['b', { read: 3, sent: 3 }, { arrived: 3, delivered: 3 }],
+      ['m', { forwarded: 3 }, { forwarded: 3 }],
+      ['a', { arrived: 3, delivered: 3 }, { read: 3, sent: 3 }],
+    ]);
+    expect(code).to.equal(0);
+    expect(result.lookups.map((one) => one.switch)).to.deep.equal(['ovs', 'tincan']);
+    const [edge] = result.lookups;
+    expect(edge?.flows.map(({ tableName }) => tableName)).to.deep.equal(['classify', 'source', 'local', 'edge']);
+    const flows = JSON.parse((await line.command('b', 'flows', '-o', 'json')).stdout) as Flows;
+    expect(flows.switches.map(({ name, error }) => [name, error])).to.deep.equal([
+      ['ovs', null],
+      ['tincan', null],
+    ]);
   });
 
   it('to nobody are a wrong command line that names who is known', async () => {

@@ -1,6 +1,6 @@
 /**
  * Three nodes in a row, each in a network namespace of its own: a and b have a LAN with m each, and no way to each other but by the overlay.
- * They find each other by LAN discovery and by what m tells, so there is no server.
+ * They find each other by LAN discovery and by what m tells, so there is no server. b has Open vSwitch at its edge, the others tincan's switch.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Peer } from '../../../agent/src/api.ts';
 import { nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
+import { Ovs } from '../../servers/ovs.ts';
 import { type Done, program, scratch } from '../evio.ts';
 import { copyDist, environment, inside, ok, pidsIn, type TermNode, until } from '../terminal/lan.ts';
 
@@ -19,10 +20,13 @@ export class Line {
   readonly #evio: string;
   readonly #remove: () => void;
   readonly #children = new Map<Name, ChildProcess>();
+  readonly #dir: string;
+  #ovs: Ovs | undefined;
 
   private constructor() {
     const place = scratch();
     this.#remove = place.remove;
+    this.#dir = place.dir;
     this.#evio = join(place.dir, 'opt', 'evio');
     copyDist(join(place.dir, 'opt'));
     const shared = { authority: generatePrivateKey('ed25519'), notBefore: Math.floor(Date.now() / 1000) - 60 };
@@ -40,7 +44,17 @@ export class Line {
 
   static async make(): Promise<Line> {
     const line = new Line();
-    const { a, m, b } = line.nodes;
+    try {
+      await line.#begin();
+      return line;
+    } catch (error) {
+      await line.remove();
+      throw error;
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { a, m, b } = this.nodes;
     for (const { ns } of [a, m, b]) {
       await ok('ip', 'netns', 'add', ns);
       await ok('ip', '-n', ns, 'link', 'set', 'lo', 'up');
@@ -72,12 +86,15 @@ export class Line {
         await ok('ip', '-n', ns, 'link', 'set', link, 'up');
       }
     }
-    for (const name of NAMES) line.start(name);
-    await line.reached('a', 'm', 'direct');
-    await line.reached('b', 'm', 'direct');
-    await line.reached('a', 'b', 'via');
-    await line.reached('b', 'a', 'via');
-    return line;
+    const ovs = await Ovs.start({ netns: b.ns, within: this.#dir });
+    this.#ovs = ovs;
+    const value = JSON.parse(readFileSync(b.file, 'utf8')) as object;
+    writeFileSync(b.file, JSON.stringify({ ...value, switch: 'ovs', ovs: { runDir: ovs.runDir } }), { mode: 0o600 });
+    for (const name of NAMES) this.start(name);
+    await this.reached('a', 'm', 'direct');
+    await this.reached('b', 'm', 'direct');
+    await this.reached('a', 'b', 'via');
+    await this.reached('b', 'a', 'via');
   }
 
   start(name: Name): void {
@@ -117,6 +134,7 @@ export class Line {
   }
 
   async remove(): Promise<void> {
+    await this.#ovs?.stop();
     for (const { ns } of Object.values(this.nodes)) {
       for (const pid of await pidsIn(ns)) process.kill(pid, 'SIGKILL');
       await until(`nothing runs in ${ns}`, 5_000, async () => (await pidsIn(ns)).length === 0 || undefined);
