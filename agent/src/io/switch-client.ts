@@ -57,7 +57,9 @@ export class SwitchClient {
     });
     // If it is never answered, that is no news any more.
     all.catch(() => undefined);
-    return (await Promise.race([all, unknown])) ?? this.#flows({ ...ALL_FLOWS, cookie: COOKIE, cookieMask: WHOLE_COOKIE });
+    return (
+      (await Promise.race([all, unknown])) ?? this.#flows({ ...ALL_FLOWS, cookie: COOKIE, cookieMask: WHOLE_COOKIE })
+    );
   }
 
   async #flows(selection: FlowSelection): Promise<readonly FlowStats[]> {

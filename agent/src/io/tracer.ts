@@ -4,39 +4,28 @@
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Agent } from '../agent.ts';
-import type { Flows, TraceLookup, TraceResult } from '../api.ts';
-import { TAP_PORT } from '../sdn/index.ts';
-import type { LookedUp } from '../sdn/lookup.ts';
-import { echoFields, lookUp } from '../sdn/lookup.ts';
-import { PORT } from '../sdn/openflow/index.ts';
+import type { Flows, TraceResult } from '../api.ts';
 import { fields, list, number, readTraceNext, readTraceTold } from '../tincan.ts';
 import { type End, EndError, endsOf } from '../trace/ends.ts';
-import { flowLines, lookupOf } from '../trace/flows.ts';
 import { FRAME_MAX_BYTES, FRAME_MIN_BYTES, probeFrame } from '../trace/frame.ts';
 import { type Outcome, Trace, type TraceAction, type TraceEvent } from '../trace/machine.ts';
 import { resultOf } from '../trace/result.ts';
 import type { Hop, KernelCounts, NextAnswer, Refusal, ToldAnswer } from '../trace/types.ts';
 import { kernelSince, WATCH_MS, Watchman } from '../trace/watchman.ts';
 import { findMember } from '../view.ts';
+import { contains } from '../wire/address.ts';
 import type { TraceTalk } from '../wire/bodies.ts';
 import { labelHex, labelOf, type NodeId } from '../wire/ids.ts';
 import { ApiError } from './api-server.ts';
 import { ControlError } from './control.ts';
 import { kernelCounts } from './kernel-counts.ts';
 import type { CandidatePair } from './rtc.ts';
-import { SwitchClient, SwitchError } from './switch-client.ts';
+import { flowsOf, type SwitchPlace, TraceEdge } from './switches.ts';
 
 /** tincan answers within microseconds; the stations wait for each other. */
 const TINCAN_MS = 1_000;
-const RUNNING_MAX = 4;
+const BEGUN_MAX = 4;
 const FRAMES = { least: 1, most: 20, usual: 3 } as const;
-
-interface SwitchPlace {
-  readonly name: 'tincan' | 'ovs';
-  /** As people call it. */
-  readonly text: string;
-  readonly socket: string;
-}
 
 export interface TracerParts {
   readonly agent: Agent;
@@ -46,8 +35,19 @@ export interface TracerParts {
   request(method: string, params: object, timeoutMs?: number): Promise<unknown>;
 }
 
-interface Running {
+interface Run {
+  readonly trace: string;
   readonly destination: NodeId;
+  readonly frames: number;
+  /** Of each frame. */
+  readonly bytes: number;
+  /** The address at the destination that is to answer, where that is not its own. */
+  readonly behind: string | undefined;
+  /** Sends a frame, and says why not. */
+  send(sequence: number): string | undefined;
+}
+
+interface Running {
   give(event: TraceEvent): void;
 }
 
@@ -55,6 +55,7 @@ export class Tracer {
   readonly #parts: TracerParts;
   readonly #watchman = new Watchman();
   readonly #running = new Map<string, Running>();
+  #begun = 0;
 
   constructor(parts: TracerParts) {
     this.#parts = parts;
@@ -78,21 +79,8 @@ export class Tracer {
         },
       ];
     });
-    const tables = await Promise.all(switches.map((place) => this.#flowsOf(place)));
+    const tables = await Promise.all(switches.map(flowsOf));
     return { switches: tables, pairs: pairs.toSorted((a, b) => b.bytes - a.bytes) };
-  }
-
-  async #flowsOf({ name, text, socket }: SwitchPlace): Promise<Flows['switches'][number]> {
-    let client: SwitchClient | undefined;
-    try {
-      client = await SwitchClient.open(text, socket);
-      return { name, flows: flowLines(await client.flows()), error: null };
-    } catch (error) {
-      if (!(error instanceof SwitchError)) throw error;
-      return { name, flows: [], error: error.message };
-    } finally {
-      client?.close();
-    }
   }
 
   /** Throws ApiError. */
@@ -101,63 +89,44 @@ export class Tracer {
     readonly to: string;
     readonly frames: number | undefined;
   }): Promise<TraceResult> {
-    const { agent } = this.#parts;
-    if (this.#running.size >= RUNNING_MAX)
-      throw new ApiError('busy', `${RUNNING_MAX} traces run on this node already; try again in some seconds`);
     const { from, to } = this.#ends(named.from, named.to);
-    const frames = Math.min(Math.max(Math.round(named.frames ?? FRAMES.usual), FRAMES.least), FRAMES.most);
-    // The length tells the frames of one trace from all else between two nodes, where only sealed records are seen.
-    const [trace, frameBytes] = [randomBytes(8).toString('hex'), randomInt(FRAME_MIN_BYTES + 50, FRAME_MAX_BYTES)];
-    const edges: { readonly place: SwitchPlace; readonly client: SwitchClient; readonly met: readonly LookedUp[] }[] =
-      [];
-    let unsendable: string | undefined;
+    if (this.#begun >= BEGUN_MAX)
+      throw new ApiError('busy', `${BEGUN_MAX} traces run on this node already; try again in some seconds`);
+    this.#begun++;
     try {
-      for (const [i, place] of this.#parts.switches.entries()) {
-        const inPort = place.name === 'ovs' ? PORT.local : TAP_PORT;
-        try {
-          const client = await SwitchClient.open(place.text, place.socket);
-          const echo = { inPort, fromMac: from.mac, toMac: to.mac, from: from.address, to: to.address };
-          edges.push({ place, client, met: lookUp(await client.flows(), echoFields(echo)) });
-        } catch (error) {
-          if (!(error instanceof SwitchError)) throw error;
-          if (i === 0) unsendable = error.message;
-        }
-      }
-      const edge = edges.find(({ place }) => place === this.#parts.switches[0]);
+      const frames = Math.min(Math.max(Math.round(named.frames ?? FRAMES.usual), FRAMES.least), FRAMES.most);
+      return await this.#traced(from, to, frames);
+    } finally {
+      this.#begun--;
+    }
+  }
+
+  async #traced(from: End, to: End, frames: number): Promise<TraceResult> {
+    const { agent, switches } = this.#parts;
+    // The length tells the frames of one trace from all else between two nodes, where only sealed records are seen.
+    const [trace, bytes] = [randomBytes(8).toString('hex'), randomInt(FRAME_MIN_BYTES + 50, FRAME_MAX_BYTES)];
+    const echo = { fromMac: from.mac, toMac: to.mac, from: from.address, to: to.address };
+    const edge = await TraceEdge.open(switches, echo);
+    try {
       const send = (sequence: number): string | undefined => {
-        if (edge === undefined) return unsendable ?? 'the switch is away';
-        const frame = probeFrame({
-          trace,
-          sequence,
-          fromMac: from.mac,
-          toMac: to.mac,
-          from: from.address,
-          to: to.address,
-          bytes: frameBytes,
-        });
-        edge.client.send(frame, edge.place.name === 'ovs' ? PORT.local : TAP_PORT);
-        return edge.client.refused;
+        edge.send(probeFrame({ trace, sequence, ...echo, bytes }));
+        return edge.refused;
       };
-      const outcome = await this.#run(trace, to.id, frames, frameBytes, to.pod ? to.address : undefined, send);
-      const lookups = await Promise.all(
-        edges.map(async ({ place, client, met }): Promise<TraceLookup> => {
-          const after = await client.flows().catch(() => []);
-          return lookupOf(place.name, met, after);
-        }),
-      );
-      const refused = edge?.client.refused;
+      const behind = to.pod ? to.address : undefined;
+      const outcome = await this.#run({ trace, destination: to.id, frames, bytes, behind, send });
+      const lookups = await edge.lookups();
       return resultOf({
         trace,
         from,
         to,
-        frameBytes,
-        outcome: { ...outcome, unsendable: outcome.unsendable ?? refused },
+        frameBytes: bytes,
+        outcome: { ...outcome, unsendable: outcome.unsendable ?? edge.refused },
         lookups,
         ovs: agent.edge !== undefined,
         nameOf: (id) => this.#nameOf(id),
       });
     } finally {
-      for (const { client } of edges) client.close();
+      edge.close();
     }
   }
 
@@ -171,14 +140,7 @@ export class Tracer {
     }
   }
 
-  #run(
-    trace: string,
-    destination: NodeId,
-    frames: number,
-    bytes: number,
-    behind: string | undefined,
-    send: (sequence: number) => string | undefined,
-  ): Promise<Outcome> {
+  #run({ trace, destination, frames, bytes, behind, send }: Run): Promise<Outcome> {
     const { self } = this.#parts.agent;
     const machine = new Trace({ self, destination, frames });
     return new Promise((done, fail) => {
@@ -242,7 +204,7 @@ export class Tracer {
         if (at === undefined) return;
         timer = setTimeout(() => give({ kind: 'deadline' }), Math.max(1, Math.ceil(at - performance.now())));
       };
-      this.#running.set(trace, { destination, give });
+      this.#running.set(trace, { give });
       give({ kind: 'start' });
     });
   }
@@ -274,8 +236,8 @@ export class Tracer {
     const { trace } = body;
     const refuse = (reason: Refusal) => this.#send(from, { type: 'trace-refused', trace, reason });
     if (body.type === 'trace-watch') {
-      if (!this.#watchman.takes(from, trace, kernelCounts(body.behind), performance.now(), body.behind))
-        return refuse('busy');
+      const behind = this.#own(body.behind);
+      if (!this.#watchman.takes(from, trace, kernelCounts(behind), performance.now(), behind)) return refuse('busy');
       const answer = await this.#watch(trace, from, body.destination, body.bytes, body.cameBy);
       if ('refused' in answer) return refuse(answer.refused);
       return this.#send(from, { type: 'trace-next', trace, next: answer.next });
@@ -286,6 +248,12 @@ export class Tracer {
     const answer = await this.#read(trace, since.kernel, since.behind);
     if ('refused' in answer) return refuse(answer.refused);
     this.#send(from, { type: 'trace-told', trace, ...answer });
+  }
+
+  /** Of links to other addresses nothing is told. */
+  #own(address: string | undefined): string | undefined {
+    const { routes } = this.#parts.agent.certificate;
+    return address !== undefined && routes.some((route) => contains(route, address)) ? address : undefined;
   }
 
   async #watch(

@@ -12,14 +12,17 @@ export interface LookedUp<F extends FlowStats = FlowStats> {
   readonly flow: F | undefined;
 }
 
-/** Fields of an ICMP echo request. */
-export function echoFields(echo: {
+/** An ICMP echo request. */
+export interface Echo {
   readonly inPort: number;
   readonly fromMac: string;
   readonly toMac: string;
+  /** Of one family. */
   readonly from: string;
   readonly to: string;
-}): Fields {
+}
+
+export function echoFields(echo: Echo): Fields {
   const [source, destination] = [toNumber(parseAddress(echo.from)), toNumber(parseAddress(echo.to))];
   const common = {
     in_port: BigInt(echo.inPort),

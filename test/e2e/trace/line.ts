@@ -10,8 +10,9 @@ import { nodeFileValue } from '../../../agent/src/config/testing/fixture.ts';
 import { generatePrivateKey } from '../../../agent/src/wire/keys.ts';
 import { Ovs } from '../../servers/ovs.ts';
 import { type Done, program, scratch } from '../evio.ts';
-import { copyDist, environment, inside, ok, pidsIn, type TermNode, until } from '../terminal/lan.ts';
+import { copyDist, environment, inside, ok, pidsIn, removeOld, type TermNode, until } from '../terminal/lan.ts';
 
+const PREFIX = 'evio-trace-';
 const NAMES = ['a', 'm', 'b'] as const;
 type Name = (typeof NAMES)[number];
 
@@ -37,7 +38,7 @@ export class Line {
       const value = nodeFileValue({ ...shared, name, address: `${address}/16`, serial: BigInt(number) });
       const here = { ice: { stun: [], turn: 'none' }, runDir, stateDir: join(home, 'state') };
       writeFileSync(file, JSON.stringify({ ...value, ...here }), { mode: 0o600 });
-      return { name, ns: `evio-trace-${process.pid}-${name}`, address, file, runDir, log: join(home, 'log') };
+      return { name, ns: `${PREFIX}${process.pid}-${name}`, address, file, runDir, log: join(home, 'log') };
     };
     this.nodes = { a: node('a', 1), m: node('m', 2), b: node('b', 3) };
   }
@@ -54,6 +55,7 @@ export class Line {
   }
 
   async #begin(): Promise<void> {
+    await removeOld(PREFIX);
     const { a, m, b } = this.nodes;
     for (const { ns } of [a, m, b]) {
       await ok('ip', 'netns', 'add', ns);
