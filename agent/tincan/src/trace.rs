@@ -87,7 +87,7 @@ impl Traces {
     /// Begins, or goes on, to count: what was counted stays.
     pub fn watch(&mut self, trace: u64, pair: (Label, Label), frame_bytes: usize, for_ms: u32, now: Micros) {
         let until = now + (u64::from(for_ms) * MILLISECOND).min(WATCH_MAX);
-        self.0.retain(|watch| watch.until > now);
+        self.tick(now);
         let (source, destination) = pair;
         let known = self.0.iter_mut().find(|watch| watch.trace == trace);
         if let Some(watch) = known.filter(|watch| (watch.source, watch.destination) == pair) {
@@ -101,6 +101,11 @@ impl Traces {
         let record_bytes = ROUTING_HEADER + SEAL_OVERHEAD + FRAME_HEADER + frame_bytes;
         let (there, back) = Default::default();
         self.0.push(Watch { trace, source, destination, record_bytes, until, there, back });
+    }
+
+    /// Forgets what is over: frames are looked at while anything is watched.
+    pub fn tick(&mut self, now: Micros) {
+        self.0.retain(|watch| watch.until > now);
     }
 
     pub fn get(&self, trace: u64, now: Micros) -> Option<&Watch> {
@@ -238,6 +243,8 @@ mod tests {
         traces.watch(7, PAIR, 100, 1_000, SECOND / 2);
         assert_eq!(traces.get(7, SECOND).map(|watch| watch.there.counts.len()), Some(1));
         assert!(traces.get(7, SECOND * 3 / 2).is_none());
+        traces.tick(SECOND * 3 / 2);
+        assert_eq!(traces.mark(&echo4(8, 7)), None, "nothing is looked at any more");
         traces.watch(8, PAIR, 100, u32::MAX, 0);
         assert!(traces.get(8, WATCH_MAX).is_none(), "however long it was asked for");
     }

@@ -428,6 +428,7 @@ impl Node {
         self.reach_tick(now);
         self.forwards_tick(now);
         self.ping_tick(now);
+        self.traces.tick(now.us);
         if now.us >= self.gossip_at {
             self.gossip(now);
         }
