@@ -133,8 +133,10 @@ describe('who may have frames counted here', () => {
     const watchman = new Watchman();
     const takes = (from: string, n: number, now = 0) => watchman.takes(from, `${from}${n}`, null, now);
     for (let n = 0; n < WATCHES_OF_ONE; n++) expect(takes('x', n)).to.equal(true);
-    expect(takes('x', WATCHES_OF_ONE)).to.equal(false);
     expect(takes('x', 0), 'asked again').to.equal(true);
+    expect(takes('x', WATCHES_OF_ONE), 'one more').to.equal(true);
+    expect(watchman.since('x', 'x0'), 'its oldest gave way').to.equal(undefined);
+    expect(watchman.since('x', 'x1')).not.to.equal(undefined);
     expect(takes('y', 0)).to.equal(true);
     expect(takes('x', 99, WATCH_MS), 'later').to.equal(true);
   });

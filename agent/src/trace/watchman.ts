@@ -37,8 +37,11 @@ export class Watchman {
     for (const [one, { since }] of this.#watched) if (now - since >= WATCH_MS) this.#watched.delete(one);
     const known = this.#watched.get(trace);
     if (known !== undefined) return known.by === from;
-    const own = [...this.#watched.values()].filter(({ by }) => by === from).length;
-    if (own >= WATCHES_OF_ONE || this.#watched.size >= WATCHES_OF_ALL) return false;
+    const own = [...this.#watched].filter(([, { by }]) => by === from);
+    // Whoever traces again and again is done with the first.
+    const [oldest] = own;
+    if (oldest !== undefined && own.length >= WATCHES_OF_ONE) this.#watched.delete(oldest[0]);
+    if (this.#watched.size >= WATCHES_OF_ALL) return false;
     this.#watched.set(trace, { by: from, since: now, kernel, behind });
     return true;
   }
