@@ -5,6 +5,7 @@ import type { ControllerAction, ControllerEvent } from './sdn/index.ts';
 import type { RoomAction, SignalEvent } from './signal/signal.ts';
 import type { TincanTunnel } from './tincan.ts';
 import type { SdpType } from './tunnel/sdp.ts';
+import type { TraceTalk } from './wire/bodies.ts';
 import type { NodeId } from './wire/ids.ts';
 
 export type RtcEvent =
@@ -59,6 +60,8 @@ export type AgentAction =
   | { readonly kind: 'edge'; readonly action: ControllerAction }
   /** These are to be ports of Open vSwitch's bridge; answered by `bridge-ports` events. */
   | { readonly kind: 'bridge-taps'; readonly taps: readonly Tap[] }
+  /** For whoever traces, here or there. */
+  | { readonly kind: 'trace'; readonly from: NodeId; readonly body: TraceTalk }
   /** What is worth remembering over a restart has changed. */
   | { readonly kind: 'remember' }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'debug'; readonly message: string };

@@ -36,7 +36,7 @@ import type { TunnelAction, TunnelEvent } from './tunnel/types.ts';
 import { Underlay } from './tunnel/underlay.ts';
 import type { Tunnels } from './tunnels.ts';
 import { type Endpoint, formatEndpoint, formatPrefix, parseEndpoint } from './wire/address.ts';
-import { type Body, isTunnelBody } from './wire/bodies.ts';
+import { type Body, isTraceBody, isTunnelBody } from './wire/bodies.ts';
 import type { Certificate } from './wire/certificate.ts';
 import { isNodeId, labelHex, type NodeId } from './wire/ids.ts';
 import type { Parameters } from './wire/parameters.ts';
@@ -465,6 +465,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   #delivered(from: NodeId, body: Body): void {
     if (isTunnelBody(body)) this.#neighbourhood.delivered(from, body, this.#now);
+    else if (isTraceBody(body)) this.#do({ kind: 'trace', from, body });
   }
 
   #send(to: NodeId, body: Body): void {

@@ -38,6 +38,7 @@ export const TINCAN_FIELDS: Readonly<Record<string, string>> = {
   path: '`direct` or `webrtc`.',
   peer: "The other node's label, 16 hex digits: `evio peers -o json` has ids, which begin with it.",
   pid: "tincan's process.",
+  ports: 'How many.',
   place: 'File and line.',
   port: "The tunnel's port of the switch; with `configured`: tincan's UDP port.",
   reason: 'Why, in words.',

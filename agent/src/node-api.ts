@@ -1,6 +1,6 @@
 /** What the agent answers the `evio` command (agent/src/api.ts). */
 import type { Agent } from './agent.ts';
-import type { Peer, PingResult, Status } from './api.ts';
+import type { Peer, PingResult, Status, TraceResult } from './api.ts';
 import type { NodeConfig } from './config/node-config.ts';
 import type { Finding } from './diagnosis/finding.ts';
 import { graphOf } from './graph.ts';
@@ -8,6 +8,7 @@ import { ApiError } from './io/api-server.ts';
 import { ControlError } from './io/control.ts';
 import type { Relay } from './io/relay.ts';
 import type { CandidatePair } from './io/rtc.ts';
+import type { Tracer } from './io/tracer.ts';
 import type { XmppRoom } from './io/xmpp.ts';
 import { fields, number, readTunnels, type TincanHello, type TincanTunnel, text } from './tincan.ts';
 import { VERSION } from './version.ts';
@@ -35,6 +36,7 @@ export interface NodeApiParts {
   findings(): readonly Finding[];
   /** Gives a verified revocation list to the machine. */
   revoke(list: Uint8Array): void;
+  readonly tracer: Tracer;
   /** Exchanges tincan for the one that is installed now. */
   upgrade(): Promise<void>;
   stop(): void;
@@ -59,6 +61,10 @@ export class NodeApi {
         return { peers: await this.peers() };
       case 'graph':
         return graphOf(this.#parts.agent, await this.peers());
+      case 'flows':
+        return this.#parts.tracer.flows();
+      case 'trace':
+        return this.#trace(params);
       case 'ping':
         return this.#ping(params);
       case 'revocations':
@@ -164,6 +170,16 @@ export class NodeApi {
         ...prefixed('ovs', { ...agent.edge?.controller.counters }),
       },
     };
+  }
+
+  #trace(params: Params): Promise<TraceResult> {
+    const to = text(params.to);
+    if (to === null) throw new ApiError('bad-request', 'trace needs "to": a name, node id or address');
+    return this.#parts.tracer.trace({
+      from: text(params.from) ?? undefined,
+      to,
+      frames: number(params.frames) ?? undefined,
+    });
   }
 
   async #ping(params: Params): Promise<PingResult> {

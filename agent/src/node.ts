@@ -18,11 +18,13 @@ import type { Log } from './io/log.ts';
 import { Memory } from './io/memory.ts';
 import { NotReadyError, OpenVSwitch } from './io/open-vswitch.ts';
 import { OpenFlowSocket } from './io/openflow.ts';
+import { managementSocket } from './io/ovsdb.ts';
 import { Relay } from './io/relay.ts';
 import type { IceServers } from './io/rtc.ts';
 import { RtcPool } from './io/rtc-pool.ts';
 import { tellSystemd } from './io/systemd.ts';
 import { findTincan, TincanProcess } from './io/tincan-process.ts';
+import { Tracer } from './io/tracer.ts';
 import { TurnCheck } from './io/turn-check.ts';
 import { XmppRoom } from './io/xmpp.ts';
 import { authorityJid } from './join/address.ts';
@@ -89,6 +91,7 @@ export class Node {
   readonly #switch: OpenFlowSocket;
   readonly #ovs: OpenVSwitch | undefined;
   readonly #process: TincanProcess;
+  readonly #tracer: Tracer;
   readonly #external: boolean;
   #control: Control | undefined;
   #hello: TincanHello | undefined;
@@ -196,6 +199,19 @@ export class Node {
         event: (event) => this.#give({ kind: 'edge', event }),
         ports: (ports) => this.#give({ kind: 'bridge-ports', ports }),
       });
+    const tincan = { name: 'tincan', text: "tincan's switch", socket: join(config.runDir, 'switch.sock') } as const;
+    const { bridge } = config.network;
+    const ovs = {
+      name: 'ovs',
+      text: `bridge ${bridge} of Open vSwitch`,
+      socket: managementSocket(config.ovs.runDir, bridge),
+    } as const;
+    this.#tracer = new Tracer({
+      agent: this.#agent,
+      switches: config.switch === 'ovs' ? [ovs, tincan] : [tincan],
+      selected: (peer) => this.#rtc.selected(peer),
+      request: (method, params, timeoutMs) => this.#request(method, params, timeoutMs),
+    });
     this.#process = new TincanProcess(
       { runDir: config.runDir, binary: this.#external ? undefined : findTincan() },
       {
@@ -241,6 +257,7 @@ export class Node {
       problems: () => this.#ovs?.problems ?? [],
       findings: () => this.findings,
       revoke: (list) => this.#give({ kind: 'signal', event: { kind: 'revocations', list } }),
+      tracer: this.#tracer,
       upgrade: () => this.#process.exchange(),
       stop,
     });
@@ -470,6 +487,9 @@ export class Node {
           revocations: this.#agent.revocations,
           addresses: Object.fromEntries(this.#agent.lastAddresses),
         }));
+        return;
+      case 'trace':
+        this.#tracer.message(action.from, action.body);
         return;
       case 'log':
         this.#log[action.level](action.message);

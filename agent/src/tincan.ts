@@ -1,6 +1,7 @@
 /** What tincan says on its control socket (docs/wire.md §10.1), read into types. It is our own process, but of another version perhaps. */
 import type { NetworkProblem } from './api.ts';
 import type { LocalCandidate } from './nat.ts';
+import type { Counted, Hop } from './trace/types.ts';
 import type { TunnelPath } from './tunnel/types.ts';
 import { type Label, type NodeId, parseLabel } from './wire/ids.ts';
 import { DecodeError, fromBase64 } from './wire/reader.ts';
@@ -171,6 +172,35 @@ export function readEvent(name: string, data: unknown): TincanEvent | undefined 
 function readProblem(value: unknown): NetworkProblem | undefined {
   const { kind, text: line } = fields(value);
   return typeof kind === 'string' && typeof line === 'string' ? { kind, text: line } : undefined;
+}
+
+type TraceHop = Omit<Hop, 'relayed'>;
+type TraceCounted = Omit<Counted, 'cameBy' | 'leftBy'> & {
+  readonly cameBy: TraceHop | null;
+  readonly leftBy: TraceHop | null;
+};
+
+/** The answer of `trace-watch`. */
+export function readTraceNext(value: unknown): TraceHop | null {
+  return readTraceHop(fields(value).next);
+}
+
+/** The answer of `trace-read`. */
+export function readTraceTold(value: unknown): { readonly there: TraceCounted; readonly back: TraceCounted } {
+  const { there, back } = fields(value);
+  return { there: readTraceCounted(there), back: readTraceCounted(back) };
+}
+
+function readTraceCounted(value: unknown): TraceCounted {
+  const { counts, cameBy, leftBy } = fields(value);
+  const numbers = Object.entries(fields(counts)).filter((one): one is [string, number] => typeof one[1] === 'number');
+  return { counts: Object.fromEntries(numbers), cameBy: readTraceHop(cameBy), leftBy: readTraceHop(leftBy) };
+}
+
+function readTraceHop(value: unknown): TraceHop | null {
+  const { peer, path } = fields(value);
+  if (typeof peer !== 'string') return null;
+  return { peer, path: path === 'direct' || path === 'webrtc' ? path : 'none' };
 }
 
 /** The labels of a tunnel's `adjacent`. */

@@ -9,6 +9,7 @@ import { completionCommands } from './commands/completion.ts';
 import { configCommands } from './commands/config.ts';
 import { connectivityCommands } from './commands/connectivity.ts';
 import { dashboardCommands } from './commands/dashboard.ts';
+import { flowsCommands } from './commands/flows.ts';
 import { graphCommands } from './commands/graph.ts';
 import { ipamCommands } from './commands/ipam.ts';
 import { joinCommands } from './commands/join.ts';
@@ -21,6 +22,7 @@ import { preflightCommands } from './commands/preflight.ts';
 import { serverCommands } from './commands/server.ts';
 import { showCommands } from './commands/show.ts';
 import { sysdumpCommands } from './commands/sysdump.ts';
+import { traceCommands } from './commands/trace.ts';
 import { UsageError } from './failure.ts';
 import { ioFor, OUTPUTS, type Output } from './output.ts';
 import { usageMessage, uselessValue } from './usage.ts';
@@ -36,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
   ...showCommands,
   ...nodesCommands,
   ...pingCommands,
+  ...traceCommands,
+  ...flowsCommands,
   ...netcheckCommands,
   ...preflightCommands,
   ...ipamCommands,

@@ -1,4 +1,5 @@
 /** docs/diagnosis.md, made from the catalogue: `node hack/generated.ts`. */
+import { TRACE } from '../trace/documentation.ts';
 import { CATALOGUE } from './finding.ts';
 
 const HEAD = `# What is wrong, by its cause
@@ -42,6 +43,7 @@ export function diagnosisPage(): string {
     HEAD +
     Object.entries(CATALOGUE)
       .map(([code, { severity, means }]) => `| \`${code}\` | ${severity} | ${means} |\n`)
-      .join('')
+      .join('') +
+    TRACE
   );
 }

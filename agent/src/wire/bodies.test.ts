@@ -4,6 +4,7 @@ import { type Body, decodeBody, encodeBody, parseBody } from './bodies.ts';
 import { DecodeError } from './reader.ts';
 
 const tunnel = '0123456789abcdef';
+const node = '0123456789abcdef0123456789abcdef';
 const BODIES: readonly Body[] = [
   { type: 'offer', tunnel, sdp: 'v=0\r\n', udp: ['192.0.2.1:7000', '[2001:db8::1]:7000'], kinds: ['successor'] },
   { type: 'answer', tunnel, sdp: 'v=0\r\n', udp: [] },
@@ -16,7 +17,27 @@ const BODIES: readonly Body[] = [
   { type: 'members-after', after: '0123456789abcdef0123456789abcdef' },
   { type: 'introduce', account: 'a.lab' },
   { type: 'hello', hello: 'RVZIMQ==' },
+  { type: 'trace-watch', trace: tunnel, destination: node, bytes: 300 },
+  { type: 'trace-next', trace: tunnel, next: { peer: node, path: 'webrtc', relayed: true } },
+  { type: 'trace-read', trace: tunnel },
+  {
+    type: 'trace-told',
+    trace: tunnel,
+    there: {
+      counts: { arrived: 3, delivered: 3 },
+      cameBy: { peer: node, path: 'direct', relayed: false },
+      leftBy: null,
+    },
+    back: { counts: {}, cameBy: null, leftBy: null },
+    kernel: { echoIn: 3, replyOut: 0, link: { name: 'veth0', sent: 3, received: 3, dropped: 0 } },
+  },
+  { type: 'trace-refused', trace: tunnel, reason: 'busy' },
 ];
+
+const told = (counts: object) => {
+  const nothing = { counts: {}, cameBy: null, leftBy: null };
+  return { type: 'trace-told', trace: tunnel, there: { ...nothing, counts }, back: nothing, kernel: null };
+};
 
 describe('message bodies', () => {
   for (const body of BODIES) {
@@ -50,6 +71,14 @@ describe('message bodies', () => {
     ['an account of another server', { type: 'introduce', account: 'a@example.org' }],
     ['an account with a resource', { type: 'hello', hello: 'RVZIMQ==', account: 'a/evio' }],
     ['a reason of its own', { type: 'refuse', tunnel, reason: 'because' }],
+    ['a trace of frames of any length', { type: 'trace-watch', trace: tunnel, destination: node, bytes: 65_000 }],
+    ['a trace to nobody', { type: 'trace-watch', trace: tunnel, destination: 'b', bytes: 300 }],
+    [
+      'a trace to what is no address',
+      { type: 'trace-watch', trace: tunnel, destination: node, bytes: 300, behind: 'pod' },
+    ],
+    ['seventeen counts', told(Object.fromEntries([...'abcdefghijklmnopq'].map((name) => [name, 1])))],
+    ['a count that is no number', told({ sent: -1 })],
     ['no object', ['bye']],
   ] as const)
     it(`refuses ${why}`, () => {

@@ -1,7 +1,7 @@
 /** docs/wire.md §9.3: what agents say to each other, through the room or over the overlay. An allow-list: anything else is refused. */
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
-import { parseEndpoint } from './address.ts';
+import { parseAddress, parseEndpoint } from './address.ts';
 import { isNodeId } from './ids.ts';
 import { DecodeError, fromBase64, passes } from './reader.ts';
 import { BODY_MAX_BYTES } from './sealed.ts';
@@ -10,6 +10,8 @@ import { OBJECT_MAX_BYTES } from './tlv.ts';
 /** Of one peer, so that probing what it lists stays bounded (docs/wire.md §6.4). */
 export const CANDIDATES_MAX = 16;
 export const GOSSIP_MAX = 20;
+/** Kinds of what may happen to a frame at one station of a trace. */
+export const TRACE_COUNTS_MAX = 16;
 
 const tunnel = z.string().regex(/^[0-9a-f]{16}$/);
 const sdp = z.string().min(1).max(12_000);
@@ -31,6 +33,17 @@ const account = z
 export const isAccount = (text: string | undefined): boolean => account.safeParse(text).success;
 
 const nodeId = z.string().refine(isNodeId, 'no node id');
+
+const trace = tunnel;
+const hop = z.strictObject({ peer: nodeId, path: z.enum(['direct', 'webrtc', 'none']), relayed: z.boolean() });
+const count = z.number().int().min(0);
+const counted = z.strictObject({
+  counts: z
+    .record(z.string().regex(/^[a-zA-Z]{1,32}$/), count)
+    .refine((counts) => Object.keys(counts).length <= TRACE_COUNTS_MAX, 'too many counts'),
+  cameBy: hop.nullable(),
+  leftBy: hop.nullable(),
+});
 
 const BODY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('offer'), tunnel, sdp, udp, kinds }),
@@ -57,16 +70,47 @@ const BODY = z.discriminatedUnion('type', [
     hello: base64(4 * Math.ceil(OBJECT_MAX_BYTES / 3)),
     account: account.optional(),
   }),
+  z.strictObject({
+    type: z.literal('trace-watch'),
+    trace,
+    destination: nodeId,
+    bytes: z.number().int().min(60).max(1_000),
+    cameBy: nodeId.optional(),
+    behind: z.string().max(45).refine(passes(parseAddress), 'no address').optional(),
+  }),
+  z.strictObject({ type: z.literal('trace-next'), trace, next: hop.nullable() }),
+  z.strictObject({ type: z.literal('trace-read'), trace }),
+  z.strictObject({
+    type: z.literal('trace-told'),
+    trace,
+    there: counted,
+    back: counted,
+    kernel: z
+      .strictObject({
+        echoIn: count,
+        replyOut: count,
+        link: z.strictObject({ name: z.string().max(15), sent: count, received: count, dropped: count }).nullable(),
+      })
+      .nullable(),
+  }),
+  z.strictObject({ type: z.literal('trace-refused'), trace, reason: z.enum(['old', 'busy', 'away']) }),
 ]);
 
 export type Body = z.infer<typeof BODY>;
 export type BodyOf<T extends Body['type']> = Extract<Body, { type: T }>;
+const TRACE = ['trace-watch', 'trace-next', 'trace-read', 'trace-told', 'trace-refused'] as const;
+const OTHER = ['members', 'members-after', 'introduce', 'hello', ...TRACE] as const;
+/** What the stations of a trace say to each other. */
+export type TraceTalk = BodyOf<(typeof TRACE)[number]>;
 /** What tunnels say to each other. */
-export type TunnelTalk = Exclude<Body, { type: 'members' | 'members-after' | 'introduce' | 'hello' }>;
-const OTHER: readonly string[] = ['members', 'members-after', 'introduce', 'hello'];
+export type TunnelTalk = Exclude<Body, { type: (typeof OTHER)[number] }>;
 
 export function isTunnelBody(body: Body): body is TunnelTalk {
-  return !OTHER.includes(body.type);
+  return !(OTHER as readonly string[]).includes(body.type);
+}
+
+export function isTraceBody(body: Body): body is TraceTalk {
+  return (TRACE as readonly string[]).includes(body.type);
 }
 
 export type BodyKind = z.infer<typeof kind>;

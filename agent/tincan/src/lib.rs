@@ -26,5 +26,6 @@ pub mod stun;
 pub mod switch;
 #[allow(unsafe_code)]
 pub mod time;
+pub mod trace;
 pub mod tunnel;
 pub mod wire;

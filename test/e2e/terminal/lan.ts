@@ -60,7 +60,7 @@ export class Lan {
 
   static async make(): Promise<Lan> {
     if (!existsSync(join(DIST, 'tincan'))) throw new Error('dist/ has no tincan: run make build first');
-    await removeOld();
+    await removeOld(PREFIX);
     const lan = new Lan();
     copyDist(lan.dist);
     const [a, b] = [lan.a.ns, lan.b.ns];
@@ -213,11 +213,11 @@ function kill(pid: number): void {
   }
 }
 
-/** What a test that was killed has left. */
-async function removeOld(): Promise<void> {
+/** What a test that was killed has left: namespaces named by the prefix and its pid. */
+export async function removeOld(prefix: string): Promise<void> {
   const list = (await program('ip', 'netns', 'list')).stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
   for (const ns of list) {
-    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(ns)?.[1];
+    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(ns)?.[1];
     if (pid === undefined || alive(Number(pid))) continue;
     for (const left of await pidsIn(ns)) kill(left);
     await program('ip', 'netns', 'delete', ns);

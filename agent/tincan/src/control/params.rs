@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::prefix::Prefix;
-use crate::wire::NodeId;
+use crate::wire::{Label, NodeId};
 
 /// Bytes that travel as base64.
 #[derive(Clone, PartialEq, Eq)]
@@ -209,6 +209,58 @@ pub struct Ping {
     pub timeout_ms: u32,
 }
 
+/// Longer than any frame of a trace need be, and short enough for every path.
+const TRACE_FRAME_MAX: u16 = 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TraceWatch {
+    #[serde(deserialize_with = "trace_number")]
+    pub trace: u64,
+    #[serde(deserialize_with = "label")]
+    pub source: Label,
+    #[serde(deserialize_with = "label")]
+    pub destination: Label,
+    /// Of the Ethernet frames, all of one length.
+    #[serde(deserialize_with = "trace_frame_bytes")]
+    pub frame_bytes: u16,
+    pub for_ms: u32,
+    /// The neighbour by which they come.
+    #[serde(default, deserialize_with = "some_node_id")]
+    pub came_by: Option<NodeId>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceRead {
+    #[serde(deserialize_with = "trace_number")]
+    pub trace: u64,
+}
+
+fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Label, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Label::parse(&text).ok_or_else(|| D::Error::custom("a label is 16 lower-case hex characters"))
+}
+
+fn trace_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    // Written as labels are.
+    let number = Label::parse(&text).map(|label| label.0);
+    number.ok_or_else(|| D::Error::custom("the number of a trace is 16 lower-case hex characters"))
+}
+
+fn some_node_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NodeId>, D::Error> {
+    node_id(deserializer).map(Some)
+}
+
+fn trace_frame_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let bytes = u16::deserialize(deserializer)?;
+    if bytes > TRACE_FRAME_MAX {
+        return Err(D::Error::custom(format!("frameBytes must be at most {TRACE_FRAME_MAX}")));
+    }
+    Ok(bytes)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Shutdown {
@@ -284,6 +336,8 @@ pub enum Method {
     Ping(Ping),
     Stats,
     Demand,
+    TraceWatch(TraceWatch),
+    TraceRead(TraceRead),
     /// None: no table any more.
     Firewall(Option<Firewall>),
     Shutdown(Shutdown),
@@ -311,6 +365,8 @@ impl Method {
             "ping" => Method::Ping(read(params)?),
             "stats" => read::<Empty>(params).map(|_| Method::Stats)?,
             "demand" => read::<Empty>(params).map(|_| Method::Demand)?,
+            "trace-watch" => Method::TraceWatch(read(params)?),
+            "trace-read" => Method::TraceRead(read(params)?),
             "firewall" => Method::Firewall(read(params)?),
             "shutdown" => Method::Shutdown(read(params)?),
             _ => return Err(format!("unknown method {name:?}")),

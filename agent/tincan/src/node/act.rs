@@ -25,6 +25,7 @@ impl Node {
                 }
                 Action::Flush { label, frames } => {
                     for (record_type, plaintext) in frames {
+                        self.trace_flushed(record_type, &plaintext);
                         self.send_plain(label, record_type, &plaintext, now);
                     }
                 }

@@ -63,6 +63,8 @@ impl Node {
                 }
                 Err(failure) => Err(failure),
             },
+            Method::TraceWatch(watch) => Ok(self.trace_watch(&watch, now)),
+            Method::TraceRead(read) => self.trace_read(&read, now),
             Method::Firewall(order) => self.order_firewall(order, now),
             Method::Stats => Ok(self.stats_json()),
             Method::Demand => Ok(self.demand_json()),

@@ -20,6 +20,7 @@ mod routes;
 mod seldom;
 mod send;
 mod taps;
+mod trace;
 mod tunnels;
 mod vxlan;
 
@@ -44,6 +45,7 @@ use crate::session::{keys, Local, Now, Sessions, SystemRandom};
 use crate::stun;
 use crate::switch::{PortKind, Switch};
 use crate::time::{Micros, MILLISECOND, SECOND};
+use crate::trace::Traces;
 use crate::tunnel::{Subnet, Via};
 use crate::wire::{BootId, Label, LabelMap, NodeId};
 
@@ -128,6 +130,7 @@ pub struct Node {
     limits: Limits,
     counters: Counters,
     transit_records: u64,
+    traces: Traces,
     pings: Vec<PendingPing>,
     pinged: Vec<Pinged>,
     events: Vec<Event>,
@@ -236,6 +239,7 @@ impl Node {
             limits: Limits::default(),
             counters: Counters::default(),
             transit_records: 0,
+            traces: Traces::default(),
             pings: Vec::new(),
             pinged: Vec::new(),
             events: Vec::new(),
@@ -428,6 +432,7 @@ impl Node {
         self.reach_tick(now);
         self.forwards_tick(now);
         self.ping_tick(now);
+        self.traces.tick(now.us);
         if now.us >= self.gossip_at {
             self.gossip(now);
         }

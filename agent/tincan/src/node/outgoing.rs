@@ -36,6 +36,8 @@ impl Node {
             Ok(frame) => frame,
             Err(error) => return self.counters.add(error.counter()),
         };
+        let mark = self.traces.mark(frame.frame);
+        self.traces.count(mark, "read");
         let outputs = self.switch.frame(TAP_PORT, None, frame.frame, now.us);
         for output in outputs.iter() {
             match *output {
@@ -57,7 +59,10 @@ impl Node {
                 }
                 // The bridge has only one port towards us: nothing goes back where it came from.
                 Output::Tap { .. } => self.counters.add("tapHairpin"),
-                Output::Drop(reason) => self.dropped(reason),
+                Output::Drop(reason) => {
+                    self.trace_dropped(mark, reason);
+                    self.dropped(reason);
+                }
             }
         }
     }
@@ -67,6 +72,8 @@ impl Node {
         for packet in packets {
             let mut whole = vec![0; crate::frame::VNET_BYTES];
             whole.extend_from_slice(&packet.frame);
+            let mark = self.traces.mark(&packet.frame);
+            self.traces.count(mark, "read");
             for output in packet.outputs.iter() {
                 match *output {
                     Output::Tap { .. } => self.write_tap(&packet.frame),
@@ -75,7 +82,10 @@ impl Node {
                         Err(error) => self.counters.add(error.counter()),
                     },
                     Output::Flood => self.originate(&packet.frame, false, now),
-                    Output::Drop(reason) => self.dropped(reason),
+                    Output::Drop(reason) => {
+                        self.trace_dropped(mark, reason);
+                        self.dropped(reason);
+                    }
                 }
             }
         }

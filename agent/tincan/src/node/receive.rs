@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::outlet::Way;
+use super::trace::drop_name;
 use super::Node;
 use crate::frame::{parse_tap, sender_addresses, Delivery, Merger};
 use crate::io::udp::Received;
@@ -11,7 +12,7 @@ use crate::session::{Now, Opened, Origin, Refusal, Verdict};
 use crate::switch::{DropReason, Output, Transit};
 use crate::tunnel::{Via, MAX_RECORD};
 use crate::wire::flood::FloodArc;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Frame, FRAME_HEADER};
 use crate::wire::notice::{Complaint, Notice};
 use crate::wire::record::{CONTROL, COOKIE, FLOOD, FLOOD_ACK, FRAGMENT, FRAME, HANDSHAKE, NOTICE, PROBE, ROUTED};
 use crate::wire::routing::{RoutingHeader, ROUTING_HEADER};
@@ -213,7 +214,13 @@ impl Node {
         match opened.record_type {
             PROBE => self.probe(source, plaintext, arrival, now),
             CONTROL => self.control(source, plaintext, arrival, now),
-            _ if !proven => self.counters.add("dataByUnprovenPath"),
+            _ if !proven => {
+                self.counters.add("dataByUnprovenPath");
+                if opened.record_type == FRAME {
+                    let mark = self.traces.mark(plaintext.get(FRAME_HEADER..).unwrap_or(&[]));
+                    self.traces.count(mark, "dataByUnprovenPath");
+                }
+            }
             FRAME => match Frame::decode(plaintext) {
                 Ok(_) => {
                     let (&[flags, _], ethernet) = plaintext.split_first_chunk::<2>()?;
@@ -279,13 +286,17 @@ impl Node {
     fn deliver(&mut self, delivery: &Delivery<'_>, source: Label, in_port: u32, unicast: bool, now: Now) {
         let headers = delivery.headers();
         let Some(mac) = headers.get(6..12).and_then(|mac| <[u8; 6]>::try_from(mac).ok()) else { return };
+        let mark = self.delivery_mark(delivery);
+        self.traces.passed(mark, "arrived", Some(in_port), None);
         let verdict = self.sessions.source_mac_verdict(source, &Mac(mac));
         if verdict == Verdict::Refused {
+            self.traces.count(mark, "sourceMacRefused");
             self.counters.add("sourceMacRefused");
             return;
         }
         let mut addresses = sender_addresses(headers).into_iter().flatten();
         if addresses.any(|address| !self.sessions.may_use(source, address)) {
+            self.traces.count(mark, "sourceAddressRefused");
             self.counters.add("sourceAddressRefused");
             return;
         }
@@ -312,7 +323,9 @@ impl Node {
             match *output {
                 Output::Tap { .. } => {
                     self.moved += delivery.frame_bytes();
-                    if let Some(counter) = self.taps.write(in_port, delivery, own) {
+                    let odd = self.taps.write(in_port, delivery, own);
+                    self.traces.count(mark, if odd == Some("tapWrite") { "tapWrite" } else { "delivered" });
+                    if let Some(counter) = odd {
                         self.counters.add(counter);
                         // Only of a kernel that says one thing and does another; the next look tries again.
                         self.tunnel_ends = self.tunnel_ends.take().filter(|_| !delivery.is_tunnel());
@@ -328,24 +341,23 @@ impl Node {
                 }
                 // A frame that came by a tunnel was flooded by its sender already.
                 Output::Flood => self.counters.add("floodFromTunnel"),
-                Output::Drop(reason) => self.dropped(reason),
+                Output::Drop(reason) => {
+                    self.trace_dropped(mark, reason);
+                    self.dropped(reason);
+                }
             }
         }
     }
 
     pub(super) fn dropped(&mut self, reason: DropReason) {
-        self.counters.add(match reason {
-            DropReason::Policy => "switchPolicy",
-            DropReason::Port => "switchPort",
-            DropReason::Meter => "switchMeter",
-            DropReason::UnknownLabel(_) => "unknownLabel",
-            DropReason::NoRoute(_) => "noRoute",
-        });
+        self.counters.add(drop_name(reason));
     }
 
     /// A record for somebody else (§4.1).
     fn transit(&mut self, record: &mut [u8], header: RoutingHeader, arrival: Arrival, now: Now) {
+        let mark = self.traces.record_mark(header.source, header.destination, record);
         let Some(onward) = header.forwarded() else {
+            self.traces.count(mark, "hopLimit");
             self.counters.add("hopLimit");
             return;
         };
@@ -357,6 +369,7 @@ impl Node {
                 let Some((way, size)) =
                     self.tunnels.get(port).and_then(|t| Some((t.current()?, t.paths.record_size())))
                 else {
+                    self.traces.count(mark, "noRoute");
                     self.counters.add("noRoute");
                     return;
                 };
@@ -366,6 +379,7 @@ impl Node {
                     self.large.seen(pair, Exit { port, size }, record.len(), quote, now.us);
                 }
                 if record.len() > usize::from(size) {
+                    self.traces.count(mark, "transitTooBig");
                     self.counters.add("transitTooBig");
                     if let Some(quote) = quote {
                         self.complain_to(source, Complaint::TooBig { label: destination, size }, quote, now);
@@ -378,17 +392,22 @@ impl Node {
                 }
                 let probe = record.get(ROUTING_HEADER) == Some(&PROBE);
                 self.outlet.send(way, record, probe, now.us);
+                self.traces.passed(mark, "forwarded", arrival.port, Some(port));
                 self.account_hop(port, record.len(), destination, now);
                 self.transit_records += 1;
                 self.moved += record.len();
             }
             Transit::Unknown => {
+                self.traces.count(mark, "unknownLabel");
                 self.counters.add("unknownLabel");
                 if let Some(quote) = quote {
                     self.complain_to(header.source, Complaint::UnknownLabel(header.destination), quote, now);
                 }
             }
-            Transit::Drop(reason) => self.dropped(reason),
+            Transit::Drop(reason) => {
+                self.trace_dropped(mark, reason);
+                self.dropped(reason);
+            }
         }
     }
 

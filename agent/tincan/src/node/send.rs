@@ -158,6 +158,7 @@ impl Node {
 
     /// What the tap gave, for node `label` by tunnel `port`.
     pub(super) fn send_frame(&mut self, label: Label, port: u32, detour: bool, tap: &TapFrame<'_>, now: Now) {
+        let mark = self.traces.mark(tap.frame);
         let adjacent = self.tunnels.get(port).is_some_and(|tunnel| tunnel.label == label);
         let (port, detour) = if adjacent { (port, detour) } else { self.first_hop(label, port, detour) };
         let route = match self.route_by(port, label, detour, now) {
@@ -166,12 +167,16 @@ impl Node {
         };
         let Some(route) = route else {
             // Without a path there may still be one for the handshake; until it stands the frames wait with the session.
+            self.traces.count(mark, "noPath");
             return self.queue_frame(label, tap, now);
         };
         let Node { sessions, outlet, counters, .. } = self;
         let frame_max = route.plaintext_max().saturating_sub(FRAME_HEADER);
         let fragment_id = if tap.frame.len() > frame_max { sessions.next_fragment_id(label) } else { 0 };
-        let Ok(mut sealer) = sessions.sealer(label, now) else { return self.queue_frame(label, tap, now) };
+        let Ok(mut sealer) = sessions.sealer(label, now) else {
+            self.traces.passed(mark, "noSession", None, Some(route.port));
+            return self.queue_frame(label, tap, now);
+        };
         if tap.frame.len() > OWN_BATCH_BYTES {
             outlet.flush();
         }
@@ -187,6 +192,7 @@ impl Node {
         if let Err(error) = cut {
             counters.add(error.counter());
         }
+        self.traces.passed(mark, if sent > 0 { "sent" } else { "notSent" }, None, Some(route.port));
         self.account(&route, label, sent, tap.frame.len(), now);
     }
 

@@ -298,13 +298,12 @@ impl Switch {
         }
         let trace = self.route(in_port, destination, length, now);
         self.datapath.count(&trace, length, now);
-        let reason = match trace.outputs.first() {
-            Some(&Output::Node { port, detour, .. }) => return Transit::Forward { port, detour },
-            Some(&Output::Drop(DropReason::UnknownLabel(_))) => return Transit::Unknown,
-            Some(&Output::Drop(reason)) => reason,
-            _ => DropReason::Policy,
-        };
-        Transit::Drop(reason)
+        forwarding(&trace)
+    }
+
+    /// What `transit` would answer for a record without DETOUR; nothing is counted.
+    pub fn would_forward(&mut self, in_port: Option<u32>, destination: Label) -> Transit {
+        forwarding(&self.route(in_port, destination, 0, 0))
     }
 
     fn route(&mut self, in_port: Option<u32>, destination: Label, length: usize, now: Micros) -> Arc<Trace> {
@@ -425,6 +424,15 @@ impl Switch {
     pub fn deadline(&self) -> Option<Micros> {
         let deadlines = [self.datapath.tables.deadline(), self.datapath.learned.deadline()];
         deadlines.into_iter().flatten().min()
+    }
+}
+
+fn forwarding(trace: &Trace) -> Transit {
+    match trace.outputs.first() {
+        Some(&Output::Node { port, detour, .. }) => Transit::Forward { port, detour },
+        Some(&Output::Drop(DropReason::UnknownLabel(_))) => Transit::Unknown,
+        Some(&Output::Drop(reason)) => Transit::Drop(reason),
+        _ => Transit::Drop(DropReason::Policy),
     }
 }
 
