@@ -37,8 +37,8 @@ const PACE_MS = 500;
 const RING_S = 20;
 const RING_DEAD_S = 10;
 const RING_BACK_S = 20;
-/** Connections are parked after 30 s; addresses that never answered are asked every second for a minute. */
-const STAND_S = 100;
+/** Connections are parked after 30 s; sessions of all pairs, which the pings made, are renewed once after 120 to 130 s and then sleep. */
+const STAND_S = 140;
 /** After the machine stood still all paths are proven anew. */
 const REST_S = 30;
 const KILLED = 3;

@@ -17,6 +17,8 @@ export interface Run {
 
 const LOOK_MS = 250;
 const PAIRS_WITHIN_S = 60;
+/** Nodes that ping all others at once: 248 packets are no load, 992 would be one; and who stays silent costs everybody a second and a half. */
+const AT_ONCE = 8;
 
 export const since = (began: number): number => (performance.now() - began) / 1_000;
 
@@ -45,20 +47,29 @@ export async function pings({ report }: Run, name: string, nodes: readonly Joine
   const began = performance.now();
   let waiting = orderedPairs(nodes);
   const all = waiting.length;
+  const rounds: { readonly afterS: number; readonly silent: number; readonly some: readonly string[] }[] = [];
   for (;;) {
     const silent: Pair[] = [];
-    // One node after the other: 31 packets at once are no load, 992 would be one.
-    for (const from of nodes) {
-      const of = waiting.filter((pair) => pair.from === from);
-      if (of.length === 0) continue;
-      const targets = of.map(({ to }) => to.ipv4);
-      const done = await attempt(from.name, fping(targets, 20, 1));
-      const runs = parseFping(`${done.stdout}\n${done.stderr}`);
-      silent.push(...of.filter(({ to }) => (runs.get(to.ipv4)?.replies.length ?? 0) === 0));
-    }
+    for (let i = 0; i < nodes.length; i += AT_ONCE)
+      silent.push(...(await Promise.all(nodes.slice(i, i + AT_ONCE).map((from) => unanswered(from, waiting)))).flat());
     waiting = silent;
+    rounds.push({
+      afterS: Number(since(began).toFixed(1)),
+      silent: silent.length,
+      some: silent.slice(0, 10).map(pairName),
+    });
     if (waiting.length === 0 || since(began) > PAIRS_WITHIN_S) break;
   }
+  report.details[name] = rounds;
   report.holds(name, waiting.length === 0, `${all - waiting.length} after ${since(began).toFixed(1)} s`, `${all}`);
   if (waiting.length > 0) say(`  silent: ${waiting.slice(0, 10).map(pairName).join(', ')}`);
+}
+
+async function unanswered(from: Joined, pairs: readonly Pair[]): Promise<readonly Pair[]> {
+  const of = pairs.filter((pair) => pair.from === from);
+  if (of.length === 0) return [];
+  const targets = of.map(({ to }) => to.ipv4);
+  const done = await attempt(from.name, fping(targets, 20, 1));
+  const runs = parseFping(`${done.stdout}\n${done.stderr}`);
+  return of.filter(({ to }) => (runs.get(to.ipv4)?.replies.length ?? 0) === 0);
 }

@@ -55,6 +55,8 @@ export class SimNode implements RtcEnd, Occupant {
   readonly nick: NodeId;
   agent: Agent | undefined;
   tincan: FakeTincan | undefined;
+  /** How wrong this machine's clock is. */
+  clockAheadSeconds = 0;
   readonly #world: NodeWorld;
   readonly #options: NodeOptions;
   /** Ends what belongs to the running agent. */
@@ -182,7 +184,7 @@ export class SimNode implements RtcEnd, Occupant {
   // The adapters.
 
   #wallSeconds(): number {
-    return WALL_SECONDS + Math.floor(this.#world.clock.now / 1_000);
+    return WALL_SECONDS + this.clockAheadSeconds + Math.floor(this.#world.clock.now / 1_000);
   }
 
   #give(event: AgentEvent): void {

@@ -94,11 +94,14 @@ export class World implements NodeWorld {
   }
 
   /** A node with an address of its own in the public network, or in `behind`. */
-  node(name: string, options: { readonly behind?: Network; readonly address?: string } = {}): SimNode {
+  node(
+    name: string,
+    options: { readonly behind?: Network; readonly address?: string; readonly overlayAddress?: string } = {},
+  ): SimNode {
     const number = this.nodes.length + 1;
     const address = options.address ?? (options.behind === undefined ? `198.51.100.${number}` : `192.168.1.${number}`);
     const identitySeed = randomBytes(this.random, 32);
-    const addresses = [parsePrefix(`10.99.${number >> 8}.${number & 255}/16`)];
+    const addresses = [parsePrefix(`${options.overlayAddress ?? `10.99.${number >> 8}.${number & 255}`}/16`)];
     const serial = BigInt(number);
     const certificate = encodeCertificate(
       {

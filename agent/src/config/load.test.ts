@@ -134,7 +134,7 @@ describe('the node file', () => {
     [
       'topology.longDistance',
       'some',
-      'topology.longDistance: "some" is not allowed; allowed: a whole number from 0 to 64, or',
+      'topology.longDistance: "some" is not allowed; allowed: a whole number from 0 to 64, "auto",',
     ],
     ['runDir', 'run', 'runDir: "run" is not allowed; allowed: an absolute path'],
     ['log.level', 'loud', 'log.level: "loud" is not allowed; allowed: "error", "warn", "info" or "debug"'],

@@ -8,6 +8,7 @@
 import { isIP, isIPv6 } from 'node:net';
 // As a namespace: `{ z }` is one object that keeps all of zod in the bundle, some megabytes of memory.
 import * as z from 'zod';
+import { LONG_DISTANCE_MAX, type LongDistance, parseLongDistance } from '../long-distance.ts';
 import { isNetwork, parsePrefix } from '../wire/address.ts';
 import { DecodeError } from '../wire/reader.ts';
 import { leaf } from './leaf.ts';
@@ -79,6 +80,10 @@ const signed = (description: string, allowed: string): z.ZodString =>
   leaf(z.string().min(1).max(5464).regex(BASE64), { description, allowed });
 
 const count = (max: number): z.ZodNumber => z.int().min(0).max(max);
+
+const longDistanceText = z.custom<Exclude<LongDistance, number>>(
+  (value) => typeof value === 'string' && typeof parseLongDistance(value) === 'string',
+);
 
 const overlay = leaf(
   z.strictObject({
@@ -274,9 +279,10 @@ const topology = leaf(
         allowed: 'a whole number from 1 to 8',
         default: "the overlay's",
       }),
-      longDistance: leaf(z.union([count(64), z.literal('auto')]).optional(), {
-        description: 'Long-distance links. `auto`: ceil(log2 n) in an overlay of n nodes.',
-        allowed: 'a whole number from 0 to 64, or "auto"',
+      longDistance: leaf(z.union([count(LONG_DISTANCE_MAX), longDistanceText]).optional(), {
+        description:
+          'Long-distance links. `auto`: ceil(log2 n) in an overlay of n nodes; `auto:8`: those, but at most 8.',
+        allowed: 'a whole number from 0 to 64, "auto", or "auto:" and such a number',
         default: "the overlay's",
       }),
       onDemand: leaf(count(255).optional(), {

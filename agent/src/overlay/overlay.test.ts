@@ -5,7 +5,7 @@ import { HIGH_BYTES_PER_S, IDLE_MS } from './demand.ts';
 import { type PresentEdge, planEdges, type Wanted } from './edges.ts';
 import { labelOf, type NodeId } from './label.ts';
 import { DRAIN_MS, Overlay, type OverlayAction, type Topology } from './overlay.ts';
-import { automaticLinks, harmonicLength } from './symphony.ts';
+import { harmonicLength } from './symphony.ts';
 
 const RING_ONLY: Topology = { successors: 1, longDistance: 0, onDemand: 0, fullMesh: 'off' };
 const DEFAULTS: Topology = { successors: 2, longDistance: 'auto', onDemand: 4, fullMesh: 'auto' };
@@ -354,9 +354,5 @@ describe('harmonic lengths', () => {
       octaves[octave] = (octaves[octave] ?? 0) + 1;
     }
     for (const count of octaves) expect(count).to.be.within(850, 1_150);
-  });
-
-  it('are ceil(log2 n) for auto', () => {
-    expect([1, 2, 7, 8, 9, 1_000].map(automaticLinks)).to.deep.equal([0, 1, 3, 3, 4, 10]);
   });
 });

@@ -7,6 +7,7 @@
  */
 
 import type { EdgeKind } from '../api.ts';
+import { type LongDistance, linksAmong } from '../long-distance.ts';
 import { earliest, type Instant, type Machine, type Random } from '../machine.ts';
 import { Absences } from './absences.ts';
 import { Demand, type DemandSample } from './demand.ts';
@@ -14,7 +15,6 @@ import { type EdgeEdit, mirrored, planEdges, sortedKinds, type Wanted } from './
 import { type Label, labelOf, type NodeId } from './label.ts';
 import { Links } from './links.ts';
 import { nearest, Ring } from './ring.ts';
-import { automaticLinks } from './symphony.ts';
 
 /** A refused peer is not drawn or wanted on demand again for this long. */
 export const REFUSED_FOR_MS = 60_000;
@@ -27,7 +27,7 @@ export const DRAIN_MS = 2_000;
 export interface Topology {
   /** Ring neighbours on each side. */
   readonly successors: number;
-  readonly longDistance: number | 'auto';
+  readonly longDistance: LongDistance;
   /** Most on-demand edges of our own. */
   readonly onDemand: number;
   readonly fullMesh: 'off' | 'auto';
@@ -346,8 +346,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   }
 
   #linkCount(): number {
-    const { longDistance } = this.#topology;
-    return longDistance === 'auto' ? automaticLinks(this.#ring.size) : longDistance;
+    return linksAmong(this.#topology.longDistance, this.#ring.size);
   }
 
   #tellNeighbours(): readonly OverlayAction[] {

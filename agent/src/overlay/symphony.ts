@@ -17,11 +17,6 @@ export function harmonicLength(n: number, u: number): number {
   return Math.exp(Math.log(n) * (u - 1));
 }
 
-/** Links that `auto` stands for. */
-export function automaticLinks(n: number): number {
-  return n < 2 ? 0 : Math.ceil(Math.log2(n));
-}
-
 /**
  * A member to link to, or undefined if every draw met one in `taken`.
  * The drawn place belongs to the first member at or after it.

@@ -1,5 +1,6 @@
 /** docs/wire.md §2: the overlay's parameters, signed by its authority. */
 import type { KeyObject } from 'node:crypto';
+import { decodeLongDistance, encodeLongDistance, type LongDistance } from '../long-distance.ts';
 import type { Prefix } from './address.ts';
 import { prefixBytes, readNetwork } from './certificate.ts';
 import { ID_BYTES, isName, type OverlayId, overlayIdOf, parseName } from './ids.ts';
@@ -28,11 +29,9 @@ const CIPHER_NAMES = new Map<number, Cipher>([
   [2, 'chacha20-poly1305'],
 ]);
 
-const LONG_DISTANCE_AUTO = 255;
-
 export interface Topology {
   readonly successors: number;
-  readonly longDistance: number | 'auto';
+  readonly longDistance: LongDistance;
   readonly onDemand: number;
   readonly fullMesh: 'off' | 'auto';
 }
@@ -76,12 +75,7 @@ export function encodeParameters(fields: ParametersFields, authority: KeyObject)
       ...optional(9, fields.subnet6),
       {
         type: 10,
-        value: Buffer.of(
-          successors,
-          longDistance === 'auto' ? LONG_DISTANCE_AUTO : longDistance,
-          onDemand,
-          fullMesh === 'auto' ? 1 : 0,
-        ),
+        value: Buffer.of(successors, encodeLongDistance(longDistance), onDemand, fullMesh === 'auto' ? 1 : 0),
       },
     ],
     authority,
@@ -97,11 +91,13 @@ function readCipher(code: number): Cipher {
 }
 
 function readTopology(value: Buffer): Topology {
-  const [successors = 0, longDistance = 0, onDemand = 0, fullMesh = 0] = value;
+  const [successors = 0, links = 0, onDemand = 0, fullMesh = 0] = value;
   if (fullMesh > 1) throw new DecodeError(`full mesh ${fullMesh}`);
+  const longDistance = decodeLongDistance(links);
+  if (longDistance === undefined) throw new DecodeError(`${links} long-distance links`);
   return {
     successors,
-    longDistance: longDistance === LONG_DISTANCE_AUTO ? 'auto' : longDistance,
+    longDistance,
     onDemand,
     fullMesh: fullMesh === 1 ? 'auto' : 'off',
   };

@@ -1,5 +1,6 @@
 /** Identifiers, signed objects and sealed messages by the vectors of docs/wire.md, which tincan's tests run too. */
 import { expect } from 'chai';
+import { decodeLongDistance } from '../long-distance.ts';
 import { formatEndpoint, formatPrefix, parseEndpoint, parsePrefix } from './address.ts';
 import { encodeCertificate, verifyCertificate } from './certificate.ts';
 import { inArc } from './flood.ts';
@@ -157,7 +158,7 @@ describe('vectors: parameters', () => {
           subnet6: c.ipv6 === null ? undefined : parsePrefix(c.ipv6),
           topology: {
             successors: c.successors,
-            longDistance: c.longDistance === 255 ? 'auto' : c.longDistance,
+            longDistance: decodeLongDistance(c.longDistance)!,
             onDemand: c.onDemand,
             fullMesh: c.fullMesh === 1 ? 'auto' : 'off',
           },

@@ -118,6 +118,16 @@ impl Neighbours {
         self.iter().filter(|(_, neighbour)| neighbour.up && !neighbour.draining)
     }
 
+    /// Ports of the live neighbours that are nearest on the ring, so many on each side.
+    pub fn beside(&self, own: Label, on_each_side: usize) -> Vec<u32> {
+        let mut around: Vec<(u64, u32)> =
+            self.live().map(|(port, neighbour)| (own.clockwise_to(neighbour.label), port)).collect();
+        around.sort_unstable();
+        let before = around.len().saturating_sub(on_each_side).max(on_each_side);
+        let near = around.iter().enumerate().filter(|&(i, _)| i < on_each_side || i >= before);
+        near.map(|(_, &(_, port))| port).collect()
+    }
+
     /// The neighbour that takes the last hop: the destination itself, else one that says it is adjacent to it.
     fn last_hops(&self, destination: Label, except: Option<u32>) -> Option<u32> {
         let candidates = || self.live().filter(move |&(port, _)| Some(port) != except);

@@ -11,7 +11,7 @@ const DEFAULT_ADMIN = '/etc/evio/server/admin.json';
 const FULL_MESH = ['auto', 'off'] as const;
 const DESCRIBE = {
   successors: 'Ring neighbours each way, 1 to 8',
-  'long-distance': 'Long-distance links of a node, or auto: ceil(log2 n)',
+  'long-distance': 'Long-distance links of a node, or auto: ceil(log2 n), or auto:8: those, but at most 8',
   'on-demand': 'Tunnels a node makes because two nodes talk much, at most',
   'full-mesh': 'Whether a small overlay is a full mesh',
   mtu: 'Of evio0: auto (1400), or 1280 to 9000',
@@ -51,7 +51,7 @@ function within(option: string, value: number, min: number, max: number): number
 type ArgsOf<F> = F extends (yargs: Argv) => Argv<infer T> ? T : never;
 
 async function create(args: ArgsOf<typeof createOptions>, io: Io): Promise<void> {
-  const { createOverlay, parseLongDistance, parseMtu, parseSubnet } = await import('../overlay/create.ts');
+  const { createOverlay, longDistanceOf, parseMtu, parseSubnet } = await import('../overlay/create.ts');
   const { directory, parameters, room } = await createOverlay({
     name: args.name,
     dir: args.dir ?? args.name,
@@ -61,7 +61,7 @@ async function create(args: ArgsOf<typeof createOptions>, io: Io): Promise<void>
     mtu: parseMtu(args.mtu),
     topology: {
       successors: within('successors', args.successors, 1, 8),
-      longDistance: parseLongDistance(args['long-distance']),
+      longDistance: longDistanceOf(args['long-distance']),
       onDemand: within('on-demand', args['on-demand'], 0, 255),
       fullMesh: args['full-mesh'],
     },
@@ -77,10 +77,10 @@ async function create(args: ArgsOf<typeof createOptions>, io: Io): Promise<void>
 }
 
 async function update(args: ArgsOf<typeof updateOptions>, io: Io): Promise<void> {
-  const { parseLongDistance, parseMtu, updateOverlay } = await import('../overlay/create.ts');
+  const { longDistanceOf, parseMtu, updateOverlay } = await import('../overlay/create.ts');
   const change: { -readonly [K in keyof Topology]?: Topology[K] } = {};
   if (args.successors !== undefined) change.successors = within('successors', args.successors, 1, 8);
-  if (args['long-distance'] !== undefined) change.longDistance = parseLongDistance(args['long-distance']);
+  if (args['long-distance'] !== undefined) change.longDistance = longDistanceOf(args['long-distance']);
   if (args['on-demand'] !== undefined) change.onDemand = within('on-demand', args['on-demand'], 0, 255);
   if (args['full-mesh'] !== undefined) change.fullMesh = args['full-mesh'];
   if (Object.keys(change).length === 0 && args.mtu === undefined) {

@@ -4,7 +4,7 @@ import { contains, parsePrefix } from '../../../agent/src/wire/address.ts';
 import { hostAddress } from '../../../agent/src/wire/pool.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { allot } from './allot.ts';
-import { parseLongDistance, parseMtu, parseSubnet } from './create.ts';
+import { longDistanceOf, parseMtu, parseSubnet } from './create.ts';
 import { parseRoute } from './enroll.ts';
 
 const subnet4 = parsePrefix('10.45.0.0/16');
@@ -71,7 +71,7 @@ describe('the options of an overlay', () => {
     for (const bad of ['1279', '9001', 'big', '14e2', ''])
       expect(() => parseMtu(bad), bad).to.throw(UsageError, '--mtu');
     expect([parseMtu('auto'), parseMtu('1280')]).to.deep.equal([1400, 1280]);
-    for (const bad of ['65', '-1', 'x', '']) expect(() => parseLongDistance(bad), bad).to.throw(UsageError);
+    for (const bad of ['65', '-1', 'x', 'auto:65', '']) expect(() => longDistanceOf(bad), bad).to.throw(UsageError);
     for (const bad of ['10.244.3.1/24', '10.244.3.0', 'x'])
       expect(() => parseRoute(bad), bad).to.throw(UsageError, '--route');
   });

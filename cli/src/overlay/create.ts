@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { XmppError } from '../../../agent/src/io/xmpp-error.ts';
+import { type LongDistance, parseLongDistance } from '../../../agent/src/long-distance.ts';
 import { formatAddress, isNetwork, networkOf, type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
 import { isName } from '../../../agent/src/wire/ids.ts';
 import {
@@ -162,8 +163,10 @@ export function parseMtu(text: string): number {
   return mtu;
 }
 
-export function parseLongDistance(text: string): number | 'auto' {
-  if (text === 'auto') return 'auto';
-  if (/^[0-9]{1,2}$/.test(text) && Number(text) <= 64) return Number(text);
-  throw new UsageError(`--long-distance: "${text}" is not allowed; allowed: "auto", or a whole number from 0 to 64`);
+export function longDistanceOf(text: string): LongDistance {
+  const longDistance = parseLongDistance(text);
+  if (longDistance !== undefined) return longDistance;
+  throw new UsageError(
+    `--long-distance: "${text}" is not allowed; allowed: "auto", a whole number from 0 to 64, or "auto:" and such a number`,
+  );
 }

@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { EvioNode } from '../../../agent/src/kube-api/evio-kinds.ts';
+import { linksAmong } from '../../../agent/src/long-distance.ts';
 import type { Random } from '../../../agent/src/machine.ts';
 import { nearest, Ring } from '../../../agent/src/overlay/ring.ts';
-import { automaticLinks, drawLink } from '../../../agent/src/overlay/symphony.ts';
+import { drawLink } from '../../../agent/src/overlay/symphony.ts';
 import type { TunnelStatus } from '../../../crds/src/evio-node.ts';
 
 const SUCCESSORS = 2;
@@ -51,7 +52,7 @@ export function clusterOf(size: number, random: Random, { relayed = 0.08, down =
     for (const next of nearest(ring.clockwise(id), Math.min(SUCCESSORS, size - 1), () => false)) join(id, next);
   for (const { id } of named) {
     const taken = new Set([id, ...(tunnels.get(id)?.keys() ?? [])]);
-    for (let i = 0; i < automaticLinks(size); i++) {
+    for (let i = 0; i < linksAmong('auto', size); i++) {
       const link = drawLink(id, ring, taken, random);
       if (link === undefined) continue;
       taken.add(link);

@@ -13,16 +13,15 @@ const ONE_WAY: Micros = 20 * MILLISECOND;
 #[derive(Clone, Copy)]
 pub enum Traffic {
     Busy,
-    /// Adjacency only (wire.md §6.5).
+    /// Nothing, between two that are near on the ring.
+    IdleNear,
+    /// Nothing, between two others.
     Idle,
 }
 
 impl Traffic {
-    fn every(self) -> Micros {
-        match self {
-            Traffic::Busy => 100 * MILLISECOND,
-            Traffic::Idle => 10 * SECOND,
-        }
+    fn every(self) -> Option<Micros> {
+        matches!(self, Traffic::Busy).then_some(100 * MILLISECOND)
     }
 }
 
@@ -46,7 +45,7 @@ enum Event {
 pub fn run(random: &mut Random, traffic: Traffic) -> [Micros; 2] {
     let address = |last| SocketAddr::from((Ipv4Addr::new(198, 51, 100, last), 20_000));
     let via = [Via::Direct(address(2)), Via::Direct(address(1))];
-    let mut ends = [Paths::new(draw), Paths::new(draw)];
+    let mut ends = [Paths::new(draw, true), Paths::new(draw, false)];
     let mut queue = Queue::new();
     let dies = SETTLED + random.below(10 * SECOND);
     let mut found = [None; 2];
@@ -57,7 +56,10 @@ pub fn run(random: &mut Random, traffic: Traffic) -> [Micros; 2] {
         let Via::Direct(peer) = via[i] else { continue };
         end.set_candidates(&[peer], begin, &mut out[i]);
         end.session_up(begin, &mut out[i]);
-        queue.push(begin + random.below(traffic.every()), Event::Traffic(i));
+        end.set_near(matches!(traffic, Traffic::IdleNear), begin);
+        if let Some(every) = traffic.every() {
+            queue.push(begin + random.below(every), Event::Traffic(i));
+        }
     }
     let mut now = begin;
     loop {
@@ -99,7 +101,7 @@ pub fn run(random: &mut Random, traffic: Traffic) -> [Micros; 2] {
                 if now < dies {
                     queue.push(now + ONE_WAY, Event::Arrives(1 - i, Packet::Record));
                 }
-                queue.push(now + traffic.every(), Event::Traffic(i));
+                queue.push(now + traffic.every().unwrap_or(GIVE_UP), Event::Traffic(i));
             }
             Event::Tick(i) => {
                 timers[i] = Micros::MAX;
@@ -110,7 +112,7 @@ pub fn run(random: &mut Random, traffic: Traffic) -> [Micros; 2] {
 }
 
 /// Nobody guesses them here.
-fn draw() -> [u8; 8] {
+pub fn draw() -> [u8; 8] {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()
@@ -127,8 +129,11 @@ mod tests {
             for found in run(&mut random, Traffic::Busy) {
                 assert!((750 * MILLISECOND..1_300 * MILLISECOND).contains(&found), "{found}");
             }
+            for found in run(&mut random, Traffic::IdleNear) {
+                assert!((750 * MILLISECOND..2_500 * MILLISECOND).contains(&found), "{found}");
+            }
             for found in run(&mut random, Traffic::Idle) {
-                assert!((750 * MILLISECOND..7 * SECOND).contains(&found), "{found}");
+                assert!((750 * MILLISECOND..5_500 * MILLISECOND).contains(&found), "{found}");
             }
         }
     }

@@ -60,6 +60,10 @@ impl Graph {
         self.labels.len()
     }
 
+    pub fn neighbours(&self, place: usize) -> usize {
+        self.of[place].len()
+    }
+
     pub fn tunnel(&self, from: usize, to: usize) -> Option<usize> {
         let of = &self.of[from];
         of.binary_search_by_key(&to, |&(place, _)| place).ok().map(|i| of[i].1)

@@ -5,6 +5,8 @@
 mod detect;
 mod floods;
 mod graph;
+mod holes;
+mod idle;
 mod queue;
 mod random;
 mod routes;
@@ -35,14 +37,28 @@ struct Request {
     /// How many times a tunnel that is idle shall die.
     #[serde(default)]
     deaths: usize,
+    /// Nodes that look healthy and forward nothing.
+    #[serde(default)]
+    holes: Option<holes::Request>,
+    /// What nodes send while nobody wants anything.
+    #[serde(default)]
+    idle: Option<idle::Request>,
 }
 
 #[derive(Serialize)]
 struct Answer {
     floods: Option<floods::Answer>,
     routes: Option<routes::Answer>,
-    /// Milliseconds until an end found it, two for each.
-    deaths: Option<Vec<f64>>,
+    deaths: Option<Deaths>,
+    holes: Option<holes::Answer>,
+    idle: Option<idle::Answer>,
+}
+
+/// Milliseconds until an end found it, two for each: to a neighbour that is near on the ring, and to others.
+#[derive(Serialize)]
+struct Deaths {
+    near: Vec<f64>,
+    others: Vec<f64>,
 }
 
 fn answer(line: &str) -> Result<Answer, String> {
@@ -52,10 +68,15 @@ fn answer(line: &str) -> Result<Answer, String> {
     let routes = request.routes.map(|routes| routes::run(&graph, &routes, request.seed)).transpose()?;
     let deaths = (request.deaths > 0).then(|| {
         let mut random = Random::new(request.seed, 4);
-        let found = (0..request.deaths).flat_map(|_| detect::run(&mut random, detect::Traffic::Idle));
-        found.map(|found| found as f64 / 1_000.0).collect()
+        let mut found = |traffic| {
+            let found = (0..request.deaths).flat_map(|_| detect::run(&mut random, traffic));
+            found.map(|found| found as f64 / 1_000.0).collect()
+        };
+        Deaths { near: found(detect::Traffic::IdleNear), others: found(detect::Traffic::Idle) }
     });
-    Ok(Answer { floods, routes, deaths })
+    let idle = request.idle.map(|asked| idle::run(&graph, asked));
+    let holes = request.holes.map(|holes| holes::run(&graph, &holes, request.seed)).transpose()?;
+    Ok(Answer { floods, routes, deaths, holes, idle })
 }
 
 fn main() {

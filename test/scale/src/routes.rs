@@ -10,7 +10,7 @@ use crate::graph::{place_of, port_to, Graph};
 use crate::random::Random;
 
 /// The source sets it (wire.md §4.1).
-const HOP_LIMIT: u32 = 64;
+pub const HOP_LIMIT: u32 = 64;
 /// Adjacency is told this long after a change at the latest, and under way for a moment.
 const TOLD_AFTER: Micros = 250 * MILLISECOND;
 /// Deaths that are simulated; each tunnel that died takes one of them.

@@ -33,6 +33,8 @@ const CONNECT_MS = 300;
 const PROVE_MS = 60;
 /** From node to node by a tunnel. */
 const HOP_MS = 20;
+/** Neighbours on each side of the ring that tincan asks every second although nothing is sent to them. */
+const WATCHED_EACH_SIDE = 2;
 /** A change of adjacency is told this long after the one before at the earliest (docs/wire.md §6.5). */
 const TELL_MS = 200;
 /** The other end removed its half: no probe is answered any more. */
@@ -420,13 +422,22 @@ export class CrowdNode {
     } else if (way !== undefined) server.pass(() => to.#give(heard));
   }
 
-  /** All its packets are dropped from here on, and nobody says goodbye; each neighbour finds out after `foundMs()`. */
-  die(foundMs: () => number): void {
+  /** All its packets are dropped from here on, and nobody says goodbye; each neighbour finds out after `foundMs`, sooner where it is near. */
+  die(foundMs: (near: boolean) => number): void {
     this.dead = true;
     for (const [peer, half] of this.#halves) {
       const other = this.#crowd.node(peer);
-      if (half.up) this.#crowd.clock.after(foundMs(), () => other.#lose(this));
+      if (half.up) this.#crowd.clock.after(foundMs(other.#isBeside(this)), () => other.#lose(this));
     }
+  }
+
+  /** As tincan's `Neighbours::beside`: of its neighbours two on each side of the ring. */
+  #isBeside(node: CrowdNode): boolean {
+    const { size } = this.#crowd.ring;
+    const clockwise = ({ place }: CrowdNode) => (place - this.place + size) % size;
+    const around = this.#up.map((peer) => clockwise(this.#crowd.node(peer))).sort((a, b) => a - b);
+    const at = around.indexOf(clockwise(node));
+    return at < WATCHED_EACH_SIDE || at >= around.length - WATCHED_EACH_SIDE;
   }
 
   // What the agent does with events (agent/src/agent.ts).

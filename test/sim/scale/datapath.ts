@@ -42,22 +42,60 @@ export interface RouteAnswer {
   readonly at: readonly Moment[];
 }
 
+export interface HolesAnswer {
+  readonly pairs: number;
+  readonly arrived: number;
+  readonly swallowed: number;
+  readonly found_ms_max: number;
+}
+
+/** IP bytes a second that a node sends. */
+export interface IdleAnswer {
+  readonly mean: number;
+  readonly max: number;
+  readonly probes_mean: number;
+  readonly adjacency_mean: number;
+  readonly sessions_mean: number;
+}
+
 export interface Question {
   readonly seed: number;
   readonly graph: Graph;
   /** Indices of tunnels. */
   readonly dead?: readonly number[];
   readonly floods?: number;
+  readonly idle?: {
+    /** Addresses of a neighbour that never answer. */
+    readonly silent: number;
+    /** Bytes a second of a node that do not depend on its tunnels. */
+    readonly besides: number;
+  };
+  /** Nodes that look healthy and forward nothing, one after the other. */
+  readonly holes?: {
+    readonly holes: number;
+    readonly targets: readonly number[];
+    readonly hops: Hops;
+    readonly atMs: number;
+  };
   readonly routes?: { readonly targets: readonly number[]; readonly hops: Hops; readonly atMs: readonly number[] };
 }
 
-export function ask({ seed, graph, dead = [], floods = 0, routes }: Question): Answer {
+export function ask({ seed, graph, dead = [], floods = 0, holes, idle, routes }: Question): Answer {
   const request = {
     seed,
     labels: graph.labels.map(labelHex),
     tunnels: graph.tunnels,
     dead,
     floods,
+    ...(idle && { idle }),
+    ...(holes && {
+      holes: {
+        holes: holes.holes,
+        targets: holes.targets,
+        hops: holes.hops.map((row) => [...row]),
+        at_ms: holes.atMs,
+      },
+    }),
     ...(routes && {
       routes: { targets: routes.targets, hops: routes.hops.map((row) => [...row]), at_ms: routes.atMs },
     }),
@@ -65,15 +103,23 @@ export function ask({ seed, graph, dead = [], floods = 0, routes }: Question): A
   return run(request);
 }
 
-/** How long ends of idle tunnels need to find that the other end is dead, in milliseconds. */
-export function deaths(seed: number, samples: number): readonly number[] {
-  return run({ seed, labels: [], tunnels: [], dead: [], deaths: samples }).deaths ?? [];
+/** In milliseconds, of neighbours that are near on the ring and of others. */
+export interface Deaths {
+  readonly near: readonly number[];
+  readonly others: readonly number[];
+}
+
+/** How long ends of idle tunnels need to find that the other end is dead. */
+export function deaths(seed: number, samples: number): Deaths {
+  return run({ seed, labels: [], tunnels: [], dead: [], deaths: samples }).deaths ?? { near: [], others: [] };
 }
 
 interface Answer {
   readonly floods: FloodAnswer | null;
   readonly routes: RouteAnswer | null;
-  readonly deaths: readonly number[] | null;
+  readonly deaths: Deaths | null;
+  readonly holes: HolesAnswer | null;
+  readonly idle: IdleAnswer | null;
 }
 
 function run(request: object): Answer {

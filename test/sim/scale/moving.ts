@@ -1,6 +1,6 @@
 /** What of the table is a time: from nothing to a closed ring, and from a ring with dead nodes to a closed one. */
 
-import { seeded } from '../random.ts';
+import { pick, seeded } from '../random.ts';
 import { Crowd } from './crowd.ts';
 import { deaths } from './datapath.ts';
 import { SlowServer } from './server.ts';
@@ -46,7 +46,7 @@ export function failure(size: number, seed: number, withinMs: number): Moved {
   for (let dead = 0; dead < count; ) {
     const node = crowd.nodes[Math.floor(random() * size)];
     if (node === undefined || node.dead) continue;
-    node.die(() => found[Math.floor(random() * found.length)] ?? 0);
+    node.die((near) => pick(random, near ? found.near : found.others));
     dead++;
   }
   const took = crowd.untilClosed(withinMs);
@@ -58,7 +58,7 @@ export function failure(size: number, seed: number, withinMs: number): Moved {
       dead: count,
       offers: offers - before.offers,
       messages: messages - before.messages,
-      foundMs: { least: Math.min(...found), most: Math.max(...found) },
+      foundMs: { near: Math.max(...found.near), others: Math.max(...found.others) },
     },
   };
 }

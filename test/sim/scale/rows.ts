@@ -21,11 +21,22 @@ export const ROWS = {
   'hops-max': atMost('hops, most', '', (n) => (n <= 16 ? 4 : 3 * log2(n))),
   routed: whole('pairs with a route, nothing dead'),
   'routed-dead': whole('connected pairs with a route 1.5 s after 10 % of tunnels died at once'),
+  holes: whole('pairs with a route 5 s after a node began to forward nothing'),
   flooded: whole('nodes reached by a flood'),
   'flooded-dead': whole('connected nodes reached by a flood, 10 % of tunnels silently dead'),
   copies: atMost('copies on a tunnel that a flood uses', '', () => 1),
   'copies-dead': atMost('the same, 10 % of tunnels silently dead', '', () => 1.5),
   flows: atMost('core flows per tunnel, most of a node', '', () => 64),
+  idle: atMost(
+    'IP bytes that a node sends in a second when idle, mean',
+    'B/s',
+    upTo([
+      [16, 1_000],
+      [128, 1_500],
+      [1_000, 2_000],
+      [10_000, 2_500],
+    ]),
+  ),
   'cold-start': atMost(
     'cold start to a closed ring',
     's',

@@ -250,6 +250,10 @@ pub fn parameters() -> Value {
         topology: Topology { successors: 1, long_distance: 0, on_demand: 0, full_mesh_auto: false },
         ..full.clone()
     };
+    let bounded = Parameters {
+        topology: Topology { successors: 2, long_distance: 128 + 8, on_demand: 8, full_mesh_auto: true },
+        ..full.clone()
+    };
     let object = full.sign(&authority);
     let edit = |f: &dyn Fn(&mut Vec<u8>)| resigned(&object, "evio/1 parameters", f);
     let set = |kind: u8, offset: usize, value: u8| {
@@ -265,6 +269,7 @@ pub fn parameters() -> Value {
         "cases": [
             parameters_case("both families, defaults", &full, &authority),
             parameters_case("IPv6 only, a bare ring", &small, &authority),
+            parameters_case("auto links, at most eight", &bounded, &authority),
         ],
         "refused": refused(&[
             ("changed signature", patched(&object, last, object[last] ^ 1), "signature"),
@@ -279,6 +284,7 @@ pub fn parameters() -> Value {
             ("full mesh 2", set(10, 3, 2), "full mesh"),
             ("no topology", edit(&|body| without(body, 10)), "missing"),
             ("trailing byte", [&object[..], &[0]].concat(), "length"),
+            ("193 long-distance links", set(10, 1, 193), "links"),
         ]),
     })
 }

@@ -4,12 +4,15 @@ use base64::prelude::{Engine, BASE64_STANDARD};
 use serde_json::{json, Value};
 
 use super::receive::Arrival;
-use super::{Node, GOSSIP, GOSSIP_PAUSE};
+use super::{Node, GOSSIP, GOSSIP_AGAIN, GOSSIP_PAUSE};
 use crate::session::{Change, Now};
+use crate::time::Micros;
 use crate::wire::control::Control;
 use crate::wire::record::CONTROL;
 use crate::wire::Label;
 
+/// In so many rounds of gossip every neighbour has heard our adjacency again.
+const ADJACENCY_TURNS: usize = 3;
 /// Labels of one adjacency record that belong to no member we know, and are taken all the same: certificates may come later.
 const STRANGERS: usize = 64;
 
@@ -57,7 +60,7 @@ impl Node {
         if tunnel.adjacency_sequence.is_some_and(|known| (sequence.wrapping_sub(known) as i32) < 0) {
             return self.counters.add("adjacencyOld");
         }
-        // What is dropped here comes again within ten seconds.
+        // What is dropped here comes again.
         if !self.limits.adjacency(source, now) {
             return self.counters.add("controlTooMany");
         }
@@ -76,17 +79,31 @@ impl Node {
         if now.us >= at {
             self.tell_adjacency(now);
         } else {
-            self.gossip_at = self.gossip_at.min(at);
+            self.adjacency_at = Some(self.adjacency_at.map_or(at, |earlier| earlier.min(at)));
         }
     }
 
     /// Our live tunnels, to every neighbour; those that are there to stay, and forward what is sent through them.
     pub(super) fn tell_adjacency(&mut self, now: Now) {
-        self.gossip_at = now.us + GOSSIP;
         self.gossiped = now.us;
+        self.adjacency_at = None;
+        self.adjacency_again = Some(now.us + GOSSIP_AGAIN);
         self.adjacency_sequence = self.adjacency_sequence.wrapping_add(1);
         for port in self.tunnels.ports() {
             self.tell_adjacency_to(port, now);
+        }
+    }
+
+    /// News that waited for their pause; and once more what was news a second ago, since a record may be lost.
+    pub(super) fn adjacency_tick(&mut self, now: Now) {
+        let due = |at: Option<Micros>| at.is_some_and(|at| at <= now.us);
+        if due(self.adjacency_at) {
+            self.tell_adjacency(now);
+        } else if due(self.adjacency_again) {
+            self.adjacency_again = None;
+            for port in self.tunnels.ports() {
+                self.tell_adjacency_to(port, now);
+            }
         }
     }
 
@@ -109,12 +126,16 @@ impl Node {
         }
     }
 
-    /// Every neighbour in its turn gets the list again: a record may be lost, and whoever misses the list trusts the revoked.
+    /// Every neighbour in its turn gets adjacency and the list again: records may be lost, and whoever misses the list trusts the
+    /// revoked.
     pub(super) fn gossip(&mut self, now: Now) {
-        self.tell_adjacency(now);
+        self.gossip_at = now.us + GOSSIP;
         let ports: Vec<u32> = self.tunnels.iter().filter(|tunnel| tunnel.up).map(|tunnel| tunnel.port).collect();
-        self.list_turn = self.list_turn.wrapping_add(1);
-        if let Some(port) = ports.get(self.list_turn % ports.len().max(1)) {
+        self.gossip_turn = self.gossip_turn.wrapping_add(1);
+        for &port in ports.iter().skip(self.gossip_turn % ADJACENCY_TURNS).step_by(ADJACENCY_TURNS) {
+            self.tell_adjacency_to(port, now);
+        }
+        if let Some(port) = ports.get(self.gossip_turn % ports.len().max(1)) {
             self.tell_list_to(*port, now);
         }
     }

@@ -174,7 +174,7 @@ impl Node {
         let label = self.member_label(&add.peer)?;
         let port = self
             .tunnels
-            .add(add.peer, add.note, Paths::new(super::random))
+            .add(add.peer, add.note, Paths::new(super::random, self.label < label))
             .ok_or_else(|| Failure::system("no port number is left"))?;
         self.set_port(port, label, false);
         self.add_tap(port, label, now);
@@ -197,6 +197,7 @@ impl Node {
         let Some(tunnel) = self.tunnels.get_mut(port).filter(|tunnel| tunnel.draining != draining) else { return };
         tunnel.draining = draining;
         self.switch.set_draining(port, draining);
+        self.beside_changed(now);
         self.tell_adjacency(now);
     }
 
@@ -209,6 +210,7 @@ impl Node {
         self.switch.remove_port(port);
         self.remove_tap(port);
         self.outlet.outbox.forget(port as u16);
+        self.beside_changed(now);
         if tunnel.up && !tunnel.draining {
             self.tell_adjacency(now);
         }

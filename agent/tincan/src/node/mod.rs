@@ -65,8 +65,10 @@ use tunnels::Tunnels;
 pub const TAP_PORT: u32 = 1;
 /// How long a "too big" is believed (§7).
 const ROUTE_SIZE_LIFE: Micros = 600 * SECOND;
-/// Adjacency is told again after this long (§6.5).
+/// Some neighbours are told again of adjacency and revocations this often, each in its turn (§6.5).
 const GOSSIP: Micros = 10 * SECOND;
+/// Another adjacency is told once more after this long.
+const GOSSIP_AGAIN: Micros = SECOND;
 /// And not sooner than this after the last time: a neighbour that comes and goes must not make us tell all the others each time.
 const GOSSIP_PAUSE: Micros = 200 * MILLISECOND;
 /// A neighbour without a session is tried again this often, once a handshake went unanswered.
@@ -135,9 +137,12 @@ pub struct Node {
     pinged: Vec<Pinged>,
     events: Vec<Event>,
     adjacency_sequence: u32,
+    /// When it is told next because it changed, and once more because that may have been lost.
+    adjacency_at: Option<Micros>,
+    adjacency_again: Option<Micros>,
     gossip_at: Micros,
-    /// Counts whose turn it is to hear the revocation list again.
-    list_turn: usize,
+    /// Counts whose turn it is to be told again.
+    gossip_turn: usize,
     /// When adjacency was last told to all.
     gossiped: Micros,
     look_at: Micros,
@@ -244,8 +249,10 @@ impl Node {
             pinged: Vec::new(),
             events: Vec::new(),
             adjacency_sequence: 0,
+            adjacency_at: None,
+            adjacency_again: None,
             gossip_at: now.us,
-            list_turn: 0,
+            gossip_turn: 0,
             gossiped: 0,
             look_at: now.us,
             ensure_at: None,
@@ -397,6 +404,8 @@ impl Node {
             self.forwards_at,
             self.pings.iter().map(PendingPing::deadline).min(),
             knock,
+            self.adjacency_at,
+            self.adjacency_again,
             Some(self.gossip_at),
             Some(self.look_at),
             self.ensure_at,
@@ -433,6 +442,7 @@ impl Node {
         self.forwards_tick(now);
         self.ping_tick(now);
         self.traces.tick(now.us);
+        self.adjacency_tick(now);
         if now.us >= self.gossip_at {
             self.gossip(now);
         }

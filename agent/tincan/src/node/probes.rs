@@ -37,6 +37,8 @@ pub struct Pinged {
     pub answer: Option<(u64, &'static str, u32)>,
 }
 
+/// Neighbours on each side of the ring that are asked every second although nothing is sent to them: the ring closes by them.
+const WATCHED_EACH_SIDE: usize = 2;
 /// While there is no session the first probe waits for it; then one a second, as ping(8) does.
 const PING_AGAIN: Micros = SECOND;
 const PING_POLL: Micros = 10 * MILLISECOND;
@@ -104,6 +106,7 @@ impl Node {
         if up != was_up {
             self.set_port(port, label, up);
             self.taps.set_up(port, up);
+            self.beside_changed(now);
             if !up {
                 let actions = self.flood.tunnel_down(port, self.switch.neighbours(), now.us);
                 self.flood_actions(actions, port, now);
@@ -114,6 +117,14 @@ impl Node {
             }
         }
         self.event_tunnel(port, now);
+    }
+
+    /// A tunnel came or went: others may be nearest on the ring now.
+    pub(super) fn beside_changed(&mut self, now: Now) {
+        let near = self.switch.neighbours().beside(self.label, WATCHED_EACH_SIDE);
+        for tunnel in self.tunnels.iter_mut() {
+            tunnel.paths.set_near(near.contains(&tunnel.port), now.us);
+        }
     }
 
     pub(super) fn set_port(&mut self, port: u32, label: Label, up: bool) {

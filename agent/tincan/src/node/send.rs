@@ -242,7 +242,8 @@ impl Node {
         put_sealed(&mut sealer, outlet, &route, record_type, [plaintext, &[], &[]], now);
     }
 
-    /// A plaintext for the neighbour at `port` and nobody behind it: floods, acknowledgements, adjacency.
+    /// A plaintext for the neighbour at `port` and nobody behind it: floods, acknowledgements, adjacency. What neighbours tell each other of
+    /// their own accord is no traffic: it is lost without harm, and would keep idle paths awake.
     pub(super) fn send_neighbour(&mut self, port: u32, record_type: u8, plaintext: &[u8], now: Now) {
         let Some(label) = self.tunnels.get(port).map(|tunnel| tunnel.label) else { return };
         let Some(route) = self.route_by(port, label, false, now) else { return };
@@ -250,6 +251,12 @@ impl Node {
         let fragment_id = if plaintext.len() > route.plaintext_max() { sessions.next_fragment_id(label) } else { 0 };
         let Ok(mut sealer) = sessions.sealer(label, now) else { return };
         let sent = put_whole(&mut sealer, outlet, &route, (record_type, fragment_id), plaintext, now);
+        if record_type == CONTROL {
+            if let Some(tunnel) = self.tunnels.get_mut(port) {
+                tunnel.tx_bytes += sent as u64;
+            }
+            return;
+        }
         self.account(&route, label, sent, 0, now);
     }
 

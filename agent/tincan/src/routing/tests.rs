@@ -123,3 +123,21 @@ fn in_a_bare_ring_with_one_dead_node_every_pair_is_still_routed() {
         }
     }
 }
+
+#[test]
+fn beside_a_node_are_the_nearest_live_neighbours_on_each_side_of_the_ring() {
+    let mut all = neighbours(&[
+        (16, 1_100, true, &[]),
+        (17, 1_200, false, &[]),
+        (18, 1_300, true, &[]),
+        (19, 1_400, true, &[]),
+        (20, 900, true, &[]),
+        (21, u64::MAX, true, &[]),
+        (22, 1 << 62, true, &[]),
+    ]);
+    assert_eq!(all.beside(OWN, 2), [16, 18, 21, 20]);
+    all.set_draining(16, true);
+    assert_eq!(all.beside(OWN, 2), [18, 19, 21, 20]);
+    assert_eq!(neighbours(&[(16, 1, true, &[]), (17, 2, true, &[]), (18, 3, true, &[])]).beside(OWN, 2), [16, 17, 18]);
+    assert!(Neighbours::new().beside(OWN, 2).is_empty());
+}

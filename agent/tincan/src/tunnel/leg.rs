@@ -38,6 +38,24 @@ pub(super) enum Role {
     Hope,
 }
 
+/// What says how often a leg is asked, beside what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Duty {
+    pub role: Role,
+    /// The neighbour is one of the nearest on the ring: its death opens the ring.
+    pub near: bool,
+    /// Of two ends that ask at once the one whose question counts.
+    pub leads: bool,
+}
+
+/// A way that is used is asked this often while data goes by it, or when its other end is near on the ring...
+const WATCHED: Micros = SECOND;
+/// ...and else this often, which keeps any NAT's mapping.
+const IDLE: Micros = 4 * SECOND;
+/// An address that never answered is asked this often once it is a minute old, and at last...
+const SILENT: Micros = 10 * SECOND;
+/// ...this often.
+const SILENT_MAX: Micros = 60 * SECOND;
 /// A challenge older than this proves nothing (wire.md §6.4).
 const CHALLENGE_LIFE: Micros = 5 * SECOND;
 /// Requests to one address in any one second (wire.md §6.4).
@@ -84,6 +102,8 @@ pub(super) struct Leg {
     /// Ask as soon as the limit allows, whatever the interval says.
     pub urgent: bool,
     last_asked: Option<Micros>,
+    /// When the peer last asked by this leg, after both ends had proven it.
+    peer_asked: Option<Micros>,
     unanswered_since: Option<Micros>,
     unanswered_requests: u8,
     pub last_traffic: Micros,
@@ -125,6 +145,7 @@ impl Leg {
             since: now,
             urgent: true,
             last_asked: None,
+            peer_asked: None,
             unanswered_since: None,
             unanswered_requests: 0,
             last_traffic: 0,
@@ -206,6 +227,13 @@ impl Leg {
         }
     }
 
+    /// The peer asked. With what it asked before answered by us, that proves both directions as an answer does.
+    pub fn questioned(&mut self, now: Micros) {
+        if self.usable() {
+            self.peer_asked = Some(now);
+        }
+    }
+
     /// Anything authenticated came by this leg.
     pub fn heard(&mut self) {
         self.unanswered_since = None;
@@ -272,33 +300,47 @@ impl Leg {
     pub fn bury(&mut self, now: Micros) {
         self.proven = false;
         self.peer_proven = false;
+        self.peer_asked = None;
         self.heard();
         self.mtu.restart(now);
         self.refresh(now);
     }
 
-    /// When the next unpadded request is due. `role`: what the leg is for now.
-    pub fn due(&self, role: Role, now: Micros) -> Micros {
+    /// When the next unpadded request is due.
+    pub fn due(&self, duty: Duty, now: Micros) -> Micros {
         let Some(last) = self.last_asked.filter(|_| !self.urgent) else { return self.allowed_at() };
-        let mut due = last + self.interval(role, now);
+        let mut due = self.turn(last, duty.leads) + self.interval(duty, now);
         if let Some(since) = self.unanswered_since.filter(|_| self.proven) {
             due = due.min((since + self.grace()).max(last + SUSPECT_INTERVAL));
         }
         due.max(self.allowed_at())
     }
 
-    fn interval(&self, role: Role, now: Micros) -> Micros {
+    /// From when on our interval counts. The two ends of a way that works ask by turns, since each question answered proves it to both:
+    /// after the peer's it is ours, and after ours the peer gets a moment more, unless it asked while ours was under way.
+    fn turn(&self, last: Micros, leads: bool) -> Micros {
+        if !self.usable() {
+            return last;
+        }
+        match self.peer_asked.filter(|&asked| asked >= last) {
+            Some(asked) if !leads || asked - last >= self.grace() => asked,
+            _ => last + self.grace(),
+        }
+    }
+
+    fn interval(&self, Duty { role, near, .. }: Duty, now: Micros) -> Micros {
         let age = now.saturating_sub(self.since);
         match role {
             // Busy or lately busy paths are watched closely, sleeping ones only keep their NAT mappings.
-            Role::Current if self.usable() && self.busy(now) => SECOND,
-            Role::Current if self.usable() => 5 * SECOND,
+            Role::Current if self.usable() && (near || self.busy(now)) => WATCHED,
+            Role::Current if self.usable() => IDLE,
             _ if age < 5 * SECOND && !self.usable() => SUSPECT_INTERVAL,
             // Only to know whether it is still there when the path in use is not.
-            Role::Reserve => 10 * SECOND,
+            Role::Reserve if self.usable() => 10 * SECOND,
             _ if self.usable() => 5 * SECOND,
+            Role::Reserve => (age / 6).clamp(SILENT, SILENT_MAX),
             _ if age < 60 * SECOND => SECOND,
-            _ => 10 * SECOND,
+            _ => (age / 6).clamp(SILENT, SILENT_MAX),
         }
     }
 

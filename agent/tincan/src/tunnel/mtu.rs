@@ -21,7 +21,7 @@ const RAISE: Micros = 600 * SECOND;
 /// are answered, so nothing else tells.
 const CONFIRM: Micros = 3 * SECOND;
 /// And this often where nothing is carried that could be lost: such a probe is as large as what it stands for.
-const CONFIRM_IDLE: Micros = 120 * SECOND;
+const CONFIRM_IDLE: Micros = 600 * SECOND;
 /// And at once, but not more often than this, where the path lives and what it carried went unanswered.
 const DOUBT: Micros = 2 * SECOND;
 /// Confirmations lost in a row, with small probes answered, that make a black hole (RFC 8899 §4.3).

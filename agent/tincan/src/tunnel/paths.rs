@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::choice::{clearly_better, remote_type, role, score};
 use super::eligible::is_private;
-use super::leg::{Leg, RemoteType, Role};
+use super::leg::{Duty, Leg, RemoteType, Role};
 use super::mtu::{MtuSearch, BASE_RECORD};
 use crate::time::{Micros, SECOND};
 
@@ -69,6 +69,9 @@ pub struct Paths {
     webrtc_lingers: Option<Micros>,
     current: Option<Via>,
     current_since: Micros,
+    /// Whose question counts when both ends ask at once.
+    leads: bool,
+    near: bool,
     /// Probes are sealed, so nothing can be asked before a session stands.
     session: bool,
     draw_challenge: fn() -> [u8; 8],
@@ -79,13 +82,16 @@ pub struct Paths {
 }
 
 impl Paths {
-    pub fn new(draw_challenge: fn() -> [u8; 8]) -> Self {
+    /// `leads`: true at one end of the tunnel, whichever, and false at the other.
+    pub fn new(draw_challenge: fn() -> [u8; 8], leads: bool) -> Self {
         Self {
             legs: Vec::new(),
             webrtc: None,
             webrtc_lingers: None,
             current: None,
             current_since: 0,
+            leads,
+            near: false,
             session: false,
             draw_challenge,
             bucket: PEER_PER_SECOND,
@@ -156,6 +162,13 @@ impl Paths {
     }
 
     // ---- events ----
+
+    /// Whether the neighbour is one of the nearest on the ring, whose death has to be found soon although nothing is sent to it.
+    pub fn set_near(&mut self, near: bool, now: Micros) {
+        if std::mem::replace(&mut self.near, near) != near {
+            self.next_at = self.earliest(now);
+        }
+    }
 
     /// The peer's agent names its addresses: they replace what it named before and are probed at once. The caller has
     /// dropped those that may never be probed.
@@ -252,6 +265,7 @@ impl Paths {
         if let Some(leg) = self.leg_mut(via) {
             leg.heard();
             leg.peer_says(peer_proven, now);
+            leg.questioned(now);
             proven = leg.proven;
             if !proven {
                 leg.refresh(now);
@@ -415,6 +429,11 @@ impl Paths {
         out.push(Action::Changed);
     }
 
+    fn duty(&self) -> impl Fn(Via) -> Duty {
+        let (current, near, leads) = (self.current, self.near, self.leads);
+        move |via| Duty { role: role(current, via), near, leads }
+    }
+
     fn ask(&mut self, now: Micros, out: &mut Vec<Action>) {
         if !self.session {
             return;
@@ -423,22 +442,23 @@ impl Paths {
             self.bucket = PEER_PER_SECOND;
             self.bucket_since = now;
         }
-        let (current, draw) = (self.current, self.draw_challenge);
+        let draw = self.draw_challenge;
+        let duty = self.duty();
         let mut bucket = self.bucket;
         // Whoever waited longest is asked first, so that the peer's limit starves nobody.
         let mut order: Vec<&mut Leg> = self.every_leg().collect();
-        order.sort_by_key(|leg| leg.due(role(current, leg.via), now));
+        order.sort_by_key(|leg| leg.due(duty(leg.via), now));
         for leg in order {
             if bucket == 0 {
                 break;
             }
-            let role = role(current, leg.via);
-            if leg.due(role, now) <= now {
+            let duty = duty(leg.via);
+            if leg.due(duty, now) <= now {
                 bucket -= 1;
                 request(leg, draw(), 0, now, out);
                 continue;
             }
-            let sized = role == Role::Current && leg.allowed_at() <= now;
+            let sized = duty.role == Role::Current && leg.allowed_at() <= now;
             let busy = leg.busy(now);
             if let Some(size) = sized.then(|| leg.mtu.poll(busy, now)).flatten() {
                 bucket -= 1;
@@ -453,13 +473,14 @@ impl Paths {
         if !self.session {
             return None;
         }
+        let duty = self.duty();
         let floor = if self.bucket == 0 { self.bucket_since + SECOND } else { 0 };
         let legs = self.webrtc.iter().chain(self.legs.iter());
         legs.flat_map(|leg| {
-            let role = role(self.current, leg.via);
-            let sized = role == Role::Current;
+            let duty = duty(leg.via);
+            let sized = duty.role == Role::Current;
             let sizing = sized.then(|| leg.mtu.deadline(leg.busy(now)).max(leg.allowed_at()).max(floor));
-            [Some(leg.due(role, now).max(floor)), sizing, leg.death_at()]
+            [Some(leg.due(duty, now).max(floor)), sizing, leg.death_at()]
         })
         .flatten()
         .chain(self.webrtc_lingers)

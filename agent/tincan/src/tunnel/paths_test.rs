@@ -21,6 +21,8 @@ struct Wire {
     b_sees: Via,
     one_way: Micros,
     open: bool,
+    /// What a sends does not arrive.
+    deaf_b: bool,
     carries: u16,
 }
 
@@ -37,12 +39,13 @@ struct World {
     now: Micros,
     requests: HashMap<Via, usize>,
     changes: usize,
+    asked_by_b: usize,
     padded: usize,
 }
 
 impl World {
     fn new(wires: &[Wire]) -> Self {
-        let (a, b) = (Paths::new(draw), Paths::new(draw));
+        let (a, b) = (Paths::new(draw, true), Paths::new(draw, false));
         Self {
             a,
             b,
@@ -51,6 +54,7 @@ impl World {
             now: SECOND,
             requests: HashMap::new(),
             changes: 0,
+            asked_by_b: 0,
             padded: 0,
         }
     }
@@ -84,6 +88,8 @@ impl World {
             if from_a {
                 *self.requests.entry(via).or_default() += 1;
                 self.padded += usize::from(size > 0);
+            } else {
+                self.asked_by_b += 1;
             }
             self.send(from_a, via, size, Packet::Request { challenge, proven, size });
         }
@@ -91,7 +97,8 @@ impl World {
 
     fn send(&mut self, from_a: bool, via: Via, size: u16, packet: Packet) {
         let found = self.wires.iter().position(|w| via == if from_a { w.a_sees } else { w.b_sees });
-        let Some(index) = found.filter(|&i| self.wires[i].open && size <= self.wires[i].carries) else { return };
+        let open = |wire: Wire| wire.open && !(from_a && wire.deaf_b);
+        let Some(index) = found.filter(|&i| open(self.wires[i]) && size <= self.wires[i].carries) else { return };
         self.flying.push((self.now + self.wires[index].one_way, index, !from_a, packet));
     }
 
@@ -129,11 +136,11 @@ impl World {
 
 fn wire(a_sees: &str, b_sees: &str, one_way: Micros) -> Wire {
     let (a_sees, b_sees) = (Via::Direct(address(a_sees)), Via::Direct(address(b_sees)));
-    Wire { a_sees, b_sees, one_way, open: true, carries: 1472 }
+    Wire { a_sees, b_sees, one_way, open: true, deaf_b: false, carries: 1472 }
 }
 
 fn relay(one_way: Micros) -> Wire {
-    Wire { a_sees: Via::Webrtc, b_sees: Via::Webrtc, one_way, open: true, carries: 1410 }
+    Wire { a_sees: Via::Webrtc, b_sees: Via::Webrtc, one_way, open: true, deaf_b: false, carries: 1410 }
 }
 
 const B: &str = "198.51.100.2:20000";
@@ -243,8 +250,33 @@ fn an_idle_path_that_dies_is_noticed_without_traffic() {
     world.meet();
     world.run(3 * SECOND);
     world.wires[0].open = false;
-    world.run(7 * SECOND);
-    assert_eq!(world.a.current(), None);
+    world.run(5_500 * MILLISECOND);
+    assert_eq!((world.a.current(), world.b.current()), (None, None));
+}
+
+#[test]
+fn an_idle_path_to_a_near_neighbour_that_dies_is_noticed_within_two_and_a_half_seconds() {
+    for later in 0..20 {
+        let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
+        world.meet();
+        world.a.set_near(true, world.now);
+        world.b.set_near(true, world.now);
+        world.run(5 * SECOND + later * 100 * MILLISECOND);
+        world.wires[0].open = false;
+        world.run(2_500 * MILLISECOND);
+        assert_eq!((world.a.current(), world.b.current()), (None, None), "{later}");
+    }
+}
+
+#[test]
+fn an_idle_path_that_dies_in_one_direction_only_is_noticed_by_both() {
+    let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
+    world.meet();
+    world.run(5 * SECOND);
+    assert_eq!(world.b.kind(), PathKind::Direct);
+    world.wires[0].deaf_b = true;
+    world.run(6 * SECOND);
+    assert_eq!((world.a.current(), world.b.current()), (None, None));
 }
 
 #[test]
@@ -312,7 +344,7 @@ fn a_peer_whose_nat_gave_it_another_port_is_learned_from_its_probe_and_challenge
 
 #[test]
 fn a_response_with_a_stranger_s_challenge_or_by_another_way_proves_nothing() {
-    let mut paths = Paths::new(draw);
+    let mut paths = Paths::new(draw, true);
     let mut out = vec![];
     paths.set_candidates(&[address(B), address("198.51.100.3:7")], SECOND, &mut out);
     paths.session_up(SECOND, &mut out);
@@ -341,7 +373,7 @@ fn requests_stay_below_five_a_second_and_address_and_forty_a_second_and_peer() {
 
 #[test]
 fn nothing_is_asked_before_a_session_stands() {
-    let mut paths = Paths::new(draw);
+    let mut paths = Paths::new(draw, true);
     let mut out = vec![];
     paths.set_candidates(&[address(B)], SECOND, &mut out);
     paths.set_webrtc(Some(1200), SECOND, &mut out);
@@ -362,15 +394,56 @@ fn an_unreachable_network_ends_the_path_at_once() {
     assert!(out.contains(&Action::Changed));
 }
 
-#[test]
-fn an_idle_tunnel_costs_less_than_one_request_in_four_seconds() {
-    let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
+/// Requests of each end in two minutes of nothing, once the tunnel has come to rest.
+fn idle_requests(near: bool, one_way: Micros) -> (usize, usize) {
+    let mut world = World::new(&[wire(B, A, one_way)]);
     world.meet();
+    world.a.set_near(near, world.now);
+    world.b.set_near(near, world.now);
     world.run(20 * SECOND);
     world.requests.clear();
+    world.asked_by_b = 0;
+    world.run(120 * SECOND);
+    (world.requests.values().sum(), world.asked_by_b)
+}
+
+#[test]
+fn the_ends_of_an_idle_tunnel_ask_by_turns_every_four_seconds_and_near_on_the_ring_every_second() {
+    for one_way in [100, 10 * MILLISECOND, 90 * MILLISECOND, 250 * MILLISECOND] {
+        for (near, range) in [(false, 13..=16), (true, 38..=61)] {
+            let (a, b) = idle_requests(near, one_way);
+            assert!(range.contains(&a) && range.contains(&b), "{a} and {b} in two minutes, one way {one_way} us");
+        }
+    }
+}
+
+#[test]
+fn who_hears_no_question_any_more_asks_itself_before_its_next_turn() {
+    let mut world = World::new(&[wire(B, A, 10 * MILLISECOND)]);
+    world.meet();
+    world.a.set_near(true, world.now);
+    world.run(10 * SECOND);
+    world.requests.clear();
+    // b takes the tunnel for one that is far away, and asks seldom.
     world.run(60 * SECOND);
-    let total: usize = world.requests.values().sum();
-    assert!((10..=14).contains(&total), "{total} requests in a minute");
+    let asked: usize = world.requests.values().sum();
+    assert!((38..=60).contains(&asked), "{asked}");
+}
+
+#[test]
+fn an_address_that_never_answers_is_asked_less_and_less() {
+    let mut world =
+        World::new(&[wire(B, A, 10 * MILLISECOND), Wire { open: false, ..wire("192.0.2.1:7", A, MILLISECOND) }]);
+    world.meet();
+    world.run(10 * SECOND);
+    let mut asked = |seconds: u64| {
+        world.requests.clear();
+        world.run(seconds * SECOND);
+        world.requests.get(&Via::Direct(address("192.0.2.1:7"))).copied().unwrap_or(0)
+    };
+    assert!((4..=6).contains(&asked(50)), "every ten seconds at first");
+    asked(300);
+    assert!((9..=11).contains(&asked(600)), "every minute at last");
 }
 
 #[test]
@@ -389,7 +462,7 @@ fn what_is_under_way_by_a_relay_that_was_given_up_still_counts_for_two_seconds()
 
 #[test]
 fn a_relay_that_never_worked_does_not_linger() {
-    let mut paths = Paths::new(|| [7; 8]);
+    let mut paths = Paths::new(|| [7; 8], true);
     let mut out = vec![];
     paths.set_webrtc(Some(1200), SECOND, &mut out);
     paths.set_webrtc(None, 2 * SECOND, &mut out);

@@ -31,6 +31,7 @@ pub struct Parameters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Topology {
     pub successors: u8,
+    /// 255: as many as the overlay's size asks for; 128 and a number: those, but at most so many.
     pub long_distance: u8,
     pub on_demand: u8,
     pub full_mesh_auto: bool,
@@ -115,9 +116,16 @@ impl Parameters {
     }
 }
 
+/// What `Topology::long_distance` has no meaning for, up to the last but one.
+const LINKS_BOUNDED_END: u8 = 128 + 64 + 1;
+const LINKS_AUTO: u8 = 255;
+
 impl Topology {
     fn decode(value: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let [successors, long_distance, on_demand, full_mesh] = value.array()?;
+        if (LINKS_BOUNDED_END..LINKS_AUTO).contains(&long_distance) {
+            return Err(DecodeError("unknown number of long-distance links"));
+        }
         match full_mesh {
             0 | 1 => Ok(Topology { successors, long_distance, on_demand, full_mesh_auto: full_mesh == 1 }),
             _ => Err(DecodeError("unknown full mesh setting")),
