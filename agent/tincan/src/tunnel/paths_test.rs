@@ -506,9 +506,9 @@ fn what_is_carried_for_others_and_answered_is_no_reason_to_ask_for_the_size_more
 }
 
 /// Requests of the peer come every second, nothing that we ask is answered but from `answers_from` on. How often the way is told of.
-fn told_one_way(seconds: u64, answers_from: u64) -> usize {
+fn told_one_way(leads: bool, seconds: u64, answers_from: u64) -> usize {
     let via = Via::Direct(address(B));
-    let mut paths = Paths::new(draw);
+    let mut paths = Paths::new(draw, leads);
     let (mut now, mut told) = (SECOND, 0);
     paths.session_up(now, &mut vec![]);
     for second in 0..seconds {
@@ -536,12 +536,20 @@ fn told_one_way(seconds: u64, answers_from: u64) -> usize {
 
 #[test]
 fn a_peer_that_is_heard_and_does_not_hear_us_is_told_of_every_ten_seconds() {
-    assert_eq!(told_one_way(5, u64::MAX), 0);
-    assert_eq!(told_one_way(28, u64::MAX), 3);
+    for leads in [true, false] {
+        assert_eq!(told_one_way(leads, 5, u64::MAX), 0);
+    }
+    for leads in [true, false] {
+        assert_eq!(told_one_way(leads, 28, u64::MAX), 3);
+    }
 }
 
 #[test]
 fn a_peer_that_answers_late_is_no_way_in_one_direction() {
-    assert_eq!(told_one_way(30, 0), 0);
-    assert_eq!(told_one_way(30, 3), 0);
+    for leads in [true, false] {
+        assert_eq!(told_one_way(leads, 30, 0), 0);
+    }
+    for leads in [true, false] {
+        assert_eq!(told_one_way(leads, 30, 3), 0);
+    }
 }
