@@ -72,7 +72,7 @@ export const COMMAND_ROWS: readonly Row[] = [
   usage(
     'a way of printing that is none',
     ['status', '-o', 'xml'],
-    '--output: "xml" is not allowed; allowed: "text", "json"; see evio status --help',
+    '--output: "xml" is not allowed; allowed: "text", "json", "yaml"; see evio status --help',
   ),
 
   ...(['status', 'peers', 'ping n1'] as const).map(
