@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::json;
 use support::overlay::Overlay;
-use support::{iperf, need_root, Net, Tincan};
+use support::{iperf, must, need_root, wait, Net, Tincan};
 
 const A: &str = "192.168.7.1";
 const B: &str = "192.168.7.2";
@@ -82,4 +82,30 @@ fn two_nodes_ping_and_carry_tcp_through_a_direct_tunnel() {
     // The figure to hold is measured on the release build by `make demo`; this build is slow and its neighbours are loud.
     assert!(inside / plain > 0.03);
     assert!(resident < 16 << 20);
+}
+
+#[test]
+fn a_network_that_leads_into_the_overlay_unseen_is_no_way_for_a_tunnel() {
+    need_root();
+    let Pair { mut a, mut b, overlay: _overlay, net: _net } = pair();
+    a.wait_path(&b.papers, "direct", 3);
+    b.wait_path(&a.papers, "direct", 3);
+    // Another bridge with a cable to evio0: nothing tells that what leaves by it goes into the overlay.
+    for (ns, address) in [(&a.ns, "10.77.7.1/24"), (&b.ns, "10.77.7.2/24")] {
+        must(&format!(
+            "ip -n {ns} link add lan type bridge; ip -n {ns} link add to-lan type veth peer name from-evio
+            ip -n {ns} link set to-lan master evio0 up; ip -n {ns} link set from-evio master lan up
+            ip -n {ns} addr add {address} dev lan; ip -n {ns} link set lan up"
+        ));
+    }
+    wait("the network inside", 5, || a.ping("10.77.7.2", "-c 1 -W 1").status.success().then_some(()));
+
+    let port_b = b.tunnel_to(&a.papers)["observed"].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+    a.tunnel(&b.papers, &[format!("10.77.7.2:{port_b}"), format!("{B}:{port_b}")]);
+    wait("probes that came back by the tap", 5, || (a.counter("pathInside") > 0).then_some(()));
+    // Even when there is no other way left.
+    must(&format!("ip -n {} link set wire down", a.ns));
+    a.wait_path(&b.papers, "none", 10);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(a.tunnel_to(&b.papers)["path"], "none");
 }

@@ -10,6 +10,7 @@
 //! Everything here is pure and takes hostile bytes: it answers [`FrameError`] and never panics.
 
 pub mod checksum;
+mod datagram;
 mod headers;
 mod merge;
 mod segment;
@@ -29,6 +30,7 @@ mod inverse_test;
 #[cfg(test)]
 mod tunnel_test;
 
+pub use datagram::datagram_sources;
 pub use headers::{Layout, Network};
 pub use merge::{Delivery, Merger, MAX_MERGED};
 pub use segment::segment;

@@ -48,7 +48,7 @@ impl Node {
         }
     }
 
-    /// Whether an address is one of this node's own: probing it would be talking to ourselves.
+    /// Whether an address is one of this node's own, by which it sends and is reached: probing it would be talking to ourselves.
     pub(super) fn is_own(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         address.port() == self.udp_port && (self.addresses.contains(&ip) || self.excluded.withholds(ip))
