@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
-use tincan::frame::{parse_tap, segment, Delivery, Ends, Merger, Network};
+use tincan::frame::{datagram_sources, parse_tap, segment, Delivery, Ends, Merger, Network};
 use tincan::wire::Mac;
 
 /// A delivery describes itself truly: the kernel is never pointed outside of the frame.
@@ -46,6 +46,7 @@ fuzz_target!(|data: &[u8]| {
 
     // As the tap's: whatever can be cut is taken by the other side, byte for byte.
     if let Ok(tap) = parse_tap(data) {
+        datagram_sources(tap.frame);
         let mut records = Vec::new();
         if segment(&tap, max_frame, |flags, head, payload| records.push((flags, [head, payload].concat()))).is_ok() {
             let mut merger = Merger::new();
