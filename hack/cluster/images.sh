@@ -79,7 +79,7 @@ else
   cp "$sources"/test/images/agnhost/porter/localhost.{crt,key} "$root/"
   chmod 644 "$root"/localhost.*
   names=$(named agnhost busybox jessie-dnsutils)
-  image agnhost "$names" /agnhost
+  image agnhost "$names" /agnhost pause
   mkdir -p "$work"/{httpd,pause}
   cp -L "$(command -v busybox)" "$work/httpd/busybox"
   names=$(named httpd nginx)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes a container image archive (docker-archive) of a folder: mkimage.py OUT.tar NAME:TAG[,NAME:TAG...] FOLDER -- ENTRYPOINT ARG...
 
-The same folder gives the same bytes. Import it with: ctr -n k8s.io images import OUT.tar
+What a pod gives as its `args` takes the place of the ARGs. The same folder gives the same bytes.
+Import it with: ctr -n k8s.io images import OUT.tar
 """
 
 import hashlib
@@ -16,7 +17,7 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 args = sys.argv[1:]
 if len(args) < 5 or args[3] != "--":
     sys.exit(__doc__.splitlines()[0])
-out, names, folder, entrypoint = args[0], args[1], args[2], args[4:]
+out, names, folder, entrypoint, command = args[0], args[1], args[2], args[4], args[5:]
 
 
 def plain(entry):
@@ -35,7 +36,7 @@ config = json.dumps(
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",
-        "config": {"Env": [PATH], "Entrypoint": entrypoint, "WorkingDir": "/"},
+        "config": {"Env": [PATH], "Entrypoint": [entrypoint], "Cmd": command, "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
         "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "mkimage.py"}],
     }
