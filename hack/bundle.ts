@@ -39,10 +39,17 @@ case \${0##*/} in kubectl-*) export EVIO_KUBECTL=1 ;; esac
 while read -r name value; do
   case $name$value in SigIgn:*[13579bdf]) export EVIO_NOHUP=1 ;; esac
 done </proc/self/status
-# One arena, what a compiler took given back to the system, a small young generation, an old one that is collected after it grew by a
-# fifth, and of the optimising compilers the small one: an agent is mostly idle, and its memory is counted on small boards.
-export MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1} MALLOC_MMAP_THRESHOLD_=\${MALLOC_MMAP_THRESHOLD_:-32768} MALLOC_TRIM_THRESHOLD_=\${MALLOC_TRIM_THRESHOLD_:-65536}
-exec "$node" --max-semi-space-size=1 --optimize-for-size --heap-growing-percent=20 --no-turbofan --v8-pool-size=1 --disable-warning=ExperimentalWarning "$here/evio.mjs" "$@"
+# What stays is mostly idle, and its memory is counted on small boards: one arena, what a compiler took given back to the system, a small
+# young generation, an old one that is collected after it grew by a fifth, and of the optimising compilers the small one. All that takes
+# time, which whoever asks a question does not have.
+memory=
+case "$1 $2" in
+  'agent run' | 'authority serve' | 'dashboard '*)
+    export MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1} MALLOC_MMAP_THRESHOLD_=\${MALLOC_MMAP_THRESHOLD_:-32768} MALLOC_TRIM_THRESHOLD_=\${MALLOC_TRIM_THRESHOLD_:-65536}
+    memory='--max-semi-space-size=1 --optimize-for-size --heap-growing-percent=20 --no-turbofan --v8-pool-size=1'
+    ;;
+esac
+exec "$node" $memory --disable-warning=ExperimentalWarning "$here/evio.mjs" "$@"
 `;
 
 const OPERATOR_LAUNCHER = `#!/bin/sh

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
-import { loadNodeConfig, RUN_ROOT } from '../../agent/src/config/load.ts';
+import { RUN_ROOT } from '../../agent/src/config/places.ts';
 import { isObject, LineReader, parseObject } from '../../agent/src/io/json-lines.ts';
 import { Failure, UsageError } from './failure.ts';
 
@@ -28,9 +28,13 @@ export interface Where {
 }
 
 /** The run directory that is meant: named, of a node file, or the only one with an agent (or `socket`) in it. */
-export function findRunDir({ runDir, config }: Where, root = RUN_ROOT, socket = SOCKET): string {
+export async function findRunDir({ runDir, config }: Where, root = RUN_ROOT, socket = SOCKET): Promise<string> {
   if (runDir !== undefined) return resolve(runDir);
-  if (config !== undefined) return loadNodeConfig(config, { expired: true }).runDir;
+  if (config !== undefined) {
+    // What checks a node file is more to load than all the rest of a question.
+    const { loadNodeConfig } = await import('../../agent/src/config/load.ts');
+    return loadNodeConfig(config, { expired: true }).runDir;
+  }
   const found = runDirs(root).filter((dir) => existsSync(join(dir, socket)));
   if (found.length > 1) {
     throw new UsageError(`several overlays are here: ${found.join(', ')}; choose one with --run-dir or --config`);
@@ -149,7 +153,7 @@ function why(error: NodeJS.ErrnoException, path: string, runDir: string): Failur
 
 /** Opens a connection for the time of `work`. */
 export async function withAgent<T>(where: Where, work: (agent: AgentClient) => Promise<T>): Promise<T> {
-  const agent = await AgentClient.open(findRunDir(where));
+  const agent = await AgentClient.open(await findRunDir(where));
   try {
     return await work(agent);
   } finally {

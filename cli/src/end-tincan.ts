@@ -1,7 +1,7 @@
 /** A tincan without its agent carries traffic on, as it should; to end it, it is asked itself. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { RUN_ROOT } from '../../agent/src/config/load.ts';
+import { RUN_ROOT } from '../../agent/src/config/places.ts';
 import { Control } from '../../agent/src/io/control.ts';
 import { readHello } from '../../agent/src/tincan.ts';
 import { findRunDir, NoAgentError, type Where } from './agent-client.ts';
@@ -12,7 +12,7 @@ const END_MS = 5_000;
 
 /** Its process id, once it is gone with its bridge; undefined when there is none. */
 export async function endTincan(where: Where): Promise<number | undefined> {
-  const runDir = tincanDir(where);
+  const runDir = await tincanDir(where);
   if (runDir === undefined) return undefined;
   const ended = Promise.withResolvers<void>();
   let control: Control;
@@ -32,9 +32,9 @@ export async function endTincan(where: Where): Promise<number | undefined> {
   return pid;
 }
 
-function tincanDir(where: Where): string | undefined {
+async function tincanDir(where: Where): Promise<string | undefined> {
   try {
-    const dir = findRunDir(where, RUN_ROOT, SOCKET);
+    const dir = await findRunDir(where, RUN_ROOT, SOCKET);
     return existsSync(join(dir, SOCKET)) ? dir : undefined;
   } catch (error) {
     if (error instanceof NoAgentError) return undefined;

@@ -1,7 +1,7 @@
 /**
  * Where the shipped program begins: an old Node.js gets one clear line instead of a syntax error, so nothing is imported
- * before its version is known; and an agent is started without the command line's parser, which it would keep in memory
- * (yargs: 15 MB resident) for as long as it runs.
+ * before its version is known; an agent is started without the command line's parser, which it would keep in memory
+ * (yargs: 15 MB resident) for as long as it runs; and what is asked often is answered without it.
  */
 
 const MIN_MAJOR = 26;
@@ -26,7 +26,9 @@ if (Number(process.versions.node.split('.')[0]) < MIN_MAJOR) {
 } else {
   const args = process.argv.slice(2);
   const file = agentFile(args);
+  const quick = (await import('./quick.ts')).quickLine(args);
   if (inCluster(args)) await (await import('./run-kubernetes.ts')).runKubernetesLine(args.slice(2));
+  else if (quick !== undefined) await (await import('./run-quick.ts')).runQuick(quick);
   else if (file === undefined) await import('./main.ts');
   else await (await import('./run-agent.ts')).runAgentHere(file);
 }

@@ -6,13 +6,10 @@
 
 import { parserOf } from './parser.ts';
 import { report } from './report.ts';
+import { endWithReader } from './standard-output.ts';
 import { wordsOf } from './usage.ts';
 
-// `evio peers | head -1`: the reader has left, and that is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+endWithReader();
 
 try {
   await parserOf(wordsOf(process.argv.slice(2))).parseAsync();

@@ -8,6 +8,7 @@ import { leafOf, shapeOf } from './leaf.ts';
 import { checkMembership } from './membership.ts';
 import type { NodeConfig } from './node-config.ts';
 import { isOriginal, originalProblem } from './original.ts';
+import { RUN_ROOT, STATE_ROOT } from './places.ts';
 import { ConfigError, problemsOf } from './problems.ts';
 import { type NodeFile, nodeFile, type SecretSource } from './schema.ts';
 import { Secret } from './secret.ts';
@@ -34,10 +35,6 @@ export function loadNodeConfig(path: string, options: LoadOptions = {}): NodeCon
     throw error;
   }
 }
-
-/** Every overlay's run directory is a directory in here: the command line looks here for a running agent. */
-export const RUN_ROOT = '/run/evio';
-export const STATE_ROOT = '/var/lib/evio';
 
 const NO_PREFIXES =
   'pods: the certificate has no prefix for them; renew the node with --route PREFIX, or leave this section out';

@@ -32,7 +32,7 @@ export const dashboardCommands: readonly Command[] = [
       const { findRunDir } = await import('../agent-client.ts');
       const { startDashboard } = await import('../dashboard.ts');
       const dashboard = await startDashboard({
-        runDir: findRunDir({ runDir: args['run-dir'], config: args.config }),
+        runDir: await findRunDir({ runDir: args['run-dir'], config: args.config }),
         host: listen,
         port,
         names: args['allow-name'],

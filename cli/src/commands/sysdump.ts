@@ -26,7 +26,7 @@ export const sysdumpCommands: readonly Command[] = [
       const out = resolve(args.out ?? `${folder}.tar.gz`);
       const progress = new Progress();
       try {
-        const runDir = findRunDir({ runDir: args['run-dir'], config: args.config });
+        const runDir = await findRunDir({ runDir: args['run-dir'], config: args.config });
         const made = await dump({ runDir, file: args.config }, folder, wallMs, (text) => progress.tell(text));
         try {
           writeFileSync(out, made.archive, { mode: 0o600, flag: 'wx' });
