@@ -17,6 +17,7 @@ pub mod io;
 pub mod large;
 pub mod log;
 pub mod node;
+pub mod order;
 pub mod prefix;
 pub mod reach;
 pub mod relay;

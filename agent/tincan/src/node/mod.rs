@@ -39,6 +39,7 @@ use crate::io::tap::READ_BYTES;
 use crate::io::udp::{Received, Udp, RECEIVE_BYTES};
 use crate::large::Large;
 use crate::log;
+use crate::order::Order;
 use crate::prefix::Prefix;
 use crate::reach::Reach;
 use crate::session::{keys, Local, Now, Sessions, SystemRandom};
@@ -121,6 +122,8 @@ pub struct Node {
     route_sizes: LabelMap<(u16, Micros)>,
     /// Which first hops lead to nodes that are not adjacent.
     reach: Reach,
+    /// Frames that overtook others where their path changed.
+    order: Order<receive::Held>,
     /// When neighbours that records are sent through are looked at next.
     forwards_at: Option<Micros>,
     demand: LabelMap<(u64, u64)>,
@@ -236,6 +239,7 @@ impl Node {
             shortcut: None,
             route_sizes: LabelMap::default(),
             reach: Reach::new(random),
+            order: Order::default(),
             forwards_at: None,
             demand: LabelMap::default(),
             moved: 0,
@@ -401,6 +405,7 @@ impl Node {
             self.switch.deadline(),
             self.stun.deadline(),
             self.reach.deadline(),
+            self.order.deadline(),
             self.forwards_at,
             self.pings.iter().map(PendingPing::deadline).min(),
             knock,
@@ -439,6 +444,7 @@ impl Node {
         }
         self.stun_tick(now);
         self.reach_tick(now);
+        self.order_tick(now);
         self.forwards_tick(now);
         self.ping_tick(now);
         self.traces.tick(now.us);

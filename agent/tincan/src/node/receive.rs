@@ -8,6 +8,7 @@ use super::Node;
 use crate::frame::{parse_tap, sender_addresses, Delivery, Merger};
 use crate::io::udp::Received;
 use crate::large::{Exit, Pair, Told};
+use crate::order::{Path, Turn};
 use crate::session::{Now, Opened, Origin, Refusal, Verdict};
 use crate::switch::{DropReason, Output, Transit};
 use crate::tunnel::{Via, MAX_RECORD};
@@ -39,6 +40,10 @@ impl Arrival {
         }
     }
 
+    fn path(&self) -> Path {
+        Path { port: self.port, via: self.via, hops: self.routed.map(|(_, hops)| hops) }
+    }
+
     pub fn way(&self) -> Way {
         match self.via {
             Via::Direct(address) => Way::Direct(address),
@@ -54,6 +59,15 @@ struct Plain<'b> {
     counter: u64,
     flags: u8,
     ethernet: &'b [u8],
+    path: Path,
+}
+
+/// One that waits for others before it.
+pub(super) struct Held {
+    source: Label,
+    in_port: u32,
+    flags: u8,
+    ethernet: Vec<u8>,
 }
 
 impl Node {
@@ -98,6 +112,13 @@ impl Node {
         for record in records {
             bytes += record.len() as u64;
             let Some(plain) = self.record(record, arrival, now) else { continue };
+            let turn = self.turn(plain.session, plain.path, plain.counter, now);
+            if turn == Turn::Wait {
+                let Plain { source, flags, .. } = plain;
+                let held = Held { source, in_port, flags, ethernet: plain.ethernet.to_vec() };
+                self.hold(plain.session, plain.counter, held, now);
+                continue;
+            }
             let from = u64::from(plain.session);
             if sources.last().is_none_or(|&(known, _)| known != from) {
                 sources.push((from, plain.source));
@@ -108,10 +129,50 @@ impl Node {
             if let Err(error) = pushed {
                 self.counters.add(error.counter());
             }
+            if turn == Turn::PassAndTake {
+                merger.flush(&mut |delivery| self.merged(delivery, &sources, in_port, now));
+                let taken = self.order.take(plain.session);
+                self.pass_on(taken, now);
+            }
         }
         merger.flush(&mut |delivery| self.merged(delivery, &sources, in_port, now));
         if let Some(tunnel) = arrival.port.and_then(|port| self.tunnels.get_mut(port)) {
             tunnel.rx_bytes += bytes;
+        }
+    }
+
+    fn turn(&mut self, session: u32, path: Path, counter: u64, now: Now) -> Turn {
+        let Node { order, sessions, .. } = self;
+        order.arrived(session, path, counter, now.us, |from, to| sessions.first_missing(session, from, to))
+    }
+
+    fn hold(&mut self, session: u32, counter: u64, held: Held, now: Now) {
+        self.counters.add("frameWaited");
+        let passed = self.order.hold(session, counter, held.ethernet.len(), held);
+        self.pass_on(passed, now);
+    }
+
+    /// Frames of one session that waited, in order.
+    fn pass_on(&mut self, frames: Vec<(u64, Held)>, now: Now) {
+        for same in frames.chunk_by(|(_, a), (_, b)| a.in_port == b.in_port) {
+            let Some((_, Held { source, in_port, .. })) = same.first() else { continue };
+            let mut merger = Merger::with_tunnels(self.tunnel_ends.as_ref());
+            for (counter, Held { flags, ethernet, .. }) in same {
+                let pushed = merger.push(0, *counter, *flags, ethernet, &mut |delivery| {
+                    self.deliver(delivery, *source, *in_port, true, now);
+                });
+                if let Err(error) = pushed {
+                    self.counters.add(error.counter());
+                }
+            }
+            merger.flush(&mut |delivery| self.deliver(delivery, *source, *in_port, true, now));
+        }
+    }
+
+    pub(super) fn order_tick(&mut self, now: Now) {
+        while let Some(session) = self.order.due(now.us) {
+            let taken = self.order.take(session);
+            self.pass_on(taken, now);
         }
     }
 
@@ -224,12 +285,17 @@ impl Node {
             FRAME => match Frame::decode(plaintext) {
                 Ok(_) => {
                     let (&[flags, _], ethernet) = plaintext.split_first_chunk::<2>()?;
-                    return Some(Plain { source, session: opened.session, counter: opened.counter, flags, ethernet });
+                    let (session, counter, path) = (opened.session, opened.counter, arrival.path());
+                    return Some(Plain { source, session, counter, flags, ethernet, path });
                 }
                 Err(_) => self.counters.add("malformed"),
             },
             FRAGMENT => match self.sessions.reassemble(opened.session, plaintext, now) {
-                Ok(Some((record_type, whole))) => self.whole(source, record_type, &whole, arrival, now),
+                Ok(Some((FRAME, whole))) => {
+                    self.whole_frame(source, (opened.session, opened.counter), &whole, arrival, now)
+                }
+                Ok(Some((CONTROL, whole))) => self.control(source, &whole, arrival, now),
+                Ok(Some((kind, whole))) => self.hop(source, kind, &whole, arrival, now),
                 Ok(None) => {}
                 Err(refusal) => self.counters.add(refusal.name()),
             },
@@ -238,17 +304,23 @@ impl Node {
         None
     }
 
-    /// A message that came in fragments.
-    fn whole(&mut self, source: Label, record_type: u8, plaintext: &[u8], arrival: Arrival, now: Now) {
-        match record_type {
-            FRAME => match (Frame::decode(plaintext), plaintext.split_first_chunk::<2>()) {
-                (Ok(_), Some((&[flags, _], ethernet))) => {
-                    self.lone(ethernet, flags & crate::frame::PARTIAL, source, arrival.port.unwrap_or(0), true, now);
-                }
-                _ => self.counters.add("malformed"),
-            },
-            CONTROL => self.control(source, plaintext, arrival, now),
-            kind => self.hop(source, kind, plaintext, arrival, now),
+    /// A frame that came in fragments, with the session and the counter of the last of them.
+    fn whole_frame(&mut self, source: Label, last: (u32, u64), plaintext: &[u8], arrival: Arrival, now: Now) {
+        let (Ok(_), Some((&[flags, _], ethernet))) = (Frame::decode(plaintext), plaintext.split_first_chunk::<2>())
+        else {
+            return self.counters.add("malformed");
+        };
+        let (flags, in_port) = (flags & crate::frame::PARTIAL, arrival.port.unwrap_or(0));
+        let (session, counter) = last;
+        let turn = self.turn(session, arrival.path(), counter, now);
+        if turn == Turn::Wait {
+            let held = Held { source, in_port, flags, ethernet: ethernet.to_vec() };
+            return self.hold(session, counter, held, now);
+        }
+        self.lone(ethernet, flags, source, in_port, true, now);
+        if turn == Turn::PassAndTake {
+            let taken = self.order.take(session);
+            self.pass_on(taken, now);
         }
     }
 

@@ -382,6 +382,12 @@ impl Sessions {
         })
     }
 
+    /// The lowest of these counters of a session, `to` not among them, by which nothing has come; None too if the session is gone.
+    pub fn first_missing(&self, session: u32, from: u64, to: u64) -> Option<u64> {
+        let session = self.table.get(self.table.slot_of(session)?)?;
+        session.window.first_missing(from, to)
+    }
+
     /// Joins fragments: takes the plaintext of a C4 that opened, gives type and plaintext of the record once it is whole.
     pub fn reassemble(&mut self, session: u32, plaintext: &[u8], now: Now) -> Result<Option<(u8, Vec<u8>)>, Refusal> {
         let slot = self.table.slot_of(session).ok_or(Refusal::UnknownIndex)?;

@@ -28,6 +28,11 @@ impl ReplayWindow {
         self.bits.get(word).is_some_and(|bits| bits & bit == 0)
     }
 
+    /// The lowest of these counters, `to` not among them, that was not seen; those that are too old count as seen.
+    pub fn first_missing(&self, from: u64, to: u64) -> Option<u64> {
+        (from.max(self.next.saturating_sub(WINDOW))..to).find(|&counter| self.admits(counter))
+    }
+
     /// After the record verified, not before: else anybody could push the window on.
     pub fn mark(&mut self, counter: u64) {
         if counter >= self.next {
@@ -99,6 +104,18 @@ mod tests {
         window.mark(9000);
         assert!(window.admits(9001 - 8192));
         assert!(!window.admits(9000 - 8192));
+    }
+
+    #[test]
+    fn the_first_that_is_missing_is_told_and_what_is_too_old_is_not_missed() {
+        let mut window = ReplayWindow::new();
+        [0, 1, 2, 4, 70].into_iter().for_each(|counter| window.mark(counter));
+        assert_eq!(window.first_missing(0, 71), Some(3));
+        assert_eq!(window.first_missing(4, 71), Some(5));
+        assert_eq!(window.first_missing(0, 3), None);
+        assert_eq!(window.first_missing(71, 80), Some(71));
+        window.mark(70 + WINDOW);
+        assert_eq!(window.first_missing(0, 72), Some(71));
     }
 
     #[test]
