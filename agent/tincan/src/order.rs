@@ -11,6 +11,8 @@ use crate::tunnel::Via;
 pub const WAIT: Micros = 20 * MILLISECOND;
 /// After frames of a session waited in vain, those of it do not for so long: its sender may use two paths in turns.
 const AGAIN: Micros = SECOND;
+/// Whose last frame came longer ago has none on its way by the former path: what is missing is lost.
+const RECENT: Micros = 200 * MILLISECOND;
 /// What waits, of all sessions.
 const BYTES_MAX: usize = 4 << 20;
 /// Sessions that are remembered before those are forgotten by which nothing came lately.
@@ -102,9 +104,8 @@ impl<T> Order<T> {
             flow.next = flow.next.max(counter + 1);
             return Turn::Pass;
         }
-        // Who sends seldom is overtaken by nobody.
-        let dense = now.saturating_sub(flow.at) <= WAIT && now >= flow.not_before;
-        let missing = if dense { first_missing(flow.next, counter) } else { None };
+        let on_their_way = now.saturating_sub(flow.at) <= RECENT && now >= flow.not_before;
+        let missing = if on_their_way { first_missing(flow.next, counter) } else { None };
         (flow.path, flow.at) = (path, now);
         let Some(missing) = missing else {
             flow.next = counter + 1;
@@ -287,7 +288,7 @@ mod tests {
         tap.frame(TRANSIT, 1, 0);
         tap.other(2);
         tap.frame(DIRECT, 3, MS);
-        tap.frame(TRANSIT, 9, MS + WAIT + 1);
+        tap.frame(TRANSIT, 9, 2 * MS + RECENT);
         assert_eq!(tap.out, [1, 3, 9]);
     }
 
