@@ -12,6 +12,15 @@ import { type Credentials, openCredentials } from '../../agent/src/wire/sealed-c
 import type { Enrolment } from '../../crds/src/evio-node.ts';
 import { Lab, type NodeKeysOf, until } from './operator/lab.ts';
 
+interface EventSeen {
+  readonly regarding: { readonly kind: string; readonly name: string };
+  readonly type: string;
+  readonly reason: string;
+  readonly action: string;
+  readonly note: string;
+}
+const SOME_TIME = '2026-01-01T00:00:00Z';
+
 /** What an issue may take to show, and to heal. */
 const SOON_MS = 10_000;
 
@@ -135,6 +144,30 @@ describe('the operator', function () {
       async () => (await lab.theNode('b'))?.status?.addresses?.[0]?.address === '10.45.0.2',
     );
     expect((await lab.theNode('a'))?.status?.addresses?.[0]?.address).to.equal('192.168.1.10');
+  });
+
+  it('writes what a node reports of itself as Events, at the Node and at its EvioNode', async () => {
+    const own = keys.get('b') ?? expect.fail('b has no keys');
+    const conditions = (status: 'True' | 'False', reason: string, message: string) =>
+      ['Ready', 'DataPlaneReady'].map((type) => ({ type, status, reason, message, lastTransitionTime: SOME_TIME }));
+    await lab.tell('b', own, { conditions: conditions('True', 'Verified', '') });
+    await lab.tell('b', own, { conditions: conditions('False', 'DataPlaneAbsent', 'tincan does not answer') });
+    await lab.tell('b', own, { conditions: conditions('True', 'Verified', '') });
+    const told = async () => {
+      const path = '/apis/events.k8s.io/v1/namespaces/default/events';
+      const { items } = lab.must(await lab.api.request('GET', path)) as { items: readonly EventSeen[] };
+      return items
+        .filter(({ regarding, action }) => regarding.name === 'b' && action === 'Report')
+        .map(({ regarding, type, reason, note }) => `${regarding.kind} ${type} ${reason}: ${note}`)
+        .sort();
+    };
+    await until('all of them', async () => (await told()).length >= 4, SOON_MS);
+    expect(await told()).to.deep.equal([
+      'EvioNode Normal Verified: DataPlaneReady: again',
+      'EvioNode Warning DataPlaneAbsent: DataPlaneReady: tincan does not answer',
+      'Node Normal EvioReady: Evio: traffic of this node and its pods passes again',
+      'Node Warning EvioNotReady: Evio: DataPlaneAbsent: tincan does not answer',
+    ]);
   });
 
   it('says when the XMPP server is away, and when it is back, within ten seconds', async () => {

@@ -204,7 +204,12 @@ export class Lab {
   }
 
   /** What its agent writes: its keys, and with `up` that its interface has its addresses. */
-  async tell(name: string, { identity, session }: NodeKeysOf, { up = false } = {}): Promise<void> {
+  async tell(
+    name: string,
+    { identity, session }: NodeKeysOf,
+    { up = false, conditions }: { readonly up?: boolean; readonly conditions?: readonly Condition[] } = {},
+  ): Promise<void> {
+    const said = conditions ?? (up ? [UNVERIFIED] : []);
     const text = (key: KeyObject): string => rawPublicKey(key).toString('base64');
     const body = {
       apiVersion: 'evio.io/v1alpha1',
@@ -212,7 +217,7 @@ export class Lab {
       metadata: { name },
       status: {
         keys: { identityKey: text(identity), sessionKey: text(session) },
-        ...(up ? { conditions: [UNVERIFIED] } : {}),
+        ...(said.length > 0 ? { conditions: said } : {}),
       },
     };
     const path = `${GROUP}/evionodes/${name}/status?fieldManager=evio-agent&force=true`;
@@ -224,7 +229,7 @@ export class Lab {
   }
 }
 
-const UNVERIFIED = {
+const UNVERIFIED: Condition = {
   type: 'DataPlaneReady',
   status: 'False',
   reason: 'Unverified',

@@ -1,7 +1,7 @@
 /** The node controller: keys are names of Nodes, and of the EvioNodes called the same. */
 import { isDeepStrictEqual } from 'node:util';
-import type { EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
-import type { Node, Secret } from '../../../../agent/src/kube-api/kinds.ts';
+import { EVIO_NODE, type EvioNode } from '../../../../agent/src/kube-api/evio-kinds.ts';
+import { NODE, type Node, type Secret } from '../../../../agent/src/kube-api/kinds.ts';
 import type { KubeObject } from '../../../../agent/src/kube-api/object.ts';
 import { NETWORK_NAME } from '../../../../crds/src/evio-network.ts';
 import { type Controller, type Watching, watch } from '../../controller.ts';
@@ -10,6 +10,7 @@ import { isSilent } from '../../desired/gateway.ts';
 import { readLedger } from '../../desired/ledger.ts';
 import { hasAddresses } from '../../desired/node-addresses.ts';
 import { waitingPeers } from '../../desired/peer.ts';
+import { transitions } from '../../events/transitions.ts';
 import { AUTHORITY_SECRET, LEDGER_KEY } from '../../names.ts';
 import type { World } from '../world.ts';
 import { waitingFor } from './allot.ts';
@@ -56,6 +57,7 @@ export function nodeController(world: World, signals: Watching): Controller {
       ),
       watch(world.secrets, all, secretMatters),
       signals,
+      tellOfChanges(world),
     ],
     concurrency: CONCURRENCY,
     async reconcile(name) {
@@ -67,6 +69,24 @@ export function nodeController(world: World, signals: Watching): Controller {
         return apply(now, decide(now, world.now()), world);
       });
       return later(made);
+    },
+  };
+}
+
+/** Wakes nobody: what a node's conditions say of a change is an Event, which only who leads writes. */
+function tellOfChanges({ memberCache, nodes, events }: World): Watching {
+  return {
+    source: memberCache,
+    known: () => [],
+    start() {
+      memberCache.subscribe((after, before) => {
+        if (after === undefined || before === undefined) return;
+        for (const { about, ...note } of transitions(before.status?.conditions, after.status?.conditions)) {
+          const node = nodes.get(after.metadata.name);
+          if (about === 'member') events.event(EVIO_NODE, after, note);
+          else if (node !== undefined) events.event(NODE, node, note);
+        }
+      });
     },
   };
 }
