@@ -47,6 +47,13 @@ async function must(command: string): Promise<string> {
   return said.out;
 }
 
+async function until(holds: () => boolean | Promise<boolean>, otherwise: () => string): Promise<void> {
+  for (const end = performance.now() + 20_000; !(await holds()); ) {
+    if (performance.now() > end) expect.fail(otherwise());
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
 describe('cnitool of the CNI project', () => {
   const [node, pod] = [`evio-cnitool-${process.pid}`, `evio-cnitool-${process.pid}-pod`];
   let dir: string;
@@ -83,10 +90,10 @@ describe('cnitool of the CNI project', () => {
       },
       'evio0',
     );
-    for (const end = performance.now() + 20_000; host.state.kind !== 'configured'; ) {
-      if (performance.now() > end) expect.fail(JSON.stringify(host.state));
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    await until(
+      () => host.state.kind === 'configured',
+      () => JSON.stringify(host.state),
+    );
   }
 
   beforeEach(async function () {
@@ -184,10 +191,10 @@ describe('cnitool of the CNI project', () => {
     expect([await links(), given().length]).to.deep.equal([1, 2]);
     await must(`ip netns del ${pod} && ip netns add ${pod}`);
     // The kernel takes a namespace down in the background; until the pair is gone, the pod is there.
-    for (const end = performance.now() + 20_000; (await links()) > 0; ) {
-      if (performance.now() > end) expect.fail('the link of a namespace that is gone is still there');
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    await until(
+      async () => (await links()) === 0,
+      () => 'the link of a namespace that is gone is still there',
+    );
     await well('gc');
     expect([await links(), given().length]).to.deep.equal([0, 0]);
   });

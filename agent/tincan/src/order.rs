@@ -127,10 +127,6 @@ impl<T> Order<T> {
         vec![]
     }
 
-    pub fn waits(&mut self, session: u32) -> bool {
-        !self.waiting.is_empty() && self.flow(session).is_some_and(|flow| flow.wait.is_some())
-    }
-
     /// What waited of this session, in order, by their counters.
     pub fn take(&mut self, session: u32) -> Vec<(u64, T)> {
         self.waiting.retain(|&waiting| waiting != session);
@@ -166,17 +162,21 @@ impl<T> Order<T> {
     fn flow(&mut self, session: u32) -> Option<&mut Flow<T>> {
         if self.recent.as_ref().is_none_or(|(known, _)| *known != session) {
             let flow = self.flows.remove(&session)?;
-            self.begin(session, flow, Micros::MAX);
+            self.make_recent(session, flow);
         }
         self.recent.as_mut().map(|(_, flow)| flow)
     }
 
-    /// Puts a flow in the place of the recent one. With a time, what is over is forgotten where there are too many.
-    fn begin(&mut self, session: u32, flow: Flow<T>, now: Micros) {
+    fn make_recent(&mut self, session: u32, flow: Flow<T>) {
         if let Some((former, flow)) = self.recent.replace((session, flow)) {
             self.flows.insert(former, flow);
         }
-        if self.flows.len() >= FLOWS_MAX && now != Micros::MAX {
+    }
+
+    /// A new one; what is over is forgotten where there are too many.
+    fn begin(&mut self, session: u32, flow: Flow<T>, now: Micros) {
+        self.make_recent(session, flow);
+        if self.flows.len() >= FLOWS_MAX {
             self.flows.retain(|_, flow| flow.wait.is_some() || now.saturating_sub(flow.at) <= AGAIN);
         }
     }
@@ -328,7 +328,7 @@ mod tests {
         let last = 3 * FLOWS_MAX as u32 - 1;
         assert_eq!(order.arrived(last, path(DIRECT), 5, now, missing), Turn::Wait);
         assert_eq!(order.arrived(last - 1, path(TRANSIT), 5, now, missing), Turn::Pass);
-        assert!(order.waits(last) && !order.waits(last - 1));
+        assert_eq!(order.waiting, [last]);
     }
 
     proptest! {

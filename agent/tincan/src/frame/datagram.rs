@@ -3,11 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::headers::{u16_at, Layout, UDP};
-
-const UDP_HEADER: usize = 8;
-/// Only the flag that says there is a network number (RFC 7348 §5).
-const VXLAN_FLAGS: [u8; 4] = [0x08, 0, 0, 0];
-const VXLAN_HEADER: usize = 8;
+use super::tunnel::{UDP_HEADER, VXLAN_FLAGS, VXLAN_HEADER};
 
 /// The source of the unfragmented UDP datagram in this frame, and of the one in the tunnel that it may be. What tells a tunnel is how
 /// its payload begins, at any port: what is found so is to be compared with addresses that are known.

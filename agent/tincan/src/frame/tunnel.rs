@@ -13,11 +13,11 @@ use super::headers::{u16_at, u8_at, Network, ETHERTYPE_IPV4, ETHERTYPE_IPV6, TCP
 use crate::wire::Mac;
 
 pub const ETHERNET: usize = 14;
-const UDP_HEADER: usize = 8;
-const VXLAN_HEADER: usize = 8;
+pub const UDP_HEADER: usize = 8;
+pub const VXLAN_HEADER: usize = 8;
 /// Only the flag that says there is a network number: Linux joins no other kind by GRO where checksums are left to the receiver, and
 /// with other flags (RFC 7348 knows none, the generic protocol extension does) what follows need not be Ethernet.
-const VXLAN_FLAGS: [u8; 4] = [0x08, 0, 0, 0];
+pub const VXLAN_FLAGS: [u8; 4] = [0x08, 0, 0, 0];
 
 /// The VXLAN tunnels that end in this node's kernel. Frames of others are not joined: a socket of a program would get the many datagrams as
 /// one.

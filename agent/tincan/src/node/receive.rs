@@ -114,6 +114,8 @@ impl Node {
             let Some(plain) = self.record(record, arrival, now) else { continue };
             let turn = self.turn(plain.session, plain.path, plain.counter, now);
             if turn == Turn::Wait {
+                // Where there is no room for it, all that waited passes at once: behind what passed already.
+                merger.flush(&mut |delivery| self.merged(delivery, &sources, in_port, now));
                 let Plain { source, flags, .. } = plain;
                 let held = Held { source, in_port, flags, ethernet: plain.ethernet.to_vec() };
                 self.hold(plain.session, plain.counter, held, now);
@@ -131,8 +133,7 @@ impl Node {
             }
             if turn == Turn::PassAndTake {
                 merger.flush(&mut |delivery| self.merged(delivery, &sources, in_port, now));
-                let taken = self.order.take(plain.session);
-                self.pass_on(taken, now);
+                self.let_pass(plain.session, now);
             }
         }
         merger.flush(&mut |delivery| self.merged(delivery, &sources, in_port, now));
@@ -150,6 +151,12 @@ impl Node {
         self.counters.add("frameWaited");
         let passed = self.order.hold(session, counter, held.ethernet.len(), held);
         self.pass_on(passed, now);
+    }
+
+    /// What waited of this session waits no longer.
+    fn let_pass(&mut self, session: u32, now: Now) {
+        let taken = self.order.take(session);
+        self.pass_on(taken, now);
     }
 
     /// Frames of one session that waited, in order.
@@ -171,8 +178,7 @@ impl Node {
 
     pub(super) fn order_tick(&mut self, now: Now) {
         while let Some(session) = self.order.due(now.us) {
-            let taken = self.order.take(session);
-            self.pass_on(taken, now);
+            self.let_pass(session, now);
         }
     }
 
@@ -319,8 +325,7 @@ impl Node {
         }
         self.lone(ethernet, flags, source, in_port, true, now);
         if turn == Turn::PassAndTake {
-            let taken = self.order.take(session);
-            self.pass_on(taken, now);
+            self.let_pass(session, now);
         }
     }
 
