@@ -4,6 +4,9 @@
  * What ICE finds within GATHER_MS travels inside the description: one message instead of five, and XMPP servers throttle. The
  * answerer checks nothing before it knows that its answer has arrived (see `RtcConnection.proceed`): the offerer shows that by its
  * first candidate, for which it repeats one when it has found no further ones.
+ *
+ * No way of a message vouches for it: who changes its name in the room, or a node on the way that ends, loses what comes just then. An
+ * offer without an answer is said once more, and whoever gets it twice answers twice.
  */
 import type { EdgeKind } from '../api.ts';
 import { earliest, type Instant } from '../machine.ts';
@@ -13,6 +16,8 @@ import type { TunnelAction, TunnelBody } from './types.ts';
 export const GATHER_MS = 120;
 /** An offer without an answer is given up. */
 export const ANSWER_TIMEOUT_MS = 5_000;
+/** An offer or its answer may have been lost: it is said again after this, the same one. */
+export const REPEAT_MS = 1_000;
 /** ICE over TURN and DTLS with one lost flight take about 3 s. */
 export const CONNECT_TIMEOUT_MS = 7_000;
 /** An answerer that heard no candidate begins its checks all the same: the offerer may have none that works. */
@@ -36,6 +41,10 @@ export class Connection {
   /** Set while the description waits for candidates. */
   #sendAt: Instant | undefined;
   #sent = false;
+  /** What the description was sent as. */
+  #said: TunnelBody | undefined;
+  /** When an offer is said again. */
+  #repeatAt: Instant | undefined;
   /** Candidates that go inside the description. */
   readonly #early: string[] = [];
   /** Candidates that came later and wait for the answer. */
@@ -45,9 +54,13 @@ export class Connection {
   /** When an answerer takes that for granted. */
   #proceedAt: Instant | undefined;
 
-  constructor(tunnel: string, role: SdpType, now: Instant) {
+  readonly #repeats: boolean;
+
+  /** `repeats`: an offer is said again; not to a peer that has not answered lately, which is probably dead. */
+  constructor(tunnel: string, role: SdpType, now: Instant, repeats = false) {
     this.tunnel = tunnel;
     this.role = role;
+    this.#repeats = repeats;
     this.#giveUpAt = now + (role === 'offer' ? ANSWER_TIMEOUT_MS : CONNECT_TIMEOUT_MS);
   }
 
@@ -66,7 +79,7 @@ export class Connection {
   }
 
   deadline(): Instant | undefined {
-    return this.#open ? undefined : earliest(this.#sendAt, this.#proceedAt, this.#giveUpAt);
+    return this.#open ? undefined : earliest(this.#sendAt, this.#repeatAt, this.#proceedAt, this.#giveUpAt);
   }
 
   overdue(now: Instant): boolean {
@@ -93,14 +106,26 @@ export class Connection {
     this.#sendAt = undefined;
     const { tunnel } = this;
     const sdp = withCandidates(this.#sdp, this.#early);
-    if (this.role === 'offer') return [send({ type: 'offer', tunnel, sdp, udp, kinds })];
-    if (!this.#known) this.#proceedAt = now + PROCEED_MS;
-    return [send({ type: 'answer', tunnel, sdp, udp })];
+    if (this.role === 'offer') {
+      this.#said = { type: 'offer', tunnel, sdp, udp, kinds };
+      if (this.#repeats) this.#repeatAt = now + REPEAT_MS;
+    } else {
+      this.#said = { type: 'answer', tunnel, sdp, udp };
+      if (!this.#known) this.#proceedAt = now + PROCEED_MS;
+    }
+    return [send(this.#said)];
+  }
+
+  /** The peer has not got what we described, as far as we know: the same again. */
+  repeat(): readonly TunnelAction[] {
+    this.#repeatAt = undefined;
+    return this.#said === undefined || this.#known || this.#open ? [] : [send(this.#said)];
   }
 
   /** The answer to our offer is here. */
   answered(now: Instant): readonly TunnelAction[] {
     this.#known = true;
+    this.#repeatAt = undefined;
     this.#giveUpAt = now + CONNECT_TIMEOUT_MS;
     const late = this.#late.splice(0);
     return (late.length > 0 ? late : this.#early.slice(0, 1)).map((candidate) => this.#tell(candidate));
@@ -121,6 +146,7 @@ export class Connection {
   /** What is due by now, but for giving up. */
   due(circumstances: Circumstances, now: Instant): readonly TunnelAction[] {
     if (this.#sendAt !== undefined && now >= this.#sendAt) return this.describe(circumstances, now);
+    if (this.#repeatAt !== undefined && now >= this.#repeatAt) return this.repeat();
     if (this.#proceedAt !== undefined && now >= this.#proceedAt) return this.proceed();
     return [];
   }

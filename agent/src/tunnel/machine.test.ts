@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { EdgeKind } from '../api.ts';
 import type { Instant } from '../machine.ts';
-import { ANSWER_TIMEOUT_MS, GATHER_MS, PROCEED_MS } from './connection.ts';
+import { ANSWER_TIMEOUT_MS, GATHER_MS, PROCEED_MS, REPEAT_MS } from './connection.ts';
 import { PARK_AFTER_MS, STALL_MS, Tunnel, YIELD_MS } from './machine.ts';
 import { MAX_SILENT_RETRY_MS } from './retry.ts';
 import type { TunnelAction, TunnelBody, TunnelEvent, TunnelPath } from './types.ts';
@@ -22,6 +22,8 @@ class World {
   lastSdp = '';
   online = true;
   webrtcWorks = true;
+  /** Which messages are lost. */
+  loses: (from: 'low' | 'high', body: TunnelBody) => boolean = () => false;
   #queue: { at: Instant; run: () => void }[] = [];
   #seed = 7;
 
@@ -100,7 +102,7 @@ class World {
           this.lastTunnel = body.tunnel;
           this.lastSdp = body.sdp;
         }
-        if (this.online) this.#later(LATENCY_MS, () => this.#arrive(other, body));
+        if (this.online && !this.loses(end, body)) this.#later(LATENCY_MS, () => this.#arrive(other, body));
         return;
       }
       case 'rtc-offer':
@@ -215,6 +217,31 @@ describe('a tunnel', () => {
     expect(world.states()).to.deep.equal(['open', 'open']);
     expect(world.ends.low.openConnection).to.equal(world.ends.high.openConnection);
     expect(world.ends.high.theirs).to.deep.equal(['successor']);
+  });
+
+  for (const [lost, type] of [
+    ['the offer', 'offer'],
+    ['the answer', 'answer'],
+  ] as const)
+    for (const wanted of [{ high: ['successor'] }, { low: ['successor'], high: ['predecessor'] }] as const)
+      it(`opens within two seconds although ${lost} was lost, where ${Object.keys(wanted).join(' and ')} wants it`, () => {
+        const world = new World();
+        let losses = 0;
+        world.loses = (_, body) => body.type === type && losses++ === 0;
+        world.meet({ ...('low' in wanted && { low: ['successor'] }), high: [...wanted.high] });
+        world.run(GATHER_MS + REPEAT_MS + GATHER_MS + 500);
+        expect(losses).to.be.greaterThan(0);
+        expect(world.states()).to.deep.equal(['open', 'open']);
+        expect(world.ends.low.openConnection).to.equal(world.ends.high.openConnection);
+      });
+
+  it('says nothing again that was answered', () => {
+    const world = new World();
+    world.webrtcWorks = false;
+    world.meet({ high: ['successor'] });
+    world.run(GATHER_MS + REPEAT_MS * 3);
+    expect(world.offers).to.deep.equal(['high']);
+    expect(world.log.filter((line) => line.includes('send answer'))).to.have.length(1);
   });
 
   it('offers again every few seconds as long as the peer answers and no connection comes of it', () => {

@@ -315,7 +315,12 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
 
   #offered(tunnel: string, sdp: string, udp: readonly string[], kinds: readonly EdgeKind[], now: Instant): void {
     const current = this.#connection;
-    if (!this.#wanted || current?.tunnel === tunnel) return;
+    if (!this.#wanted) return;
+    if (current?.tunnel === tunnel) {
+      // Said again, since our answer has not arrived.
+      if (current.role === 'answer') this.#actAll(current.repeat());
+      return;
+    }
     // Glare: both offered. The offer of the node with the higher id stands (docs/wire.md §9.3).
     if (current?.role === 'offer' && !current.open && this.#higher) {
       this.#useTheirs(kinds);
@@ -349,7 +354,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
       return;
     }
     const tunnel = drawTunnelId(this.#random);
-    this.#connection = new Connection(tunnel, 'offer', now);
+    this.#connection = new Connection(tunnel, 'offer', now, !this.#retry.silent);
     this.#act({ kind: 'rtc-offer', tunnel });
   }
 
