@@ -14,10 +14,10 @@ const NOW = Math.floor(Date.now() / 1000);
 const ecKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 const validity = { notBefore: NOW - 60, notAfter: NOW + 86_400 };
 
-function pair(domain = DOMAIN) {
+function pair(domain = DOMAIN, serial: Uint8Array = randomBytes(16)) {
   const [caKey, key] = [ecKey(), ecKey()];
-  const ca = authorityCertificate({ ...validity, domain: DOMAIN, key: caKey, serial: randomBytes(16) });
-  const server = serverCertificate({ ...validity, domain, key, serial: randomBytes(16) }, caKey);
+  const ca = authorityCertificate({ ...validity, domain: DOMAIN, key: caKey, serial });
+  const server = serverCertificate({ ...validity, domain, key, serial }, caKey);
   return { ca, server, key: key.export({ format: 'pem', type: 'pkcs8' }).toString() };
 }
 
@@ -49,6 +49,18 @@ describe("the embedded server's certificate", () => {
 
   it('is refused by all for a name that its authority was not made for', async () => {
     expect(await greets(pair('other.internal'), 'other.internal')).not.to.equal('hello');
+  });
+
+  it('is taken with each serial that 16 random bytes can be', async () => {
+    for (const [begins, hex] of [
+      ['00', '01'.repeat(15)],
+      ['0000', 'ff'.repeat(14)],
+      ['80', '00'.repeat(15)],
+      ['00', '00'.repeat(15)],
+    ] as const) {
+      const made = pair(DOMAIN, Buffer.from(begins + hex, 'hex'));
+      expect(await greets(made, DOMAIN), begins + hex).to.equal('hello');
+    }
   });
 
   it('says what it is, and openssl reads and verifies it', () => {

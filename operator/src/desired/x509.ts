@@ -23,9 +23,12 @@ const bits = (unused: number, value: Uint8Array): Buffer => der(0x03, Buffer.of(
 const TRUE = der(0x01, Buffer.of(0xff));
 const FALSE_BY_DEFAULT = Buffer.alloc(0);
 
-/** A positive number of any length. */
-const integer = (value: Uint8Array): Buffer =>
-  der(0x02, (value[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), value]) : value);
+/** A positive number of any length, in the fewest bytes (X.690 §8.3.2): OpenSSL refuses a zero too many. */
+function integer(value: Uint8Array): Buffer {
+  const first = value.findIndex((byte) => byte !== 0);
+  const digits = first === -1 ? Buffer.of(0) : value.subarray(first);
+  return der(0x02, (digits[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), digits]) : digits);
+}
 
 function oid(text: string): Buffer {
   const [first = 0, second = 0, ...rest] = text.split('.').map(Number);
