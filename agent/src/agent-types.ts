@@ -10,7 +10,7 @@ import type { NodeId } from './wire/ids.ts';
 
 export type RtcEvent =
   | { readonly kind: 'described'; readonly tunnel: string; readonly type: SdpType; readonly sdp: string }
-  | { readonly kind: 'local-candidate'; readonly tunnel: string; readonly candidate: string; readonly mid: string }
+  | { readonly kind: 'local-candidate'; readonly tunnel: string; readonly candidate: string }
   | { readonly kind: 'gathered'; readonly tunnel: string }
   | { readonly kind: 'rtc-open'; readonly tunnel: string }
   | { readonly kind: 'rtc-closed'; readonly tunnel: string; readonly reason: string };

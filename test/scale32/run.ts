@@ -61,7 +61,9 @@ if (joining !== undefined && !(joining >= 4 && joining <= ALL.length)) {
   process.exit(2);
 }
 /** Of fewer nodes as many of each kind as of all. */
-const NODES = ALL.filter((_, i) => Math.floor(((i + 1) * (joining ?? 32)) / 32) > Math.floor((i * (joining ?? 32)) / 32));
+const NODES = ALL.filter(
+  (_, i) => Math.floor(((i + 1) * (joining ?? 32)) / 32) > Math.floor((i * (joining ?? 32)) / 32),
+);
 if (process.getuid?.() !== 0) {
   process.stderr.write('evio: this makes network namespaces and has to run as root; try: sudo make test-scale\n');
   process.exit(1);
