@@ -243,10 +243,11 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     this.#wanted = false;
     this.#mine = [];
     if (!this.#draining) this.#sendEdgeIfNew();
+    // A peer that was told that nobody wants it ends its half by itself.
+    this.#drop(!this.#draining);
     this.#draining = false;
     this.#told = undefined;
     this.#edgeAt = undefined;
-    this.#drop(true);
     this.#parked = false;
     this.#offerAt = undefined;
     this.#path = 'none';
@@ -401,7 +402,8 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
 
   /** The connection is of no use; another one follows unless the direct path makes it needless. */
   #fail(reason: string, now: Instant): void {
-    this.#act({ kind: 'report', message: `WebRTC: ${reason}` });
+    // Of a tunnel that drains the peer may have closed its half already.
+    if (!this.#draining) this.#act({ kind: 'report', message: `WebRTC: ${reason}` });
     this.#drop(false);
     if (!this.#wanted) return;
     if (this.#path === 'direct') {
