@@ -17,6 +17,7 @@ import {
   type CoreFlow,
   coreFlows,
   firstHops,
+  LOOK_MS,
   lookup,
   type Overlay,
   type OverlayEvent,
@@ -92,6 +93,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #tincanBoot: string | undefined;
   #tincanReady = false;
   #demandAt: Instant | undefined;
+  #roundTripsAt: Instant | undefined;
   #askAgainAt: Instant | undefined;
   #recheckAt: Instant | undefined;
   readonly #narrowTold = new Told();
@@ -271,6 +273,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       this.#controller.deadline(),
       this.#edge?.controller.deadline(),
       this.#demandAt,
+      this.#roundTripsAt,
       this.#askAgainAt,
       this.#recheckAt,
     );
@@ -291,6 +294,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toSignal({ kind: 'clock', wallSeconds: event.wallSeconds });
         this.#neighbourhood.start(this.#now);
         this.#demandAt = this.#now + DEMAND_MS;
+        this.#roundTripsAt = this.#now + LOOK_MS;
         this.#askAgainAt = this.#now + ASK_AGAIN_MS;
         if (this.#options.lan) this.#toLan({ kind: 'start' });
         return;
@@ -323,6 +327,9 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'demand':
         this.#demanded(event.bytes);
+        return;
+      case 'round-trips':
+        this.#toOverlay(event);
         return;
       case 'rtc':
         this.#toTunnel(event.peer, event.event);
@@ -361,6 +368,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     if (due(this.#demandAt)) {
       this.#demandAt = this.#now + DEMAND_MS;
       if (this.#tincanReady) this.#do({ kind: 'ask-demand' });
+    }
+    if (due(this.#roundTripsAt)) {
+      this.#roundTripsAt = this.#now + LOOK_MS;
+      if (this.#tincanReady) this.#do({ kind: 'ask-round-trips' });
     }
     if (due(this.#askAgainAt)) {
       this.#askAgainAt = this.#now + ASK_AGAIN_MS;
