@@ -10,7 +10,7 @@ import type { NodeId } from './wire/ids.ts';
 
 export type RtcEvent =
   | { readonly kind: 'described'; readonly tunnel: string; readonly type: SdpType; readonly sdp: string }
-  | { readonly kind: 'local-candidate'; readonly tunnel: string; readonly candidate: string; readonly mid: string }
+  | { readonly kind: 'local-candidate'; readonly tunnel: string; readonly candidate: string }
   | { readonly kind: 'gathered'; readonly tunnel: string }
   | { readonly kind: 'rtc-open'; readonly tunnel: string }
   | { readonly kind: 'rtc-closed'; readonly tunnel: string; readonly reason: string };
@@ -29,6 +29,8 @@ export type AgentEvent =
   | { readonly kind: 'tunnel-port'; readonly peer: NodeId; readonly port: number; readonly tap: string | null }
   /** The answer of `demand`. */
   | { readonly kind: 'demand'; readonly bytes: ReadonlyMap<string, number> }
+  /** The answer of `tunnels`: round trips by peer, in milliseconds. */
+  | { readonly kind: 'round-trips'; readonly roundTrips: ReadonlyMap<NodeId, number> }
   | { readonly kind: 'rtc'; readonly peer: NodeId; readonly event: RtcEvent }
   | { readonly kind: 'switch'; readonly event: ControllerEvent }
   /** From Open vSwitch at the edge. */
@@ -48,6 +50,8 @@ export type AgentAction =
   | { readonly kind: 'tunnel-removed'; readonly peer: NodeId }
   /** Answered by a `demand` event. */
   | { readonly kind: 'ask-demand' }
+  /** Answered by a `round-trips` event. */
+  | { readonly kind: 'ask-round-trips' }
   | { readonly kind: 'rtc-offer'; readonly peer: NodeId; readonly tunnel: string }
   | { readonly kind: 'rtc-answer'; readonly peer: NodeId; readonly tunnel: string; readonly sdp: string }
   | { readonly kind: 'rtc-accept'; readonly peer: NodeId; readonly tunnel: string; readonly sdp: string }

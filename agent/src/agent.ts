@@ -9,6 +9,7 @@
  */
 import type { AgentAction, AgentEvent } from './agent-types.ts';
 import type { EdgeKind, NetworkProblem } from './api.ts';
+import { Complaints } from './complaints.ts';
 import { type EdgeEvent, EdgeSwitch } from './edge-switch.ts';
 import { earliest, type Instant, type Machine, type Random } from './machine.ts';
 import type { LocalCandidate } from './nat.ts';
@@ -17,6 +18,7 @@ import {
   type CoreFlow,
   coreFlows,
   firstHops,
+  LOOK_MS,
   lookup,
   type Overlay,
   type OverlayEvent,
@@ -29,7 +31,6 @@ import type { Greeting } from './signal/lobby.ts';
 import type { OwnBoot } from './signal/own-boot.ts';
 import { Signal, type SignalAction, type SignalEvent, type Standing } from './signal/signal.ts';
 import { readEvent, readLabels, type TincanEvent, type TincanTunnel } from './tincan.ts';
-import { Told } from './told.ts';
 import type { Tunnel } from './tunnel/machine.ts';
 import { parseNote } from './tunnel/note.ts';
 import type { TunnelAction, TunnelEvent } from './tunnel/types.ts';
@@ -49,13 +50,6 @@ const ASK_AGAIN_MS = 5_000;
 const RECHECK_MS = 5_000;
 /** A certificate has at most 860 characters in base64, and a line at most 1 MiB (docs/wire.md §10.1). */
 const CERTIFICATES_A_REQUEST = 1_000;
-/** It is said every ten seconds. */
-const ONE_WAY_MS = 30_000;
-/** A way that is too narrow is found so anew every minute. */
-const NARROW_MS = 150_000;
-const NARROW_MAX = 64;
-/** Headers before a record. */
-const UDP_AND_IPV4_BYTES = 28;
 /** Most addresses we tell a peer (docs/wire.md §6.4). */
 const MAX_UDP = 16;
 
@@ -92,17 +86,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
   #tincanBoot: string | undefined;
   #tincanReady = false;
   #demandAt: Instant | undefined;
+  #roundTripsAt: Instant | undefined;
   #askAgainAt: Instant | undefined;
   #recheckAt: Instant | undefined;
-  readonly #narrowTold = new Told();
-  readonly #oneWay = new Map<string, { readonly peer: NodeId; readonly remote: string; readonly at: Instant }>();
-  readonly #narrow = new Map<
-    string,
-    { readonly peer: NodeId; readonly remote: string; readonly bytes: number; readonly at: Instant }
-  >();
-  readonly #holes = new Set<NodeId>();
-  readonly #problemsTold = new Told();
-  #problems: readonly NetworkProblem[] = [];
+  readonly #complaints = new Complaints((peer) => this.#nameOf(peer));
   #staticTold = '';
   #picture = false;
   /** The bridge of Open vSwitch is to have other ports. */
@@ -199,7 +186,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   /** What keeps packets of prefixes behind nodes from arriving, by tincan's word. */
   get problems(): readonly NetworkProblem[] {
-    return this.#problems;
+    return this.#complaints.problems;
   }
 
   get revocations(): string | null {
@@ -241,21 +228,17 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
 
   /** Names of neighbours that answer and pass nothing on. */
   get holes(): readonly string[] {
-    return [...this.#holes].filter((peer) => this.#tunnels.has(peer)).map((peer) => this.#nameOf(peer));
+    return this.#complaints.holes.filter((peer) => this.#tunnels.has(peer)).map((peer) => this.#nameOf(peer));
   }
 
   /** Ways that lose large packets, as far as was found lately. */
   narrow(now: Instant): readonly { readonly name: string; readonly remote: string; readonly bytes: number }[] {
-    return [...this.#narrow.values()]
-      .filter(({ at }) => now - at < NARROW_MS)
-      .map(({ peer, remote, bytes }) => ({ name: this.#nameOf(peer), remote, bytes }));
+    return this.#complaints.narrow(now);
   }
 
   /** Peers that are heard from an address where they do not hear us, as far as was found lately. */
   oneWay(now: Instant): readonly { readonly name: string; readonly remote: string }[] {
-    return [...this.#oneWay.values()]
-      .filter(({ at }) => now - at < ONE_WAY_MS)
-      .map(({ peer, remote }) => ({ name: this.#nameOf(peer), remote }));
+    return this.#complaints.oneWay(now);
   }
 
   /** Whether an address may be an end of a tunnel. */
@@ -271,6 +254,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       this.#controller.deadline(),
       this.#edge?.controller.deadline(),
       this.#demandAt,
+      this.#roundTripsAt,
       this.#askAgainAt,
       this.#recheckAt,
     );
@@ -291,6 +275,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toSignal({ kind: 'clock', wallSeconds: event.wallSeconds });
         this.#neighbourhood.start(this.#now);
         this.#demandAt = this.#now + DEMAND_MS;
+        this.#roundTripsAt = this.#now + LOOK_MS;
         this.#askAgainAt = this.#now + ASK_AGAIN_MS;
         if (this.#options.lan) this.#toLan({ kind: 'start' });
         return;
@@ -310,8 +295,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'tincan-away':
         this.#tincanReady = false;
-        // The next one tells its own.
-        this.#problems = [];
+        this.#complaints.tincanAway();
         for (const peer of this.#tunnels.peers) this.#pathLost(peer);
         return;
       case 'tincan-event':
@@ -323,6 +307,9 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         return;
       case 'demand':
         this.#demanded(event.bytes);
+        return;
+      case 'round-trips':
+        this.#toOverlay(event);
         return;
       case 'rtc':
         this.#toTunnel(event.peer, event.event);
@@ -361,6 +348,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
     if (due(this.#demandAt)) {
       this.#demandAt = this.#now + DEMAND_MS;
       if (this.#tincanReady) this.#do({ kind: 'ask-demand' });
+    }
+    if (due(this.#roundTripsAt)) {
+      this.#roundTripsAt = this.#now + LOOK_MS;
+      if (this.#tincanReady) this.#do({ kind: 'ask-round-trips' });
     }
     if (due(this.#askAgainAt)) {
       this.#askAgainAt = this.#now + ASK_AGAIN_MS;
@@ -444,7 +435,7 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         `${who}: ${by.name} (${by.nodeId}) has its address, by certificate number ${by.serial}, newer than ${serial}`,
       );
     this.#neighbourhood.lost(nodeId, this.#now);
-    this.#holes.delete(nodeId);
+    this.#complaints.forget(nodeId);
     this.#neighbourhood.membersAre(this.#now);
     this.#toTincan('forget', { peer: nodeId });
     this.#do({ kind: 'remember' });
@@ -671,23 +662,10 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
         this.#toOverlay(event);
         return;
       case 'forwards':
-        if (event.forwards) this.#holes.delete(event.peer);
-        else this.#holes.add(event.peer);
-        this.#log(
-          'warn',
-          event.forwards
-            ? `${this.#nameOf(event.peer)} passes on again what is sent through it`
-            : `${this.#nameOf(event.peer)} answers and passes nothing on: traffic for others goes round it; restart its tincan`,
-        );
-        return;
       case 'narrow':
-        this.#tooNarrow(event.peer, event.remote, event.recordSize);
-        return;
       case 'one-way':
-        this.#goesOneWay(event.peer, event.remote);
-        return;
       case 'problems':
-        this.#problemsAre(event.problems);
+        for (const { level, message } of this.#complaints.hear(event, this.#now)) this.#log(level, message);
         return;
       case 'links':
         this.#do({ kind: 'log', level: 'warn', message: event.text });
@@ -695,32 +673,6 @@ export class Agent implements Machine<AgentEvent, AgentAction> {
       case undefined:
         return;
     }
-  }
-
-  #problemsAre(problems: readonly NetworkProblem[]): void {
-    this.#problems = problems;
-    for (const { text } of problems) if (this.#problemsTold.problem(text)) this.#log('warn', text);
-    if (problems.length === 0 && this.#problemsTold.well())
-      this.#log('info', 'prefixes behind nodes: all is well again');
-  }
-
-  /** It is found anew every minute, and said once. */
-  #tooNarrow(peer: NodeId, remote: string, recordSize: number): void {
-    if (this.#narrow.size >= NARROW_MAX) this.#narrow.clear();
-    const bytes = recordSize + UDP_AND_IPV4_BYTES;
-    this.#narrow.set(`${peer} ${remote}`, { peer, remote, bytes, at: this.#now });
-    const way = `the way to ${this.#nameOf(peer)} (${remote})`;
-    if (!this.#narrowTold.problem(way)) return;
-    const needs = `carries no packets of ${bytes} bytes and is not used`;
-    this.#log('warn', `${way} ${needs}: raise the MTU of the network between, to 1280 at least`);
-  }
-
-  #goesOneWay(peer: NodeId, remote: string): void {
-    if (this.#oneWay.size >= NARROW_MAX) this.#oneWay.clear();
-    this.#oneWay.set(`${peer} ${remote}`, { peer, remote, at: this.#now });
-    const way = `UDP from here to ${this.#nameOf(peer)} (${remote}) is lost`;
-    if (this.#narrowTold.problem(way))
-      this.#log('warn', `${way}, while its own arrives: a firewall between drops one direction`);
   }
 
   #useLocal(candidates: readonly LocalCandidate[]): void {

@@ -35,7 +35,7 @@ import { StartError } from './obstacle.ts';
 import type { Greeting } from './signal/lobby.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
-import { readDemand, readPort, type TincanHello } from './tincan.ts';
+import { readDemand, readPort, readRoundTrips, type TincanHello } from './tincan.ts';
 import {
   bringUp,
   configuration,
@@ -455,6 +455,9 @@ export class Node {
         return;
       case 'ask-demand':
         this.#ask('demand', {}, (result) => this.#give({ kind: 'demand', bytes: readDemand(result) }));
+        return;
+      case 'ask-round-trips':
+        this.#ask('tunnels', {}, (result) => this.#give({ kind: 'round-trips', roundTrips: readRoundTrips(result) }));
         return;
       case 'rtc-offer':
       case 'rtc-answer':

@@ -208,6 +208,15 @@ export function readLabels(labels: readonly string[]): readonly Label[] {
   return attempt(() => labels.map(parseLabel)) ?? [];
 }
 
+/** From the answer of `tunnels`: milliseconds by peer, of those that have a path. */
+export function readRoundTrips(value: unknown): ReadonlyMap<NodeId, number> {
+  return new Map(
+    readTunnels(value).flatMap(({ peer, path, rttUs }) =>
+      path === 'none' || rttUs === null ? [] : [[peer, rttUs / 1_000] as const],
+    ),
+  );
+}
+
 /** The answer of `demand`: bytes by label. */
 export function readDemand(value: unknown): ReadonlyMap<string, number> {
   return new Map(

@@ -57,7 +57,8 @@ export interface RuleOf {
   readonly kind: string;
   /** The field that is blamed. */
   readonly path: string;
-  readonly type: string;
+  /** None of what may be a number or a text. */
+  readonly type: string | undefined;
   readonly rule: Rule;
 }
 
@@ -79,6 +80,8 @@ function allowed(schema: Schema): string {
   >;
   const values = schema.enum as readonly string[] | undefined;
   if (values !== undefined) return values.map(code).join(', ');
+  const either = schema.anyOf as readonly Schema[] | undefined;
+  if (either !== undefined) return either.map(allowed).join(', or ');
   switch (schema.type) {
     case 'integer':
       return maximum === undefined || maximum === Number.MAX_SAFE_INTEGER
@@ -92,7 +95,7 @@ function allowed(schema: Schema): string {
     case 'object':
       return maxProperties === undefined ? 'an object' : `a map of at most ${maxProperties}`;
     default:
-      return schema.type;
+      return schema.type ?? '';
   }
 }
 

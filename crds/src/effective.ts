@@ -15,8 +15,8 @@ export const effectiveMTU = (spec: EvioNetworkSpec): number => spec.mtu ?? MTU_A
 export const effectiveTurn = (spec: EvioNetworkSpec): 'Embedded' | 'Signalling' | 'None' =>
   spec.ice.turn ?? (spec.signalling.embedded === undefined ? 'Signalling' : 'Embedded');
 
-/** As `evio overlay create` has it: a number, or `auto`, ceil(log2 n) in an overlay of n nodes. */
-export const effectiveLongDistance = (spec: EvioNetworkSpec): number | 'auto' => spec.topology.longDistance ?? 'auto';
+/** As `evio overlay create` takes it: a number, `auto` or `auto:8`, as text. */
+export const effectiveLongDistance = (spec: EvioNetworkSpec): string => String(spec.topology.longDistance ?? 'auto');
 
 /** The XMPP server's domain of rooms. */
 export const conferenceOf = (external: { readonly domain: string; readonly conference?: string | undefined }): string =>

@@ -39,12 +39,26 @@ const serviceCIDR = field(z.string().max(CIDR_MAX), {
   rules: networkPrefixRules('10.96.0.0/12', 'fd00:10:96::/112'),
 });
 
+const LINKS_MAX = 64;
+const AUTO_LINKS = /^auto(:([0-9]|[1-5][0-9]|6[0-4]))?$/;
+
 const topology = z.strictObject({
   successors: field(z.int().min(1).max(8).default(2), { description: 'Ring neighbours each way.' }),
-  longDistance: field(z.int().min(0).max(64).optional(), {
-    description: 'Long-distance links of each node.',
-    absent: 'ceil(log2 n) with n nodes',
-  }),
+  longDistance: field(
+    z.union([z.int().min(0).max(LINKS_MAX), z.string().max('auto:64'.length).regex(AUTO_LINKS)]).optional(),
+    {
+      description:
+        'Long-distance links of each node: a number; `auto`, ceil(log2 n) with n nodes; or `auto:8`, those, but at most 8.',
+      rules: [
+        {
+          rule: `type(self) == int ? (self >= 0 && self <= ${LINKS_MAX}) : self.matches('${AUTO_LINKS.source}')`,
+          message:
+            'longDistance must be a whole number from 0 to 64, auto, or auto: with the most links there may be, like auto:8',
+        },
+      ],
+      absent: 'auto',
+    },
+  ),
   onDemand: field(z.int().min(0).max(255).default(8), {
     description: 'At most so many tunnels of a node are made because it talks much with another.',
   }),

@@ -11,7 +11,7 @@ export interface Example {
   /** The field that the API server blames. */
   readonly field: string;
   /** What the API server calls the value that the rule was about. */
-  readonly type: 'object' | 'array' | 'string' | 'integer';
+  readonly type: 'object' | 'array' | 'string' | 'integer' | undefined;
   /** What the person reads. */
   readonly sentence: string;
   /** What else the API server says of the same mistake. */
@@ -183,6 +183,17 @@ export const EXAMPLES: readonly Example[] = [
     sentence:
       'mtu must be from 1280, the least that IPv6 works with (RFC 8200 §5), to 9000: write such a number, or leave mtu out',
     also: ['Invalid value: 1279: spec.mtu in body should be greater than or equal to 1280'],
+  },
+  {
+    kind: 'EvioNetwork',
+    name: 'topology-long-distance',
+    field: 'spec.topology.longDistance',
+    type: undefined,
+    sentence:
+      'longDistance must be a whole number from 0 to 64, auto, or auto: with the most links there may be, like auto:8',
+    also: [
+      `Invalid value: "auto:65": spec.topology.longDistance in body should match '^auto(:([0-9]|[1-5][0-9]|6[0-4]))?$'`,
+    ],
   },
   {
     kind: 'EvioNetwork',

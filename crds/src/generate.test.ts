@@ -63,8 +63,10 @@ describe('the generator of CRDs', () => {
   }
 
   it('refuses what is not structural, and names the place', () => {
-    const either = z.union([z.string().max(3), z.int()]);
-    expect(refusal(z.strictObject({ a: field(either, { description: 'Either.' }) }))).to.contain('spec.a has the type');
+    const either = z.union([z.int(), z.boolean()]);
+    expect(refusal(z.strictObject({ a: field(either, { description: 'Either.' }) }))).to.contain(
+      'spec.a is one of several',
+    );
     expect(refusal(z.strictObject({ a: field(z.tuple([text, text]), { description: 'A pair.' }) }))).to.contain(
       'spec.a',
     );
@@ -93,6 +95,16 @@ describe('the generator of CRDs', () => {
       {
         small: { description: 'Few.', type: 'integer', format: 'int32', default: 2, minimum: 1, maximum: 8 },
         large: { description: 'Any.', type: 'integer', format: 'int64' },
+      },
+    );
+  });
+
+  it('takes a whole number or a text, with the bounds of both', () => {
+    const either = z.union([z.int().min(0).max(64), z.string().max(7)]).optional();
+    const schema = z.strictObject({ a: field(either, { description: 'Either.' }) });
+    expect(structural(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' }), 'spec').properties).to.deep.equal(
+      {
+        a: { description: 'Either.', 'x-kubernetes-int-or-string': true, minimum: 0, maximum: 64, maxLength: 7 },
       },
     );
   });

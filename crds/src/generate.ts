@@ -13,7 +13,8 @@ import { policies, policyObjects } from './policies.ts';
 /** JSONSchemaProps of apiextensions.k8s.io/v1, as far as it is used. */
 export interface Schema {
   readonly description?: string;
-  readonly type: 'object' | 'array' | 'string' | 'integer' | 'boolean';
+  /** None where a value may be a number or a text. */
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean';
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly additionalProperties?: Schema;
   readonly items?: Schema;
@@ -25,6 +26,7 @@ export interface Schema {
 const KEYS: readonly string[] = [
   'description',
   'type',
+  'x-kubernetes-int-or-string',
   'format',
   'default',
   'enum',
@@ -80,7 +82,19 @@ function object(schema: Raw, path: string): Raw {
   return { ...rest, properties: Object.fromEntries(described) };
 }
 
+/** The one union that is structural: a whole number or a text, with the bounds of both. */
+function intOrString({ anyOf, ...rest }: Raw, path: string): Raw {
+  const [number, text, ...more] = anyOf as readonly Raw[];
+  if (number?.type !== 'integer' || text?.type !== 'string' || more.length > 0)
+    throw new Error(`${path} is one of several: only a whole number or a text can be, in this order`);
+  const bounds = { ...structural(number, path), ...structural(text, path) };
+  const { type: _type, format: _format, ...kept } = bounds as Raw;
+  return { ...rest, ...kept, 'x-kubernetes-int-or-string': true };
+}
+
 function byType(schema: Raw, path: string): Raw {
+  if (schema['x-kubernetes-int-or-string'] === true) return schema;
+  if (schema.anyOf !== undefined) return intOrString(schema, path);
   switch (schema.type) {
     case 'integer':
       return integer(schema);

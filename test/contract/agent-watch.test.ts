@@ -16,6 +16,7 @@ import { CONFIG_MAP } from '../../agent/src/kube-api/kinds.ts';
 import { TestAuthority } from '../servers/certificates.ts';
 import { type Asked, type Fault, FaultProxy } from '../servers/fault-proxy.ts';
 import { type KubeApi, startKubeApi } from '../servers/kube-api.ts';
+import { relay } from '../servers/relay.ts';
 
 const PATH = '/api/v1/namespaces/default/configmaps';
 const NAME = 'watched';
@@ -55,17 +56,9 @@ describe("the agent's watch, with a real API server", function () {
     proxy = await FaultProxy.start(api.url, api.ca);
     const authority = new TestAuthority(dir);
     const { key, crt } = authority.issue('door', ['kubernetes.default.svc']);
-    door = createServer({ key: readFileSync(key), cert: readFileSync(crt) }, (socket) => {
-      const inside = connect(Number(new URL(proxy.url).port), '127.0.0.1');
-      for (const [from, to] of [
-        [socket, inside],
-        [inside, socket],
-      ] as const) {
-        from.pipe(to);
-        from.on('error', () => to.destroy());
-        from.on('close', () => to.destroy());
-      }
-    });
+    door = createServer({ key: readFileSync(key), cert: readFileSync(crt) }, (socket) =>
+      relay(socket, connect(Number(new URL(proxy.url).port), '127.0.0.1')),
+    );
     await new Promise<void>((done) => door.listen(0, '127.0.0.1', done));
     mkdirSync(join(dir, 'account'));
     writeFileSync(join(dir, 'account', 'token'), api.tokens.admin ?? '');

@@ -105,7 +105,7 @@ describe('the CRDs on a real API server', function () {
       const { status, body } = await put(api, objects.at(-1) as Written);
       expect(status, JSON.stringify(body)).to.equal(422);
       const { field, type, sentence, also = [] } = example;
-      const sentences = [`Invalid value: "${type}": ${sentence}`, ...also];
+      const sentences = [`Invalid value: "${type ?? ''}": ${sentence}`, ...also];
       expect(body.details.causes).to.have.deep.members(
         sentences.map((message) => ({ reason: 'FieldValueInvalid', message, field })),
       );
@@ -119,6 +119,15 @@ describe('the CRDs on a real API server', function () {
     }
     const half = network({ topology: { successors: 3 }, ice: { stun: ['192.0.2.1:3478'] }, pods: {}, security: {} });
     expect((await put(api, half)).body.spec).to.deep.equal(filledIn(half));
+  });
+
+  it('take links as a number or in words, and give them back as they were written', async () => {
+    for (const longDistance of [0, 64, 'auto', 'auto:0', 'auto:64']) {
+      const answer = await put(api, network({ topology: { longDistance } }));
+      expect(answer.body.spec.topology.longDistance).to.equal(longDistance);
+    }
+    for (const longDistance of [65, -1, '8', 'auto:', 'auto:65', true])
+      expect((await put(api, network({ topology: { longDistance } }))).status, String(longDistance)).to.equal(422);
   });
 
   it('take the sample by kubectl apply, twice', () => {

@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { keysHash, publicKeys } from '../../agent/src/kube/enrolment.ts';
 import { parseCertificate } from '../../agent/src/wire/certificate.ts';
 import { nodeIdOf } from '../../agent/src/wire/ids.ts';
@@ -15,6 +16,7 @@ import { EVIO, type Joined } from '../demo/overlay.ts';
 import { attempt, run, sleep, start, until } from '../demo/shell.ts';
 import { pathOf, startEvioApi } from '../servers/evio-api.ts';
 import type { KubeApi } from '../servers/kube-api.ts';
+import { relay } from '../servers/relay.ts';
 import { fromStatus } from './faults/words.ts';
 import type { Named } from './faults.ts';
 import { codesOf, type Lab } from './lab.ts';
@@ -47,17 +49,7 @@ function doorOf(lab: Lab): Promise<Door> {
 async function openDoor(lab: Lab): Promise<Door> {
   const api = await startEvioApi();
   const path = join(lab.dir, 'api.sock');
-  const server = createServer((socket) => {
-    const inside = connect(Number(new URL(api.url).port), '127.0.0.1');
-    for (const [from, to] of [
-      [socket, inside],
-      [inside, socket],
-    ] as const) {
-      from.pipe(to);
-      from.on('error', () => to.destroy());
-      from.on('close', () => to.destroy());
-    }
-  });
+  const server = createServer((socket) => relay(socket, connect(Number(new URL(api.url).port), '127.0.0.1')));
   await new Promise<void>((done) => server.listen(path, done));
   lab.atEnd(async () => {
     server.close();
@@ -66,13 +58,7 @@ async function openDoor(lab: Lab): Promise<Door> {
   return { api, path, server };
 }
 
-/** In the node's namespace: from a port of its loopback to the socket. */
-const LEAD = `const [port, path] = process.argv.slice(1);
-const { connect, createServer } = require('node:net');
-createServer((a) => {
-  const b = connect(path);
-  for (const [from, to] of [[a, b], [b, a]]) { from.pipe(to); from.on('error', () => to.destroy()); from.on('close', () => to.destroy()); }
-}).listen(Number(port), '127.0.0.1');`;
+const LEAD = fileURLToPath(new URL('./lead.ts', import.meta.url));
 
 interface NodeFile {
   readonly name: string;
@@ -108,7 +94,7 @@ export class ClusterNode {
       AT,
       pieces.flatMap((piece) => ['--route', piece]),
     );
-    const lead = start(AT, '/dev/null', process.execPath, '-e', LEAD, new URL(api.url).port, path);
+    const lead = start(AT, '/dev/null', process.execPath, LEAD, new URL(api.url).port, path);
     const node = new ClusterNode(lab, api, joined, lead, pieces);
     await node.#prepare();
     return node;

@@ -12,7 +12,7 @@ import { XmppRoom } from '../../agent/src/io/xmpp.ts';
 import { OwnBoot } from '../../agent/src/signal/own-boot.ts';
 import { PeerBoots } from '../../agent/src/signal/peer-boots.ts';
 import type { SignalEvent } from '../../agent/src/signal/signal.ts';
-import { formatSdp, withCandidates } from '../../agent/src/tunnel/sdp.ts';
+import { formatShort, withCandidates } from '../../agent/src/tunnel/sdp.ts';
 import { type Body, encodeBody } from '../../agent/src/wire/bodies.ts';
 import { parseHello } from '../../agent/src/wire/hello.ts';
 import { generatePrivateKey, privateKey } from '../../agent/src/wire/keys.ts';
@@ -71,15 +71,15 @@ const any = (below: number): number => Math.floor(Math.random() * below);
 function body(): Body {
   const tunnel = randomBytes(8).toString('hex');
   const udp = Array.from({ length: 16 }, () => `198.51.100.${1 + any(250)}:${1_024 + any(60_000)}`);
-  const candidates = udp.map((to, i) => `candidate:${i} 1 UDP ${i} ${to.replace(':', ' ')} typ host`);
+  const candidates = udp.map((to, i) => `${i} ${i} ${to.replace(':', ' ')} h`);
   const word = () => randomBytes(16).toString('hex');
   const print = new Array(32).fill('AB').join(':');
-  const facts = formatSdp({ iceUfrag: word(), icePwd: word(), fingerprint: print, setup: 'actpass' });
+  const facts = formatShort({ iceUfrag: word(), icePwd: word(), fingerprint: print });
   const sdp = withCandidates(facts, candidates);
   const bodies: readonly Body[] = [
     { type: 'offer', tunnel, sdp, udp, kinds: ['static', 'long-distance'] },
     { type: 'answer', tunnel, sdp, udp },
-    { type: 'candidate', tunnel, candidate: candidates[0] ?? '', mid: '0' },
+    { type: 'candidates', tunnel, candidates: candidates.slice(0, 3) },
     { type: 'udp', udp },
     { type: 'edge', kinds: any(2) === 0 ? [] : ['static'] },
     { type: 'bye', tunnel },

@@ -26,7 +26,7 @@ import { compare, type Seen } from './compare.ts';
 import { debianLimits } from './debian.ts';
 import { hotPair } from './hot.ts';
 import { idle, xmpp } from './idle.ts';
-import { build, NODES, relayed, takeDown } from './internet.ts';
+import { NODES as ALL, build, relayed, takeDown } from './internet.ts';
 import { simulateAll } from './simulated.ts';
 import { Steady } from './steady.ts';
 import { counted, placeCounters, rates, sum } from './traffic.ts';
@@ -42,6 +42,14 @@ const STAND_S = 140;
 /** After the machine stood still all paths are proven anew. */
 const REST_S = 30;
 const KILLED = 3;
+/** After the ring is closed the last tunnels are made. */
+const JOINED_MS = 10_000;
+/** Half of what a client of Debian's server may send in the 20 s within which the ring is to close, both ways together. */
+const JOIN_KB = 100;
+const HOT_PAIRS = 3;
+/** What pings made is counted as traffic for a moment. */
+const STILL_MS = 3_000;
+const kB = (bytes: number): string => `${(bytes / 1_000).toFixed(1)} kB`;
 
 const args = process.argv.slice(2);
 const seconds = Number(args[args.indexOf('--seconds') + 1] ?? Number.NaN);
@@ -50,12 +58,21 @@ if (!(IDLE_S >= 10 && IDLE_S <= 3_600)) {
   process.stderr.write('evio: --seconds takes a number from 10 to 3600\n');
   process.exit(2);
 }
+const joining = args.includes('--join') ? Number(args[args.indexOf('--join') + 1] ?? Number.NaN) : undefined;
+if (joining !== undefined && !(joining >= 4 && joining <= ALL.length)) {
+  process.stderr.write(`evio: --join takes a number from 4 to ${ALL.length}\n`);
+  process.exit(2);
+}
+/** Of fewer nodes as many of each kind as of all. */
+const NODES = ALL.filter(
+  (_, i) => Math.floor(((i + 1) * (joining ?? 32)) / 32) > Math.floor((i * (joining ?? 32)) / 32),
+);
 if (process.getuid?.() !== 0) {
   process.stderr.write('evio: this makes network namespaces and has to run as root; try: sudo make test-scale\n');
   process.exit(1);
 }
 
-const report = new Report('scale', false);
+const report = new Report(joining === undefined ? 'scale' : 'scale-join', false);
 const children: ChildProcess[] = [];
 const agents = new Agents();
 const dir = mkdtempSync(join(tmpdir(), FOLDER));
@@ -71,9 +88,9 @@ const specOf = ({ name }: Joined) => {
 };
 
 async function main(): Promise<void> {
-  say(`a small internet: ${NODES.length} nodes, 16 behind NATs, a server host, a router`);
+  say(`a small internet: ${ALL.length} nodes, 16 behind NATs, a server host, a router`);
   await build();
-  await placeCounters(NODES.map(({ name }) => name));
+  await placeCounters(ALL.map(({ name }) => name));
   for (let i = 0; i < NODES.length; i += 8) await checkNats(NODES.slice(i, i + 8));
   report.holds('the NATs behave as named, by plain sockets', true, `${NODES.length} nodes`);
 
@@ -91,7 +108,7 @@ async function main(): Promise<void> {
   say(`${nodes.length} nodes are enrolled`);
   if (args.includes('--hold')) await enter();
 
-  const simulated = simulateAll(nodes);
+  const simulated = joining === undefined ? simulateAll(nodes) : [];
   await sleep(1_000);
 
   const rest = (): Promise<void> => sleep(REST_S * 1_000);
@@ -102,6 +119,10 @@ async function main(): Promise<void> {
       await stopAll(nodes);
     },
   );
+  if (joining !== undefined) {
+    if (args.includes('--hot')) await someHot(nodes);
+    return;
+  }
   await steady.part(run, (part) => alone(part, nodes), rest);
   let pairs: readonly Seen[] = [];
   const beside = async (part: Run): Promise<void> => {
@@ -142,8 +163,16 @@ async function joins(part: Run, nodes: readonly Joined[]): Promise<void> {
   }
   const began = performance.now() - PACE_MS;
   await closes(part, 'ring closed, from the last start on', nodes, RING_S, began);
+  await sleep(JOINED_MS);
   const after = await counted(SERVER.name);
-  part.report.details['join.xmppBytes'] = sum(Object.values(xmpp(rates(before, after, 1))));
+  const bytes = xmpp(rates(before, after, 1));
+  part.report.details['join.xmppBytes'] = bytes;
+  part.report.atMost(
+    `joining: bytes at the XMPP server's port for one node (in ${kB(bytes.in / nodes.length)}, out ${kB(bytes.out / nodes.length)})`,
+    sum(Object.values(bytes)) / nodes.length / 1_000,
+    JOIN_KB,
+    'kB',
+  );
   await pings(part, 'all pairs ping', nodes);
 }
 
@@ -160,6 +189,17 @@ async function hot(part: Run, nodes: readonly Joined[], seen: readonly Seen[]): 
     .sort((a, b) => (b.ping?.hops ?? 0) - (a.ping?.hops ?? 0))[0];
   if (far === undefined) part.report.holds('some pair has no tunnel and could have a direct one', false);
   else await hotPair(part.report, agents, far.pair, dir);
+}
+
+/** Several pairs, one after the other: what each waits for is by chance. */
+async function someHot(nodes: readonly Joined[]): Promise<void> {
+  for (let i = 1; i <= HOT_PAIRS; i++) {
+    const pairs = nodes.flatMap((from) => nodes.filter((to) => to !== from).map((to) => ({ from, to })));
+    const seen = await Promise.all(pairs.map(async (pair) => ({ pair, ping: await agents.ping(pair.from, pair.to) })));
+    await sleep(STILL_MS);
+    await hot(run, nodes, [...seen.slice(i), ...seen.slice(0, i)]);
+    report.details[`hotPair${i}`] = report.details.hotPair;
+  }
 }
 
 // Harmed.

@@ -4,7 +4,7 @@
  */
 
 import type { RtcEvent } from '../../agent/src/agent-types.ts';
-import { formatSdp } from '../../agent/src/tunnel/sdp.ts';
+import { formatShort } from '../../agent/src/tunnel/sdp.ts';
 import type { NodeId } from '../../agent/src/wire/ids.ts';
 import type { Clock } from './clock.ts';
 import type { Host, Internet } from './internet.ts';
@@ -105,11 +105,10 @@ export class FakeRtc {
       this.#clock.after(delay, () => {
         if (this.#halves.get(key) === half) end.event(peer, event);
       });
-    const sdp = formatSdp({
+    const sdp = formatShort({
       iceUfrag: tunnel.slice(0, 8),
       icePwd: tunnel.repeat(2),
       fingerprint: new Array(32).fill('AB').join(':'),
-      setup: role === 'offer' ? 'actpass' : 'active',
     });
     tell(DESCRIBE_MS, { kind: 'described', tunnel, type: role, sdp });
     tell(GATHER_MS, { kind: 'gathered', tunnel });

@@ -263,6 +263,13 @@ export class FakeTincan {
 
   // Events.
 
+  /** In milliseconds. */
+  get roundTrips(): ReadonlyMap<NodeId, number> {
+    return new Map(
+      [...this.tunnels.values()].flatMap(({ peer, path }) => (path === 'none' ? [] : [[peer, 1] as const])),
+    );
+  }
+
   #describe(tunnel: TunnelState): TincanTunnel {
     return {
       peer: tunnel.peer,

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { OwnBoot } from '../../agent/src/signal/own-boot.ts';
 import { PeerBoots } from '../../agent/src/signal/peer-boots.ts';
 import type { SignalEvent } from '../../agent/src/signal/signal.ts';
-import { formatSdp, withCandidates } from '../../agent/src/tunnel/sdp.ts';
+import { formatShort, withCandidates } from '../../agent/src/tunnel/sdp.ts';
 import { encodeBody } from '../../agent/src/wire/bodies.ts';
 import { parseHello } from '../../agent/src/wire/hello.ts';
 import type { NodeId } from '../../agent/src/wire/ids.ts';
@@ -96,19 +96,18 @@ function anything(world: World, certificate: string): unknown {
     `198.51.100.${1 + Math.floor(world.random() * 250)}:${1_024 + Math.floor(world.random() * 60_000)}`;
   const many = (count: number) => Array.from({ length: count }, address);
   const sdp = withCandidates(
-    formatSdp({
+    formatShort({
       iceUfrag: hex(world, 8),
       icePwd: hex(world, 24),
       fingerprint: new Array(32).fill('AB').join(':'),
-      setup: 'actpass',
     }),
-    many(50).map((to, i) => `candidate:${i} 1 UDP ${i} ${to.replace(':', ' ')} typ host`),
+    many(50).map((to, i) => `${i} ${i} ${to.replace(':', ' ')} h`),
   );
   const bodies: readonly (() => unknown)[] = [
     () => ({ type: 'offer', tunnel, sdp, udp: many(16), kinds: EVERYTHING }),
     () => ({ type: 'offer', tunnel, sdp: 'v=0', udp: [], kinds: [] }),
     () => ({ type: 'answer', tunnel, sdp, udp: many(16) }),
-    () => ({ type: 'candidate', tunnel, candidate: `candidate:1 1 UDP 1 ${address()} typ host`, mid: '0' }),
+    () => ({ type: 'candidates', tunnel, candidates: [`1 1 ${address().replace(':', ' ')} h`] }),
     () => ({ type: 'udp', udp: many(16) }),
     () => ({ type: 'udp', udp: many(400) }),
     () => ({ type: 'edge', kinds: EVERYTHING.filter(() => world.random() < 0.5) }),

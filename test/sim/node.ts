@@ -243,6 +243,9 @@ export class SimNode implements RtcEnd, Occupant {
           this.#give({ kind: 'demand', bytes: new Map(demand) });
         });
         return;
+      case 'ask-round-trips':
+        this.#later(() => this.#give({ kind: 'round-trips', roundTrips: this.tincan?.roundTrips ?? new Map() }));
+        return;
       case 'rtc-offer':
         rtc.offer(this, action.peer, action.tunnel);
         return;

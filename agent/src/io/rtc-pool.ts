@@ -166,7 +166,7 @@ export class RtcPool {
         { ice, usable },
         {
           description: (type, sdp) => event(peer, { kind: 'described', tunnel, type, sdp }),
-          candidate: (candidate, mid) => event(peer, { kind: 'local-candidate', tunnel, candidate, mid }),
+          candidate: (candidate) => event(peer, { kind: 'local-candidate', tunnel, candidate }),
           gathered: () => event(peer, { kind: 'gathered', tunnel }),
           open: () => event(peer, { kind: 'rtc-open', tunnel }),
           packet: (packet) => {

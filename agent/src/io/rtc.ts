@@ -8,8 +8,8 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import type { PeerConnection, Track, Video } from 'node-datachannel';
-import { formatCandidate, parseCandidate } from '../tunnel/candidate.ts';
-import { candidatesOf, formatSdp, parseSdp, type SdpType, withCandidates } from '../tunnel/sdp.ts';
+import { formatCandidate, formatCandidateLine, parseCandidate, parseCandidateLine } from '../tunnel/candidate.ts';
+import { candidatesOf, formatSdp, formatShort, parseSdp, parseShort, type SdpType } from '../tunnel/sdp.ts';
 import { systemReason } from './system-error.ts';
 
 export interface TurnServer {
@@ -30,8 +30,9 @@ export interface CandidatePair {
 }
 
 export interface RtcHandlers {
+  /** The own short description, without candidates. */
   description(type: SdpType, sdp: string): void;
-  candidate(candidate: string, mid: string): void;
+  candidate(candidate: string): void;
   /** There are no further candidates. */
   gathered(): void;
   /** Records can be carried from now on. */
@@ -108,7 +109,7 @@ export class RtcConnection {
     const connection = this.#connection;
     connection.onLocalDescription((sdp, type) =>
       this.#guard(() => {
-        if (type === 'offer' || type === 'answer') this.#handlers.description(type, withCandidates(sdp, []));
+        if (type === 'offer' || type === 'answer') this.#localDescription(type, sdp);
       }),
     );
     connection.onLocalCandidate((line) => this.#guard(() => this.#localCandidate(line)));
@@ -164,12 +165,12 @@ export class RtcConnection {
   }
 
   /** A candidate that cannot be used is left out; true if it was taken. */
-  addCandidate(line: string): boolean {
-    const candidate = parseCandidate(line);
+  addCandidate(text: string): boolean {
+    const candidate = parseCandidate(text);
     if (candidate === undefined || !this.#config.usable(candidate.address)) return false;
     if (this.#remoteCandidates >= MAX_REMOTE_CANDIDATES) return false;
     this.#remoteCandidates++;
-    this.#waiting.push(formatCandidate(candidate));
+    this.#waiting.push(formatCandidateLine(candidate));
     this.#flushCandidates();
     return true;
   }
@@ -226,13 +227,13 @@ export class RtcConnection {
 
   #describe(sdp: string, type: SdpType): boolean {
     if (this.#closed || this.#described) return false;
-    const parsed = parseSdp(sdp, type);
+    const parsed = parseShort(sdp);
     if ('refused' in parsed) {
       this.#fail(`${type} refused: ${parsed.refused}`);
       return false;
     }
     return this.#attempt(`remote ${type}`, () => {
-      this.#connection.setRemoteDescription(formatSdp(parsed), type);
+      this.#connection.setRemoteDescription(formatSdp(parsed, type), type);
       this.#described = true;
       for (const candidate of candidatesOf(sdp)) this.addCandidate(candidate);
     });
@@ -249,10 +250,16 @@ export class RtcConnection {
     }
   }
 
+  #localDescription(type: SdpType, sdp: string): void {
+    const parsed = parseSdp(sdp, type);
+    if ('refused' in parsed) this.#fail(`the library's ${type}: ${parsed.refused}`);
+    else this.#handlers.description(type, formatShort(parsed));
+  }
+
   #localCandidate(line: string): void {
-    const candidate = parseCandidate(line);
+    const candidate = parseCandidateLine(line);
     if (candidate === undefined || !this.#config.usable(candidate.address)) return;
-    this.#handlers.candidate(formatCandidate(candidate), MID);
+    this.#handlers.candidate(formatCandidate(candidate));
   }
 
   #useTrack(track: Track): void {

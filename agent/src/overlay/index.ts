@@ -12,3 +12,4 @@ export { type Label, labelOf, type NodeId, shorterWay } from './label.ts';
 export { Overlay, type OverlayAction, type OverlayEvent, type OverlayNeighbour, type Topology } from './overlay.ts';
 export { Ring } from './ring.ts';
 export { type CoreFlow, coreFlows, firstHops, lookup, type Neighbour, nextHops } from './routing.ts';
+export { LOOK_MS } from './trial.ts';

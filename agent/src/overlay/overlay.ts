@@ -56,6 +56,8 @@ export type OverlayEvent =
   /** Bytes by peer since tincan started. */
   | { readonly kind: 'demand'; readonly samples: readonly DemandSample[] }
   | { readonly kind: 'topology'; readonly topology: Topology }
+  /** Of the peers with a tunnel, in milliseconds: told now and then. */
+  | { readonly kind: 'round-trips'; readonly roundTrips: ReadonlyMap<NodeId, number> }
   | { readonly kind: 'deadline' };
 
 export type OverlayAction =
@@ -116,6 +118,8 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   readonly #absences = new Absences();
   readonly #demand = new Demand();
   readonly #refusedUntil = new Map<NodeId, Instant>();
+  /** Until they are looked at. */
+  #roundTrips: ReadonlyMap<NodeId, number> | undefined;
   /** The neighbours as last told. */
   #told: readonly OverlayNeighbour[] = [];
   #now: Instant = -Infinity;
@@ -185,6 +189,9 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
         return [];
       case 'topology':
         this.#topology = event.topology;
+        return [];
+      case 'round-trips':
+        this.#roundTrips = event.roundTrips;
         return [];
       case 'deadline':
         return [];
@@ -329,7 +336,11 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
     // A draw among the first members heard of would be thrown away as soon as the others are known.
     if (this.#settled) {
       const useless = [...others, ...this.#refusedUntil.keys(), ...this.#absences.suspects(this.#now)];
-      this.#links.update(this.#ring, this.#linkCount(), new Set(useless), (peer) => this.#edges.get(peer)?.up === true);
+      const [never, count] = [new Set(useless), this.#linkCount()];
+      this.#links.update(this.#ring, count, never, (peer) => this.#edges.get(peer)?.up === true);
+      const roundTrips = this.#roundTrips;
+      this.#roundTrips = undefined;
+      if (roundTrips !== undefined) this.#links.compare(this.#ring, count, never, roundTrips, this.#now);
     }
     return this.#links.peers;
   }

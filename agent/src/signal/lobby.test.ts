@@ -18,8 +18,8 @@ import {
 const at = (place: number): NodeId => place.toString(16).padStart(2, '0').padEnd(32, '1');
 const SELF = at(0x90);
 
-function lobby(options: { readonly self?: NodeId; readonly seed?: number } = {}): Lobby {
-  return new Lobby({ self: options.self ?? SELF, random: seeded(options.seed ?? 1) });
+function lobby(options: { readonly self?: NodeId; readonly seed?: number; readonly early?: boolean } = {}): Lobby {
+  return new Lobby({ self: options.self ?? SELF, random: seeded(options.seed ?? 1), early: options.early });
 }
 
 const occupant = (nodeId: NodeId, members?: number, nick = nodeId): LobbyEvent => ({
@@ -74,6 +74,32 @@ describe('the lobby', () => {
     expect(machine.handle({ kind: 'connected' }, 40)).to.deep.equal([
       { kind: 'enter', nick: SELF, members: undefined },
     ]);
+  });
+
+  it('lets one of the first nodes of an overlay in under its own name, and to stay', () => {
+    const machine = lobby({ early: true });
+    expect(entered(machine.handle({ kind: 'connected' }, 0))).to.deep.equal([SELF]);
+    machine.handle(occupant(at(1)), 10);
+    expect(machine.handle({ kind: 'joined', nick: SELF }, 10)).to.deep.equal([{ kind: 'heard-of', whole: true }]);
+    expect(until(machine, 10, 86_400_000)).to.deep.equal([]);
+  });
+
+  it('has one of the first nodes of an overlay that became large made known by a greeter, as a guest is', () => {
+    const machine = lobby({ early: true });
+    expect(guest(machine, [at(0x20), at(0xa0)])).to.deep.equal([{ kind: 'introduce', to: at(0xa0) }]);
+    expect(until(machine, 0, WELCOME_MS)).to.deep.equal([{ kind: 'introduce', to: at(0x20) }]);
+    expect(kinds(machine.handle({ kind: 'welcomed', by: at(0x20) }, WELCOME_MS + 1))).to.deep.equal([
+      'heard-of',
+      'leave',
+      'outside',
+    ]);
+    // With nobody there that greets it stays, to be the first.
+    const first = lobby({ early: true });
+    first.handle({ kind: 'members', count: 100 }, 0);
+    first.handle({ kind: 'connected' }, 0);
+    until(first, 0, RETURN_SPREAD_MS + CUT_OFF_MS);
+    expect(kinds(first.handle({ kind: 'joined', nick: SELF }, RETURN_SPREAD_MS + CUT_OFF_MS))).to.include('heard-of');
+    expect(first.presence).to.deep.equal({ nick: SELF, members: 100 });
   });
 
   it('waits by chance for a place that others have, longer each time, and tries all places', () => {

@@ -8,6 +8,8 @@
  * - Who comes does not know how many there are. It enters under one of a few nicknames for guests: the server gives each to one account
  *   (XEP-0045 §7.2.8), so that few are told of each other however many come at once. In a small overlay it takes its own name then. In a
  *   large one it asks a greeter to make it known to those that stand beside it, and leaves: they write to its account.
+ * - A change of name is told to everybody in three presences. Who can be one of few only (its authority had signed but few certificates
+ *   before its own) enters under its own name, and does as a guest would if the overlay has become large.
  *
  * Nothing in here needs a key, so simulations of thousands of nodes run it too.
  */
@@ -26,7 +28,7 @@ export const GREETING: Greeting = { above: 64, greeters: 8 };
 export const SEATS = 5;
 const SEAT = /^guest-[0-9]$/;
 /** An overlay of this share of `above` is small again. */
-const SMALL_AGAIN = 0.75;
+export const SMALL_AGAIN = 0.75;
 
 /**
  * After a seat was taken already: a fifth of how long that goes on, or four times what the answer took if the server is busy; within these,
@@ -97,6 +99,8 @@ export interface LobbyOptions {
   readonly self: NodeId;
   readonly random: Random;
   readonly greeting?: Greeting | undefined;
+  /** There are few nodes (SMALL_AGAIN of `above`) that may say so of themselves: one of the first ones. */
+  readonly early?: boolean | undefined;
 }
 
 export const isSeat = (nick: string): boolean => SEAT.test(nick);
@@ -105,6 +109,7 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
   readonly #self: NodeId;
   readonly #random: Random;
   readonly #greeting: Greeting;
+  readonly #early: boolean;
   #state: State = 'off';
   /** When the state is to be thought over. */
   #at: Instant | undefined;
@@ -135,10 +140,11 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
   #mayLeaveAt: Instant | undefined;
   #ownAgainAt: Instant = 0;
 
-  constructor({ self, random, greeting = GREETING }: LobbyOptions) {
+  constructor({ self, random, greeting = GREETING, early = false }: LobbyOptions) {
     this.#self = self;
     this.#random = random;
     this.#greeting = greeting;
+    this.#early = early;
   }
 
   /** What our presence in the room is, or is to be; undefined: none. */
@@ -240,7 +246,7 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     this.#asked.clear();
     if (!this.large) {
       // Who has not been here yet cannot know that it is small.
-      this.#as = this.#known ? 'own' : 'seat';
+      this.#as = this.#known || this.#early ? 'own' : 'seat';
       return this.#enter(now);
     }
     if (!this.#connectedWell) return this.#enterLater('seat', now + this.#spread(RETURN_SPREAD_MS));
@@ -285,15 +291,19 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     this.#nick = nick;
     this.#seatlessSince = undefined;
     this.#occupants.delete(nick);
-    if (nick === this.#self) {
-      this.#rest('resident', undefined);
-      this.#mayLeaveAt = undefined;
-      this.#known = true;
-      return [...this.#tellHeardOf(true), ...this.#thinkOver(now)];
-    }
+    // Under its own name into an overlay that turns out to be large: it needs an introduction as any guest does.
+    const unknown = this.large && !this.#heardOf && !this.#connectedWell;
+    if (nick === this.#self && !unknown) return this.#reside(now);
     this.#rest('guest', now);
     this.#asked.clear();
     return this.#asGuest(now);
+  }
+
+  #reside(now: Instant): readonly LobbyAction[] {
+    this.#rest('resident', undefined);
+    this.#mayLeaveAt = undefined;
+    this.#known = true;
+    return [...this.#tellHeardOf(true), ...this.#thinkOver(now)];
   }
 
   /** In a seat: on as soon as possible. */
@@ -313,9 +323,11 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
   }
 
   #takeOwnName(now: Instant): readonly LobbyAction[] {
+    const heardOf = this.#tellHeardOf(!this.large);
+    if (this.#nick === this.#self) return [...heardOf, ...this.#reside(now)];
     this.#nick = this.#self;
     this.#rest('entering', now + SEATLESS_MS);
-    return [...this.#tellHeardOf(!this.large), this.#presence()];
+    return [...heardOf, this.#presence()];
   }
 
   /** Who is in the room under its own name, from this node on around the ring. */

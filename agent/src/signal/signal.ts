@@ -21,7 +21,7 @@ import { readSealedHeader } from '../wire/sealed.ts';
 import { OBJECT_MAX_BYTES } from '../wire/tlv.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { beside, following, gossipBodies, nearestTo, someOf } from './gossip.ts';
-import { isSeat, Lobby, type LobbyAction, type LobbyEvent } from './lobby.ts';
+import { GREETING, isSeat, Lobby, type LobbyAction, type LobbyEvent, SMALL_AGAIN } from './lobby.ts';
 import { AddressTaken, type Loss, Membership } from './membership.ts';
 import type { OwnBoot } from './own-boot.ts';
 import { PeerBoots } from './peer-boots.ts';
@@ -132,7 +132,10 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
     this.#membership.clock.observe(options.signedSeconds);
     this.#clockWatch = new ClockWatch(this.#membership.clock, options.own);
     this.#account = options.account;
-    this.#lobby = new Lobby({ self: options.own.nodeId, random: options.random, greeting: options.greeting });
+    const { random, greeting = GREETING } = options;
+    // Serials ascend, so of those up to this there are no more nodes.
+    const early = options.own.certificate.serial <= Math.floor(SMALL_AGAIN * greeting.above);
+    this.#lobby = new Lobby({ self: options.own.nodeId, random, greeting, early });
   }
 
   get members(): Iterable<Certificate> {

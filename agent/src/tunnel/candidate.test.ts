@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { formatCandidate, parseCandidate } from './candidate.ts';
+import { formatCandidate, formatCandidateLine, parseCandidate } from './candidate.ts';
 import { EDGE_KINDS } from './kinds.ts';
 import { formatNote, parseNote } from './note.ts';
 
@@ -24,7 +24,7 @@ const line = fc.oneof(
     }),
 );
 
-describe("a peer's candidate line", () => {
+describe("a peer's candidate", () => {
   it('is the same candidate again when it is written anew', () => {
     fc.assert(
       fc.property(candidate, (one) => {
@@ -41,16 +41,17 @@ describe("a peer's candidate line", () => {
         const parsed = parseCandidate(text);
         if (parsed === undefined) return;
         expect(isIP(parsed.address)).to.not.equal(0);
-        expect(formatCandidate(parsed)).to.match(/^candidate:[A-Za-z0-9+/]+ 1 UDP \d+ [0-9A-Fa-f.:]+ \d+ typ [a-z]+/);
-        expect(formatCandidate(parsed)).to.not.match(/[\r\n]/);
+        const written = formatCandidateLine(parsed);
+        expect(written).to.match(/^candidate:[A-Za-z0-9+/]+ 1 UDP \d+ [0-9A-Fa-f.:]+ \d+ typ [a-z]+/);
+        expect(written).to.not.match(/[\r\n]/);
       }),
       { numRuns: 2_000 },
     );
   });
 
   it('of great length is refused within a moment', () => {
-    for (const part of ['1 ', ' ', 'a=', '0'.repeat(10), ' 1 UDP 1 1.1.1.1 1 typ host'])
-      expect(parseCandidate(`candidate:${part.repeat(100_000)}`)).to.equal(undefined);
+    for (const part of ['1 ', ' ', 'a', '0'.repeat(10), '1 1 1.1.1.1 1 h'])
+      expect(parseCandidate(part.repeat(100_000))).to.equal(undefined);
   });
 });
 

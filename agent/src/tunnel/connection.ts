@@ -1,15 +1,17 @@
 /**
  * One WebRTC connection as the tunnel's machine sees it: what has been said to the peer about it, and what still has to be.
  *
- * What ICE finds within GATHER_MS travels inside the description: one message instead of five, and XMPP servers throttle. The
- * answerer checks nothing before it knows that its answer has arrived (see `RtcConnection.proceed`): the offerer shows that by its
- * first candidate, for which it repeats one when it has found no further ones.
+ * What ICE finds within GATHER_MS travels inside the description, and what it finds later in few messages: XMPP servers throttle,
+ * and half of a message is what seals and addresses it (RFC 8838 §4.2 calls it half trickle when nothing follows). The answerer
+ * checks nothing before it knows that its answer has arrived (see `RtcConnection.proceed`): the offerer shows that by its candidates,
+ * be they none.
  *
  * No way of a message vouches for it: who changes its name in the room, or a node on the way that ends, loses what comes just then. An
  * offer without an answer is said once more, and whoever gets it twice answers twice.
  */
 import type { EdgeKind } from '../api.ts';
 import { earliest, type Instant } from '../machine.ts';
+import { ICE_CANDIDATES_MAX } from '../wire/bodies.ts';
 import { type SdpType, withCandidates } from './sdp.ts';
 import type { TunnelAction, TunnelBody } from './types.ts';
 
@@ -22,8 +24,8 @@ export const REPEAT_MS = 1_000;
 export const CONNECT_TIMEOUT_MS = 7_000;
 /** An answerer that heard no candidate begins its checks all the same: the offerer may have none that works. */
 export const PROCEED_MS = 1_000;
-/** The one media description there is. */
-const MID = '0';
+/** Later candidates go together: the library finds a relay's for each server, and each address of its own, in one go. */
+export const BATCH_MS = 50;
 
 /** What an offer or an answer says besides its SDP. */
 export interface Circumstances {
@@ -47,8 +49,9 @@ export class Connection {
   #repeatAt: Instant | undefined;
   /** Candidates that go inside the description. */
   readonly #early: string[] = [];
-  /** Candidates that came later and wait for the answer. */
+  /** Candidates that came later and wait: an offerer's for the answer, all for others that follow. */
   readonly #late: string[] = [];
+  #tellAt: Instant | undefined;
   /** The peer has our description. */
   #known = false;
   /** When an answerer takes that for granted. */
@@ -79,7 +82,9 @@ export class Connection {
   }
 
   deadline(): Instant | undefined {
-    return this.#open ? undefined : earliest(this.#sendAt, this.#repeatAt, this.#proceedAt, this.#giveUpAt);
+    return this.#open
+      ? undefined
+      : earliest(this.#sendAt, this.#tellAt, this.#repeatAt, this.#proceedAt, this.#giveUpAt);
   }
 
   overdue(now: Instant): boolean {
@@ -92,11 +97,13 @@ export class Connection {
     this.#sendAt = now + GATHER_MS;
   }
 
-  candidate(candidate: string): readonly TunnelAction[] {
-    if (!this.#sent) this.#early.push(candidate);
-    else if (this.role === 'offer' && !this.#known) this.#late.push(candidate);
-    else return [this.#tell(candidate)];
-    return [];
+  candidate(candidate: string, now: Instant): void {
+    if (!this.#sent) {
+      this.#early.push(candidate);
+      return;
+    }
+    this.#late.push(candidate);
+    if (this.role === 'answer' || this.#known) this.#tellAt ??= now + BATCH_MS;
   }
 
   /** Sends the description, if there is one that has not left. */
@@ -105,7 +112,7 @@ export class Connection {
     this.#sent = true;
     this.#sendAt = undefined;
     const { tunnel } = this;
-    const sdp = withCandidates(this.#sdp, this.#early);
+    const sdp = withCandidates(this.#sdp, this.#early.slice(0, ICE_CANDIDATES_MAX));
     if (this.role === 'offer') {
       this.#said = { type: 'offer', tunnel, sdp, udp, kinds };
       if (this.#repeats) this.#repeatAt = now + REPEAT_MS;
@@ -127,8 +134,7 @@ export class Connection {
     this.#known = true;
     this.#repeatAt = undefined;
     this.#giveUpAt = now + CONNECT_TIMEOUT_MS;
-    const late = this.#late.splice(0);
-    return (late.length > 0 ? late : this.#early.slice(0, 1)).map((candidate) => this.#tell(candidate));
+    return [this.#tell()];
   }
 
   /** The peer has our answer. */
@@ -146,13 +152,15 @@ export class Connection {
   /** What is due by now, but for giving up. */
   due(circumstances: Circumstances, now: Instant): readonly TunnelAction[] {
     if (this.#sendAt !== undefined && now >= this.#sendAt) return this.describe(circumstances, now);
+    if (this.#tellAt !== undefined && now >= this.#tellAt) return [this.#tell()];
     if (this.#repeatAt !== undefined && now >= this.#repeatAt) return this.repeat();
     if (this.#proceedAt !== undefined && now >= this.#proceedAt) return this.proceed();
     return [];
   }
 
-  #tell(candidate: string): TunnelAction {
-    return send({ type: 'candidate', tunnel: this.tunnel, candidate, mid: MID });
+  #tell(): TunnelAction {
+    this.#tellAt = undefined;
+    return send({ type: 'candidates', tunnel: this.tunnel, candidates: this.#late.splice(0, ICE_CANDIDATES_MAX) });
   }
 }
 

@@ -1,15 +1,16 @@
 import { expect } from 'chai';
 import type { EdgeKind } from '../api.ts';
 import type { Instant } from '../machine.ts';
-import { ANSWER_TIMEOUT_MS, GATHER_MS, PROCEED_MS, REPEAT_MS } from './connection.ts';
-import { PARK_AFTER_MS, STALL_MS, Tunnel, YIELD_MS } from './machine.ts';
+import { ANSWER_TIMEOUT_MS, BATCH_MS, GATHER_MS, PROCEED_MS, REPEAT_MS } from './connection.ts';
+import { EDGE_MS, PARK_AFTER_MS, STALL_MS, Tunnel, YIELD_MS } from './machine.ts';
 import { MAX_SILENT_RETRY_MS } from './retry.ts';
 import type { TunnelAction, TunnelBody, TunnelEvent, TunnelPath } from './types.ts';
 
 const LOW = '11111111111111111111111111111111';
 const HIGH = 'ffffffffffffffffffffffffffffffff';
 const LATENCY_MS = 20;
-const SDP = 'v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n';
+const SDP = 'aKjc wHT5fUA7CZfCiMirju2uus q83';
+const CANDIDATE = '1 1 192.0.2.1 9 h';
 
 /** Two tunnels' machines, a signalling server between them, and WebRTC that always works unless told otherwise. */
 class World {
@@ -111,7 +112,7 @@ class World {
         const type = action.kind === 'rtc-offer' ? 'offer' : 'answer';
         this.#later(2, () => {
           this.give(end, { kind: 'described', tunnel, type, sdp: SDP });
-          this.give(end, { kind: 'local-candidate', tunnel, candidate: 'candidate:1', mid: '0' });
+          this.give(end, { kind: 'local-candidate', tunnel, candidate: CANDIDATE });
         });
         return;
       }
@@ -173,11 +174,11 @@ describe('a tunnel', () => {
     world.meet({ high: ['successor'] });
     world.run(GATHER_MS + 10);
     const tunnel = world.lastTunnel;
-    expect(world.lastSdp).to.include('a=candidate:1\r\n');
-    world.give('high', { kind: 'local-candidate', tunnel, candidate: 'candidate:2', mid: '0' });
-    expect(world.log).to.not.include('high send candidate');
+    expect(world.lastSdp).to.equal(`${SDP},${CANDIDATE}`);
+    world.give('high', { kind: 'local-candidate', tunnel, candidate: '2 1 192.0.2.1 9 s' });
+    expect(world.log).to.not.include('high send candidates');
     world.give('high', { kind: 'body', body: { type: 'answer', tunnel, sdp: SDP, udp: [] } });
-    expect(world.log.filter((line) => line === 'high send candidate')).to.have.length(1);
+    expect(world.log.filter((line) => line === 'high send candidates')).to.have.length(1);
   });
 
   it('does not check the peer before its own answer has arrived there', () => {
@@ -190,7 +191,7 @@ describe('a tunnel', () => {
     expect(world.log).to.include('low send answer').and.not.include('low rtc-proceed');
     world.give('low', {
       kind: 'body',
-      body: { type: 'candidate', tunnel: 'a'.repeat(16), candidate: 'candidate:1', mid: '0' },
+      body: { type: 'candidates', tunnel: 'a'.repeat(16), candidates: [CANDIDATE] },
     });
     expect(world.log.slice(-2)).to.deep.equal(['low rtc-proceed', 'low rtc-candidate']);
   });
@@ -486,10 +487,45 @@ describe('a tunnel', () => {
     const world = new World();
     world.meet();
     world.run(400);
-    const actions = world.give('low', { kind: 'want', kinds: ['successor', 'long-distance'] });
-    expect(actions.map((action) => action.kind)).to.deep.equal(['tincan-note', 'send']);
-    world.run(100);
-    expect(world.ends.high.theirs).to.deep.equal(['successor', 'long-distance']);
+    const edges = () => world.log.filter((line) => line === 'low send edge').length;
+    const before = edges();
+    world.give('low', { kind: 'want', kinds: ['successor', 'long-distance'] });
+    world.give('low', { kind: 'want', kinds: ['long-distance'] });
+    world.run(EDGE_MS + 100);
+    expect(world.ends.high.theirs).to.deep.equal(['long-distance']);
+    world.give('low', { kind: 'want', kinds: ['successor'] });
+    world.give('low', { kind: 'want', kinds: ['long-distance'] });
+    world.run(EDGE_MS + 100);
+    expect(edges() - before).to.equal(1);
+  });
+
+  it('tells once that nobody here wants it', () => {
+    const world = new World();
+    world.meet();
+    world.run(400);
+    world.give('low', { kind: 'want', kinds: [] });
+    world.run(EDGE_MS + 100);
+    expect(world.ends.high.theirs).to.deep.equal([]);
+    expect(world.give('low', { kind: 'drain' }).map((action) => action.kind)).to.deep.equal([
+      'tincan-note',
+      'tincan-drain',
+    ]);
+  });
+
+  it('sends candidates that are found late in one message', () => {
+    const world = new World();
+    world.meet({ high: ['successor'] });
+    world.run(YIELD_MS);
+    const tunnel = world.lastTunnel;
+    world.webrtcWorks = false;
+    world.give('high', { kind: 'rtc-closed', tunnel, reason: 'failed' });
+    world.run(3_000);
+    const before = world.log.filter((line) => line === 'low send candidates').length;
+    for (const candidate of ['2 1 192.0.2.1 9 s', '3 1 192.0.2.9 9 r'])
+      world.give('low', { kind: 'local-candidate', tunnel: world.lastTunnel, candidate });
+    world.run(BATCH_MS + 1);
+    expect(world.ends.low.state).to.equal('answering');
+    expect(world.log.filter((line) => line === 'low send candidates').length - before).to.equal(1);
   });
 
   it('gives a tincan that was started anew everything again', () => {
@@ -522,7 +558,7 @@ describe('a tunnel', () => {
     world.run(GATHER_MS + 10);
     for (const body of [
       { type: 'answer', tunnel: '0000000000000000', sdp: SDP, udp: [] },
-      { type: 'candidate', tunnel: '0000000000000000', candidate: 'x', mid: '0' },
+      { type: 'candidates', tunnel: '0000000000000000', candidates: ['x'] },
       { type: 'bye', tunnel: '0000000000000000' },
       { type: 'refuse', tunnel: '0000000000000000', reason: 'busy' },
     ] as const)

@@ -24,6 +24,8 @@ export const YIELD_MS = 500;
 /** An open connection over which tincan finds no path for so long is stalled, as a Track is for good after 2^15 lost packets. */
 export const STALL_MS = 3_000;
 export const PARK_AFTER_MS = 30_000;
+/** What an edge is for changes several times while nodes come; only that nobody wants it any more, or somebody again, is urgent. */
+export const EDGE_MS = 1_000;
 /** After the peer closed the connection. */
 const AGAIN_MS = 500;
 /** After a peer has refused: it will not change its mind soon. */
@@ -46,6 +48,9 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
 
   #mine: readonly EdgeKind[] = [];
   #theirs: readonly EdgeKind[] = [];
+  /** What the peer was last told of ours. */
+  #told: readonly EdgeKind[] | undefined;
+  #edgeAt: Instant | undefined;
   #wanted = false;
   #draining = false;
   #path: TunnelPath = 'none';
@@ -104,6 +109,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     return earliest(
       this.#offering ? this.#offerAt : undefined,
       this.#connection?.deadline(),
+      this.#edgeAt,
       this.#parkAt,
       this.#stallAt,
     );
@@ -150,7 +156,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
         this.#described(event.tunnel, event.sdp, now);
         return;
       case 'local-candidate':
-        this.#localCandidate(event.tunnel, event.candidate);
+        this.#localCandidate(event.tunnel, event.candidate, now);
         return;
       case 'gathered':
         this.#gathered(event.tunnel, now);
@@ -194,8 +200,10 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     if (
       this.#parked ||
       (this.#connection !== undefined && (this.#connection.sent || this.#connection.role === 'answer'))
-    )
-      this.#sendEdge();
+    ) {
+      if (this.#told?.length === 0) this.#sendEdge();
+      else this.#edgeAt ??= now + EDGE_MS;
+    }
   }
 
   #drain(): void {
@@ -204,7 +212,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     this.#mine = [];
     this.#act({ kind: 'tincan-note', note: this.#note() });
     this.#act({ kind: 'tincan-drain' });
-    this.#sendEdge();
+    this.#sendEdgeIfNew();
   }
 
   #useTheirs(kinds: readonly EdgeKind[]): void {
@@ -234,9 +242,12 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     if (!this.#wanted) return;
     this.#wanted = false;
     this.#mine = [];
-    if (!this.#draining) this.#sendEdge();
+    if (!this.#draining) this.#sendEdgeIfNew();
+    // A peer that was told that nobody wants it ends its half by itself.
+    this.#drop(!this.#draining);
     this.#draining = false;
-    this.#drop(true);
+    this.#told = undefined;
+    this.#edgeAt = undefined;
     this.#parked = false;
     this.#offerAt = undefined;
     this.#path = 'none';
@@ -250,7 +261,10 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     this.#reachable = reachable;
     const born = boot !== undefined && boot !== this.#boot;
     const reborn = born && this.#boot !== undefined;
-    if (born) this.#boot = boot;
+    if (born) {
+      this.#boot = boot;
+      this.#told = undefined;
+    }
     if (!this.#wanted) return;
     if (reborn) {
       // The other half of the connection died with the agent that held it.
@@ -285,10 +299,10 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
         this.#actAll(connection.answered(now));
         return;
       }
-      case 'candidate':
+      case 'candidates':
         if (this.#connection?.tunnel !== body.tunnel) return;
         this.#actAll(this.#connection.proceed());
-        this.#act({ kind: 'rtc-candidate', tunnel: body.tunnel, candidate: body.candidate });
+        for (const candidate of body.candidates) this.#act({ kind: 'rtc-candidate', tunnel: body.tunnel, candidate });
         return;
       case 'udp':
         this.#useUdp(body.udp);
@@ -362,8 +376,8 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     if (this.#connection?.tunnel === tunnel) this.#connection.described(sdp, now);
   }
 
-  #localCandidate(tunnel: string, candidate: string): void {
-    if (this.#connection?.tunnel === tunnel) this.#actAll(this.#connection.candidate(candidate));
+  #localCandidate(tunnel: string, candidate: string, now: Instant): void {
+    if (this.#connection?.tunnel === tunnel) this.#connection.candidate(candidate, now);
   }
 
   #gathered(tunnel: string, now: Instant): void {
@@ -393,7 +407,8 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
 
   /** The connection is of no use; another one follows unless the direct path makes it needless. */
   #fail(reason: string, now: Instant): void {
-    this.#act({ kind: 'report', message: `WebRTC: ${reason}` });
+    // Of a tunnel that drains the peer may have closed its half already.
+    if (!this.#draining) this.#act({ kind: 'report', message: `WebRTC: ${reason}` });
     this.#drop(false);
     if (!this.#wanted) return;
     if (this.#path === 'direct') {
@@ -513,6 +528,7 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
       return;
     }
     if (connection !== undefined) this.#actAll(connection.due(this.#circumstances, now));
+    if (this.#edgeAt !== undefined && now >= this.#edgeAt) this.#sendEdgeIfNew();
     if (this.#stallAt !== undefined && now >= this.#stallAt) {
       this.#fail('nothing arrives over it', now);
       return;
@@ -530,13 +546,22 @@ export class Tunnel implements Machine<TunnelEvent, TunnelAction> {
     this.#send({ type: 'edge', kinds: this.#mine });
   }
 
+  #sendEdgeIfNew(): void {
+    this.#edgeAt = undefined;
+    if (this.#told === undefined || !sameKinds(this.#told, this.#mine)) this.#sendEdge();
+  }
+
   #send(body: TunnelBody): void {
     this.#act({ kind: 'send', body });
   }
 
   #act(action: TunnelAction): void {
     // What cannot be delivered is not sent: contact says everything again.
-    if (action.kind !== 'send' || this.#reachable) this.#actions.push(action);
+    if (action.kind === 'send' && !this.#reachable) return;
+    this.#actions.push(action);
+    if (action.kind !== 'send' || (action.body.type !== 'offer' && action.body.type !== 'edge')) return;
+    this.#told = action.body.kinds;
+    this.#edgeAt = undefined;
   }
 
   #actAll(actions: readonly TunnelAction[]): void {

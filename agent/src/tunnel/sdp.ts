@@ -1,10 +1,13 @@
 /**
- * The four facts of a session description that matter to us (RFC 8839 §5.4, RFC 8122 §5, RFC 4145 §4), and a description made from
- * nothing but them. The native library gets only descriptions written here: of a peer's SDP no byte reaches its parser unchecked.
+ * The facts of a session description that matter to us (RFC 8839 §5.4, RFC 8122 §5, RFC 4145 §4). Between nodes nothing but these and
+ * the candidates travels, in one short text (docs/wire.md §9.3); a description is made from nothing but them, so that of what a peer
+ * wrote no byte reaches the native library's parser unchecked.
+ *
+ *     ufrag password fingerprint,candidate,candidate...
  */
 
-/** A description made here has about 500 bytes. */
-const MAX_SDP_CHARACTERS = 8192;
+/** A short description with twenty candidates has less than 1,500. */
+const MAX_CHARACTERS = 4096;
 
 export type SdpType = 'offer' | 'answer';
 
@@ -13,56 +16,65 @@ export interface SessionDescription {
   readonly icePwd: string;
   /** SHA-256 over the DTLS certificate, upper case with colons. */
   readonly fingerprint: string;
-  readonly setup: 'actpass' | 'active' | 'passive';
 }
 
 /** A description with more candidates than this is cut to the first ones. */
 export const MAX_SDP_CANDIDATES = 20;
 
-/** The candidate lines of a description, without `a=`. */
-export function candidatesOf(sdp: string): readonly string[] {
-  return sdp
-    .split(/\r?\n/)
-    .filter((line) => line.startsWith('a=candidate:'))
-    .slice(0, MAX_SDP_CANDIDATES)
-    .map((line) => line.slice(2));
+/** The candidates of a short description, each as `candidate.ts` writes it. */
+export function candidatesOf(short: string): readonly string[] {
+  return short.split(',').slice(1, 1 + MAX_SDP_CANDIDATES);
 }
 
-/** The description with these candidates and no others: what was gathered at once need not travel as messages of its own. */
-export function withCandidates(sdp: string, candidates: readonly string[]): string {
-  const lines = sdp
-    .split(/\r?\n/)
-    .filter((line) => line !== '' && !line.startsWith('a=candidate:') && line !== 'a=end-of-candidates');
-  return [...lines, ...candidates.map((candidate) => `a=${candidate}`), ''].join('\r\n');
+/** The short description with these candidates and no others: what was gathered at once need not travel as messages of its own. */
+export function withCandidates(short: string, candidates: readonly string[]): string {
+  const [facts = ''] = short.split(',', 1);
+  return [facts, ...candidates].join(',');
 }
 
 const UFRAG = /^[A-Za-z0-9+/]{4,256}$/;
 const PWD = /^[A-Za-z0-9+/]{22,256}$/;
 const FINGERPRINT = /^[0-9A-F]{2}(?::[0-9A-F]{2}){31}$/;
+/** 32 bytes in base64 without padding. */
+const SHORT_FINGERPRINT = /^[A-Za-z0-9+/]{43}$/;
+/** RFC 5763 §5: the offer leaves the role open. Here the answerer is always the DTLS client. */
+const SETUP = { offer: 'actpass', answer: 'active' } as const;
 
-/** The facts, or the reason why the description cannot be used. */
+/** The facts in the library's own description, or the reason why it cannot be used. */
 export function parseSdp(sdp: string, type: SdpType): SessionDescription | { readonly refused: string } {
-  if (sdp.length > MAX_SDP_CHARACTERS) return { refused: `longer than ${MAX_SDP_CHARACTERS} characters` };
   const lines = sdp.split(/\r?\n/);
-  if (lines[0] !== 'v=0') return { refused: 'does not begin with v=0' };
-  const media = lines.filter((line) => line.startsWith('m='));
-  if (media.length !== 1 || !media[0]?.startsWith('m=video ')) return { refused: 'not exactly one video media line' };
-  const iceUfrag = attribute(lines, 'ice-ufrag');
-  if (iceUfrag === undefined || !UFRAG.test(iceUfrag)) return { refused: 'no usable ice-ufrag' };
-  const icePwd = attribute(lines, 'ice-pwd');
-  if (icePwd === undefined || !PWD.test(icePwd)) return { refused: 'no usable ice-pwd' };
+  if (attribute(lines, 'setup') !== SETUP[type]) return { refused: `no setup ${SETUP[type]} in an ${type}` };
+  const [iceUfrag = '', icePwd = ''] = [attribute(lines, 'ice-ufrag'), attribute(lines, 'ice-pwd')];
   const fingerprint = attribute(lines, 'fingerprint')
     ?.replace(/^sha-256 /i, '')
     .toUpperCase();
-  if (fingerprint === undefined || !FINGERPRINT.test(fingerprint)) return { refused: 'no SHA-256 fingerprint' };
-  const setup = attribute(lines, 'setup');
-  if (setup !== 'actpass' && setup !== 'active' && setup !== 'passive') return { refused: 'no usable setup role' };
-  // RFC 5763 §5: the offer leaves the role open, the answer takes one.
-  if ((type === 'offer') !== (setup === 'actpass')) return { refused: `setup ${setup} in an ${type}` };
-  return { iceUfrag, icePwd, fingerprint, setup };
+  return checked({ iceUfrag, icePwd, fingerprint: fingerprint ?? '' });
 }
 
-export function formatSdp(description: SessionDescription): string {
+/** The facts in a peer's short description, or the reason why it cannot be used. */
+export function parseShort(short: string): SessionDescription | { readonly refused: string } {
+  if (short.length > MAX_CHARACTERS) return { refused: `longer than ${MAX_CHARACTERS} characters` };
+  const [facts = ''] = short.split(',', 1);
+  const [iceUfrag = '', icePwd = '', fingerprint = '', ...more] = facts.split(' ');
+  if (more.length > 0 || !SHORT_FINGERPRINT.test(fingerprint)) return { refused: 'no SHA-256 fingerprint' };
+  const bytes = Buffer.from(fingerprint, 'base64');
+  return checked({ iceUfrag, icePwd, fingerprint: (bytes.toString('hex').toUpperCase().match(/../g) ?? []).join(':') });
+}
+
+function checked(facts: SessionDescription): SessionDescription | { readonly refused: string } {
+  if (!UFRAG.test(facts.iceUfrag)) return { refused: 'no usable ice-ufrag' };
+  if (!PWD.test(facts.icePwd)) return { refused: 'no usable ice-pwd' };
+  if (!FINGERPRINT.test(facts.fingerprint)) return { refused: 'no SHA-256 fingerprint' };
+  return facts;
+}
+
+/** Without candidates. */
+export function formatShort({ iceUfrag, icePwd, fingerprint }: SessionDescription): string {
+  const bytes = Buffer.from(fingerprint.replaceAll(':', ''), 'hex');
+  return `${iceUfrag} ${icePwd} ${bytes.toString('base64').slice(0, 43)}`;
+}
+
+export function formatSdp(description: SessionDescription, type: SdpType): string {
   return [
     'v=0',
     'o=rtc 1 0 IN IP4 127.0.0.1',
@@ -78,7 +90,7 @@ export function formatSdp(description: SessionDescription): string {
     'a=sendrecv',
     'a=rtcp-mux',
     'a=rtpmap:96 VP8/90000',
-    `a=setup:${description.setup}`,
+    `a=setup:${SETUP[type]}`,
     `a=ice-ufrag:${description.iceUfrag}`,
     `a=ice-pwd:${description.icePwd}`,
     '',

@@ -13,7 +13,7 @@ export type TunnelBody =
       readonly kinds: readonly EdgeKind[];
     }
   | { readonly type: 'answer'; readonly tunnel: string; readonly sdp: string; readonly udp: readonly string[] }
-  | { readonly type: 'candidate'; readonly tunnel: string; readonly candidate: string; readonly mid: string }
+  | { readonly type: 'candidates'; readonly tunnel: string; readonly candidates: readonly string[] }
   | { readonly type: 'udp'; readonly udp: readonly string[] }
   | { readonly type: 'edge'; readonly kinds: readonly EdgeKind[] }
   | { readonly type: 'refuse'; readonly tunnel: string; readonly reason: 'busy' | 'limit' | 'policy' }
@@ -44,7 +44,7 @@ export type TunnelEvent =
   | { readonly kind: 'local-udp'; readonly addresses: readonly string[] }
   | { readonly kind: 'addresses'; readonly source: AddressSource; readonly addresses: readonly string[] }
   | { readonly kind: 'described'; readonly tunnel: string; readonly type: SdpType; readonly sdp: string }
-  | { readonly kind: 'local-candidate'; readonly tunnel: string; readonly candidate: string; readonly mid: string }
+  | { readonly kind: 'local-candidate'; readonly tunnel: string; readonly candidate: string }
   | { readonly kind: 'gathered'; readonly tunnel: string }
   | { readonly kind: 'rtc-open'; readonly tunnel: string }
   | { readonly kind: 'rtc-closed'; readonly tunnel: string; readonly reason: string }

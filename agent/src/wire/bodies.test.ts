@@ -6,9 +6,15 @@ import { DecodeError } from './reader.ts';
 const tunnel = '0123456789abcdef';
 const node = '0123456789abcdef0123456789abcdef';
 const BODIES: readonly Body[] = [
-  { type: 'offer', tunnel, sdp: 'v=0\r\n', udp: ['192.0.2.1:7000', '[2001:db8::1]:7000'], kinds: ['successor'] },
-  { type: 'answer', tunnel, sdp: 'v=0\r\n', udp: [] },
-  { type: 'candidate', tunnel, candidate: 'candidate:1 1 UDP 2122317823 192.0.2.1 40000 typ host', mid: '0' },
+  {
+    type: 'offer',
+    tunnel,
+    sdp: 'aKjc password print,1 1 192.0.2.1 9 h',
+    udp: ['192.0.2.1:7000', '[2001:db8::1]:7000'],
+    kinds: ['successor'],
+  },
+  { type: 'answer', tunnel, sdp: 'aKjc password print', udp: [] },
+  { type: 'candidates', tunnel, candidates: ['1 2122317823 192.0.2.1 40000 h'] },
   { type: 'udp', udp: ['192.0.2.1:7000'] },
   { type: 'edge', kinds: [] },
   { type: 'refuse', tunnel, reason: 'limit' },
@@ -64,6 +70,10 @@ describe('message bodies', () => {
     ['a tunnel that is not 16 hex characters', { type: 'bye', tunnel: 'X'.repeat(16) }],
     ['a candidate that is no endpoint', { type: 'udp', udp: ['example.org:80'] }],
     ['seventeen candidates', { type: 'udp', udp: new Array(17).fill('192.0.2.1:7000') }],
+    [
+      'twenty-one candidates at once',
+      { type: 'candidates', tunnel, candidates: new Array(21).fill('1 1 192.0.2.1 9 h') },
+    ],
     ['a kind twice', { type: 'edge', kinds: ['static', 'static'] }],
     ['twenty-one certificates', { type: 'members', certificates: new Array(21).fill('RVZDMQ==') }],
     ['a certificate that is no base64', { type: 'members', certificates: ['RVZDMQ'] }],
@@ -86,7 +96,7 @@ describe('message bodies', () => {
     });
 
   it('refuses bytes that are no UTF-8', () => {
-    const bytes = encodeBody({ type: 'candidate', tunnel, candidate: '@', mid: '0' });
+    const bytes = encodeBody({ type: 'candidates', tunnel, candidates: ['@'] });
     bytes[bytes.indexOf('@')] = 0xff;
     expect(() => decodeBody(bytes)).to.throw(DecodeError);
   });

@@ -10,11 +10,14 @@ import { OBJECT_MAX_BYTES } from './tlv.ts';
 /** Of one peer, so that probing what it lists stays bounded (docs/wire.md §6.4). */
 export const CANDIDATES_MAX = 16;
 export const GOSSIP_MAX = 20;
+/** In one message of a tunnel. */
+export const ICE_CANDIDATES_MAX = 20;
 /** Kinds of what may happen to a frame at one station of a trace. */
 export const TRACE_COUNTS_MAX = 16;
 
 const tunnel = z.string().regex(/^[0-9a-f]{16}$/);
-const sdp = z.string().min(1).max(12_000);
+/** A short description (docs/wire.md §9.3); what is in it is read where it is used. */
+const sdp = z.string().min(1).max(4_096);
 const udp = z.array(z.string().max(47).refine(passes(parseEndpoint), 'not "address:port"')).max(CANDIDATES_MAX);
 const kind = z.enum(['successor', 'predecessor', 'long-distance', 'on-demand', 'static']);
 const kinds = z
@@ -49,10 +52,9 @@ const BODY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('offer'), tunnel, sdp, udp, kinds }),
   z.strictObject({ type: z.literal('answer'), tunnel, sdp, udp }),
   z.strictObject({
-    type: z.literal('candidate'),
+    type: z.literal('candidates'),
     tunnel,
-    candidate: z.string().max(1_000),
-    mid: z.string().max(64),
+    candidates: z.array(z.string().max(128)).max(ICE_CANDIDATES_MAX),
   }),
   z.strictObject({ type: z.literal('udp'), udp }),
   z.strictObject({ type: z.literal('edge'), kinds }),

@@ -1,5 +1,6 @@
 /** What an EvioNetwork's spec says of the overlay, in the overlay's own terms. */
 
+import { parseLongDistance } from '../../../agent/src/long-distance.ts';
 import { type Prefix, parsePrefix } from '../../../agent/src/wire/address.ts';
 import type { ParametersFields } from '../../../agent/src/wire/parameters.ts';
 import { effectiveLongDistance, effectiveMTU, effectivePodCIDRs } from '../../../crds/src/effective.ts';
@@ -23,7 +24,8 @@ export function parametersOf(spec: EvioNetworkSpec): Omit<ParametersFields, 'ser
     subnet6: ofFamily(spec.nodeCIDRs, 6),
     topology: {
       successors,
-      longDistance: effectiveLongDistance(spec),
+      // The schema lets nothing else through.
+      longDistance: parseLongDistance(effectiveLongDistance(spec)) ?? 'auto',
       onDemand,
       fullMesh: fullMesh === 'Auto' ? 'auto' : 'off',
     },
