@@ -96,6 +96,24 @@ describe('frames that are traced', function () {
     ]);
   });
 
+  it('begin on another node than the one that is asked: its agent sends them, and tells what became of them', async () => {
+    const { code, stdout, stderr } = await line.command('a', 'trace', 'b', 'a', '-o', 'json');
+    expect(stderr).to.equal('');
+    const result = JSON.parse(stdout) as TraceResult;
+    expect(counts(result)).to.deep.equal([
+      ['b', { read: 3, sent: 3 }, { arrived: 3, delivered: 3 }],
+      ['m', { forwarded: 3 }, { forwarded: 3 }],
+      ['a', { arrived: 3, delivered: 3 }, { read: 3, sent: 3 }],
+    ]);
+    expect(result).to.deep.include({ arrived: true, returned: 3, lost: null, lookups: [] });
+    expect(code).to.equal(0);
+    const text = await line.command('a', 'trace', 'm', 'b', '--frames', '2');
+    expect(text.stdout)
+      .to.match(/^2 echo requests of \d+ bytes from m \(10\.45\.0\.2\) to b \(10\.45\.0\.3\)$/m)
+      .and.to.match(/^m +session and tunnel to b, direct +2 +2$/m)
+      .and.to.match(/^ARRIVED at b: all were answered$/m);
+  });
+
   it('to nobody are a wrong command line that names who is known', async () => {
     const { code, stderr } = await line.command('a', 'trace', 'a', 'nobody');
     expect(code).to.equal(2);
@@ -153,6 +171,9 @@ describe('frames that are traced', function () {
     ]);
     const { stdout } = await line.command('a', 'trace', 'a', 'b');
     expect(stdout).to.match(/^b +does not answer \(its agent is away, or older than traces\)/m);
+    const begun = await line.command('a', 'trace', 'b', 'a');
+    expect(begun.code).to.equal(1);
+    expect(begun.stderr).to.match(/b does not answer: its agent is away or not reached, or of a version that/);
   });
 
   it('that vanish behind such a node are lost before it, as far as anybody can tell', async () => {

@@ -6,26 +6,30 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { Agent } from '../agent.ts';
 import type { Flows, TraceResult } from '../api.ts';
 import { fields, list, number, readTraceNext, readTraceTold } from '../tincan.ts';
-import { type End, EndError, endsOf } from '../trace/ends.ts';
+import { whyNot } from '../trace/elsewhere.ts';
+import { beginOf, type End, EndError, endsOf } from '../trace/ends.ts';
 import { FRAME_MAX_BYTES, FRAME_MIN_BYTES, probeFrame } from '../trace/frame.ts';
 import { type Outcome, Trace, type TraceAction, type TraceEvent } from '../trace/machine.ts';
-import { resultOf } from '../trace/result.ts';
+import { type ResultParts, resultOf } from '../trace/result.ts';
 import type { Hop, KernelCounts, NextAnswer, Refusal, ToldAnswer } from '../trace/types.ts';
 import { kernelSince, WATCH_MS, Watchman } from '../trace/watchman.ts';
 import { findMember } from '../view.ts';
 import { contains } from '../wire/address.ts';
-import type { TraceTalk } from '../wire/bodies.ts';
+import { type Body, TRACE_FRAMES_MAX, type TraceTalk } from '../wire/bodies.ts';
+import type { Certificate } from '../wire/certificate.ts';
 import { labelHex, labelOf, type NodeId } from '../wire/ids.ts';
 import { ApiError } from './api-server.ts';
 import { ControlError } from './control.ts';
+import { drive } from './drive.ts';
 import { kernelCounts } from './kernel-counts.ts';
 import type { CandidatePair } from './rtc.ts';
 import { flowsOf, type SwitchPlace, TraceEdge } from './switches.ts';
+import { TracesElsewhere } from './tracer-elsewhere.ts';
 
 /** tincan answers within microseconds; the stations wait for each other. */
 const TINCAN_MS = 1_000;
 const BEGUN_MAX = 4;
-const FRAMES = { least: 1, most: 20, usual: 3 } as const;
+const FRAMES = { least: 1, most: TRACE_FRAMES_MAX, usual: 3 } as const;
 
 export interface TracerParts {
   readonly agent: Agent;
@@ -47,18 +51,35 @@ interface Run {
   send(sequence: number): string | undefined;
 }
 
-interface Running {
-  give(event: TraceEvent): void;
+interface Running<E> {
+  give(event: E): void;
+}
+
+/** What came of the frames of this node's own switch. */
+interface Sent {
+  readonly trace: string;
+  readonly bytes: number;
+  readonly outcome: Outcome;
+  readonly lookups: TraceResult['lookups'];
 }
 
 export class Tracer {
   readonly #parts: TracerParts;
   readonly #watchman = new Watchman();
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<string, Running<TraceEvent>>();
+  readonly #elsewhere: TracesElsewhere;
   #begun = 0;
 
   constructor(parts: TracerParts) {
     this.#parts = parts;
+    this.#elsewhere = new TracesElsewhere({
+      send: (to, body) => this.#send(to, body),
+      run: async (named, to, frames) => {
+        const ends = this.#ends(parts.agent.certificate, named, to);
+        return this.#sent(ends.from, ends.to, frames);
+      },
+      ovs: () => this.#ovs,
+    });
   }
 
   async flows(): Promise<Flows> {
@@ -89,24 +110,48 @@ export class Tracer {
     readonly to: string;
     readonly frames: number | undefined;
   }): Promise<TraceResult> {
-    const { from, to } = this.#ends(named.from, named.to);
+    const frames = Math.min(Math.max(Math.round(named.frames ?? FRAMES.usual), FRAMES.least), FRAMES.most);
+    const { certificate } = this.#parts.agent;
+    const begin =
+      named.from === undefined ? certificate : this.#orNotFound(() => beginOf(this.#nodes, named.from ?? ''));
+    const { from, to } = this.#ends(begin, named.from, named.to);
+    return begin === certificate ? this.#here(from, to, frames) : this.#begunBy(begin, from, to, frames);
+  }
+
+  get #nodes(): readonly Certificate[] {
+    const { certificate, members } = this.#parts.agent;
+    return [certificate, ...members];
+  }
+
+  async #here(from: End, to: End, frames: number): Promise<TraceResult> {
+    const { trace, bytes, outcome, lookups } = await this.#sent(from, to, frames);
+    return this.#result({ trace, from, to, frameBytes: bytes, outcome, lookups, ovs: this.#ovs });
+  }
+
+  get #ovs(): boolean {
+    return this.#parts.agent.edge !== undefined;
+  }
+
+  #result(parts: Omit<ResultParts, 'nameOf'>): TraceResult {
+    return resultOf({ ...parts, nameOf: (id) => this.#nameOf(id) });
+  }
+
+  async #sent(from: End, to: End, frames: number): Promise<Sent> {
     if (this.#begun >= BEGUN_MAX)
       throw new ApiError('busy', `${BEGUN_MAX} traces run on this node already; try again in some seconds`);
     this.#begun++;
     try {
-      const frames = Math.min(Math.max(Math.round(named.frames ?? FRAMES.usual), FRAMES.least), FRAMES.most);
       return await this.#traced(from, to, frames);
     } finally {
       this.#begun--;
     }
   }
 
-  async #traced(from: End, to: End, frames: number): Promise<TraceResult> {
-    const { agent, switches } = this.#parts;
+  async #traced(from: End, to: End, frames: number): Promise<Sent> {
     // The length tells the frames of one trace from all else between two nodes, where only sealed records are seen.
     const [trace, bytes] = [randomBytes(8).toString('hex'), randomInt(FRAME_MIN_BYTES + 50, FRAME_MAX_BYTES)];
     const echo = { fromMac: from.mac, toMac: to.mac, from: from.address, to: to.address };
-    const edge = await TraceEdge.open(switches, echo);
+    const edge = await TraceEdge.open(this.#parts.switches, echo);
     try {
       const send = (sequence: number): string | undefined => {
         edge.send(probeFrame({ trace, sequence, ...echo, bytes }));
@@ -115,97 +160,76 @@ export class Tracer {
       const behind = to.pod ? to.address : undefined;
       const outcome = await this.#run({ trace, destination: to.id, frames, bytes, behind, send });
       const lookups = await edge.lookups();
-      return resultOf({
-        trace,
-        from,
-        to,
-        frameBytes: bytes,
-        outcome: { ...outcome, unsendable: outcome.unsendable ?? edge.refused },
-        lookups,
-        ovs: agent.edge !== undefined,
-        nameOf: (id) => this.#nameOf(id),
-      });
+      return { trace, bytes, outcome: { ...outcome, unsendable: outcome.unsendable ?? edge.refused }, lookups };
     } finally {
       edge.close();
     }
   }
 
-  #ends(from: string | undefined, to: string): { readonly from: End; readonly to: End } {
-    const { certificate, members } = this.#parts.agent;
+  #ends(begin: Certificate, from: string | undefined, to: string): { readonly from: End; readonly to: End } {
+    const others = this.#nodes.filter(({ nodeId }) => nodeId !== begin.nodeId);
+    return this.#orNotFound(() => endsOf(begin, others, from, to));
+  }
+
+  #orNotFound<T>(find: () => T): T {
     try {
-      return endsOf(certificate, members, from, to);
+      return find();
     } catch (error) {
       if (error instanceof EndError) throw new ApiError('not-found', error.message);
       throw error;
     }
   }
 
+  /** The agent of the node where it is to begin is asked. */
+  async #begunBy(begin: Certificate, from: End, to: End, frames: number): Promise<TraceResult> {
+    const answer = await this.#elsewhere.ask(begin.nodeId, { from: from.address, to: to.address, frames });
+    if (answer.kind !== 'over')
+      throw new ApiError(answer.kind === 'silent' ? 'timeout' : 'refused', whyNot(begin.name, to, answer));
+    const { trace, outcome, bytes, ovs } = answer;
+    return this.#result({ trace, from, to, frameBytes: bytes, outcome, lookups: [], ovs });
+  }
+
   #run({ trace, destination, frames, bytes, behind, send }: Run): Promise<Outcome> {
     const { self } = this.#parts.agent;
-    const machine = new Trace({ self, destination, frames });
-    return new Promise((done, fail) => {
-      let timer: NodeJS.Timeout | undefined;
-      const queue: TraceEvent[] = [];
-      let busy = false;
-      const act = (action: TraceAction): void => {
-        switch (action.kind) {
-          case 'ask-next': {
-            const { station, cameBy } = action;
-            if (station === self)
-              void this.#watch(trace, self, destination, bytes, undefined).then((answer) =>
-                give({ kind: 'next', station, answer }),
-              );
-            else
-              this.#send(station, {
-                type: 'trace-watch',
-                trace,
-                destination,
-                bytes,
-                ...(cameBy && { cameBy }),
-                ...(station === destination && behind && { behind }),
-              });
-            return;
-          }
-          case 'ask-told': {
-            const { station } = action;
-            if (station === self)
-              void this.#read(trace, null, undefined).then((answer) => give({ kind: 'told', station, answer }));
-            else this.#send(station, { type: 'trace-read', trace });
-            return;
-          }
-          case 'send': {
-            const reason = send(action.sequence);
-            if (reason !== undefined) give({ kind: 'unsendable', reason });
-            return;
-          }
-          case 'done':
-            clearTimeout(timer);
-            this.#running.delete(trace);
-            done(action.outcome);
-            return;
-        }
-      };
-      const give = (event: TraceEvent): void => {
-        queue.push(event);
-        if (busy) return;
-        busy = true;
-        try {
-          for (let next = queue.shift(); next !== undefined; next = queue.shift())
-            for (const action of machine.handle(next, performance.now())) act(action);
-        } catch (error) {
-          this.#running.delete(trace);
-          fail(error);
+    const act = (action: TraceAction, done: (outcome: Outcome) => void, give: (event: TraceEvent) => void): void => {
+      switch (action.kind) {
+        case 'ask-next': {
+          const { station, cameBy } = action;
+          if (station === self)
+            void this.#watch(trace, self, destination, bytes, undefined).then((answer) =>
+              give({ kind: 'next', station, answer }),
+            );
+          else
+            this.#send(station, {
+              type: 'trace-watch',
+              trace,
+              destination,
+              bytes,
+              ...(cameBy && { cameBy }),
+              ...(station === destination && behind && { behind }),
+            });
           return;
-        } finally {
-          busy = false;
         }
-        clearTimeout(timer);
-        const at = machine.deadline();
-        if (at === undefined) return;
-        timer = setTimeout(() => give({ kind: 'deadline' }), Math.max(1, Math.ceil(at - performance.now())));
-      };
-      this.#running.set(trace, { give });
-      give({ kind: 'start' });
+        case 'ask-told': {
+          const { station } = action;
+          if (station === self)
+            void this.#read(trace, null, undefined).then((answer) => give({ kind: 'told', station, answer }));
+          else this.#send(station, { type: 'trace-read', trace });
+          return;
+        }
+        case 'send': {
+          const reason = send(action.sequence);
+          if (reason !== undefined) give({ kind: 'unsendable', reason });
+          return;
+        }
+        case 'done':
+          done(action.outcome);
+          return;
+      }
+    };
+    return drive<TraceEvent, TraceAction, Outcome>(new Trace({ self, destination, frames }), act, {
+      start: (give) => this.#running.set(trace, { give }),
+      end: () => this.#running.delete(trace),
     });
   }
 
@@ -219,7 +243,15 @@ export class Tracer {
       case 'trace-told':
         running?.give({ kind: 'told', station: from, answer: body });
         return;
+      case 'trace-begun':
+      case 'trace-station':
+      case 'trace-ended':
+        this.#elsewhere.said(from, body);
+        return;
       case 'trace-refused': {
+        this.#elsewhere.said(from, body);
+        // Only who was asked to begin one says so.
+        if (body.reason === 'unknown') return;
         const answer = { refused: body.reason };
         running?.give({ kind: 'next', station: from, answer });
         running?.give({ kind: 'told', station: from, answer });
@@ -228,6 +260,9 @@ export class Tracer {
       case 'trace-watch':
       case 'trace-read':
         if (this.#watchman.hears(from, performance.now())) void this.#answer(from, body);
+        return;
+      case 'trace-begin':
+        if (this.#watchman.hears(from, performance.now())) void this.#elsewhere.host(from, body);
         return;
     }
   }
@@ -301,7 +336,7 @@ export class Tracer {
   }
 
   /** What no answer comes of tells by that: the machine asks again. */
-  #send(to: NodeId, body: TraceTalk): void {
+  #send(to: NodeId, body: Body): void {
     this.#parts.request('send', { to, body }, TINCAN_MS).catch(() => undefined);
   }
 

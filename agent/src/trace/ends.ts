@@ -20,7 +20,7 @@ export class EndError extends Error {}
 type Node = Pick<Certificate, 'nodeId' | 'name' | 'addresses' | 'routes' | 'mac'>;
 
 /**
- * @param named of each: a node's name or id, an overlay address, or an address behind a node; `from` undefined: this node
+ * @param named of each: a node's name or id, an overlay address, or an address behind a node; `from` undefined: `self` itself, at which the trace begins
  * Throws EndError.
  */
 export function endsOf(
@@ -37,23 +37,29 @@ export function endsOf(
   }
   const source = from === undefined ? { node: self, address: undefined } : find([self, ...others], from);
   if (source === undefined) throw new EndError(`no member has the name, id or address "${from}", nor a prefix with it`);
-  if (source.node.nodeId !== self.nodeId)
-    throw new EndError(`"${from}" is ${source.node.name}'s: a trace begins on its own node, so run this there`);
+  if (source.node.nodeId !== self.nodeId) throw new EndError(`"${from}" is ${source.node.name}'s, not ${self.name}'s`);
   if (target.node.nodeId === self.nodeId)
-    throw new EndError(`"${to}" is this node's own (${self.name}): nothing would leave by the overlay`);
+    throw new EndError(`"${to}" is ${self.name}'s own, where the trace begins: nothing would leave by the overlay`);
   const [a, b] = [addressesOf(source), addressesOf(target)];
   const pair = b.flatMap((y) => a.filter((x) => familyOf(x) === familyOf(y)).map((x) => [x, y] as const))[0];
   if (pair === undefined) throw new EndError(`"${from ?? self.name}" and "${to}" have no address of the same family`);
   return { from: endOf(source, pair[0]), to: endOf(target, pair[1]) };
 }
 
-interface Found {
-  readonly node: Node;
+/** The node at which a trace from there begins; throws EndError. */
+export function beginOf<T extends Node>(nodes: readonly T[], from: string): T {
+  const found = find(nodes, from);
+  if (found === undefined) throw new EndError(`no member has the name, id or address "${from}", nor a prefix with it`);
+  return found.node;
+}
+
+interface Found<T extends Node = Node> {
+  readonly node: T;
   /** The address that was named; undefined: the node was. */
   readonly address: string | undefined;
 }
 
-function find(nodes: readonly Node[], named: string): Found | undefined {
+function find<T extends Node>(nodes: readonly T[], named: string): Found<T> | undefined {
   const node = nodes.find(({ nodeId, name }) => nodeId === named || name === named);
   if (node !== undefined) return { node, address: undefined };
   const address = canonical(named);

@@ -9,6 +9,7 @@
  * A question without an answer is asked again, which changes nothing at a station that has heard it.
  */
 import { earliest, type Instant, type Machine } from '../machine.ts';
+import { TRACE_STATIONS_MAX } from '../wire/bodies.ts';
 import type { NodeId } from '../wire/ids.ts';
 import type { Hop, NextAnswer, Refusal, Told, ToldAnswer } from './types.ts';
 
@@ -20,8 +21,7 @@ export const FRAME_EVERY_MS = 50;
 export const LOOK_EVERY_MS = 100;
 /** After the last frame. */
 export const LATE_AFTER_MS = 1_500;
-/** tincan's hop limit is 64; no route of an overlay in order has so many. */
-export const STATIONS_MAX = 16;
+export const STATIONS_MAX = TRACE_STATIONS_MAX;
 
 export interface TraceOptions {
   readonly self: NodeId;

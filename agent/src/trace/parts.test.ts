@@ -4,7 +4,7 @@ import { echoFields, lookUp } from '../sdn/lookup.ts';
 import { checksum } from '../sdn/neighbours.ts';
 import type { FlowStats, Instruction, Match } from '../sdn/openflow/index.ts';
 import { mac } from '../sdn/parts.ts';
-import { type End, EndError, endsOf } from './ends.ts';
+import { beginOf, type End, EndError, endsOf } from './ends.ts';
 import { flowLine, lookupOf } from './flows.ts';
 import { FRAME_MIN_BYTES, probeFrame } from './frame.ts';
 import { kernelSince, WATCH_MS, WATCHES_OF_ALL, WATCHES_OF_ONE, Watchman } from './watchman.ts';
@@ -55,12 +55,19 @@ describe('the ends of a trace', () => {
     expect(said(ends('10.244.1.9', 'b').from)).to.equal('a 10.244.1.9 pod');
   });
 
+  it('begin at the node that is named, or that has what is named behind it', () => {
+    expect(['b', '10.9.0.2', '10.244.2.7', 'a'].map((from) => beginOf([a, b], from).name)).to.deep.equal([
+      ...['b', 'b', 'b', 'a'],
+    ]);
+    expect(() => beginOf([a, b], 'x')).to.throw(EndError, '"x"');
+  });
+
   for (const [what, from, to, text] of [
     ['nobody', 'a', 'c', /"c", nor a prefix with it; known members: b/],
     ['an address of nobody', 'a', '10.9.0.7', /"10\.9\.0\.7"/],
-    ['a beginning at another node', 'b', 'b', /"b" is b's: a trace begins on its own node, so run this there/],
+    ['a beginning at another node', 'b', 'b', /"b" is b's, not a's/],
     ['a beginning at nobody', 'x', 'b', /"x"/],
-    ['an end here', 'a', '10.244.1.2', /this node's own/],
+    ['an end here', 'a', '10.244.1.2', /a's own, where the trace begins/],
   ] as const)
     it(`refuse ${what}`, () => {
       expect(() => ends(from, to)).to.throw(EndError, text);

@@ -5,6 +5,7 @@ import { DecodeError } from './reader.ts';
 
 const tunnel = '0123456789abcdef';
 const node = '0123456789abcdef0123456789abcdef';
+const NOTHING = { counts: {}, cameBy: null, leftBy: null };
 const BODIES: readonly Body[] = [
   {
     type: 'offer',
@@ -38,6 +39,13 @@ const BODIES: readonly Body[] = [
     kernel: { echoIn: 3, replyOut: 0, link: { name: 'veth0', sent: 3, received: 3, dropped: 0 } },
   },
   { type: 'trace-refused', trace: tunnel, reason: 'busy' },
+  { type: 'trace-begin', trace: tunnel, from: '10.45.0.1', to: 'fd45::2', frames: 3 },
+  { type: 'trace-begun', trace: tunnel },
+  {
+    ...{ type: 'trace-station', trace: tunnel, at: 1, id: node, said: true, next: null },
+    ...{ told: { there: NOTHING, back: NOTHING, kernel: null }, refused: null },
+  },
+  { type: 'trace-ended', trace: tunnel, frames: 3, bytes: 300, stations: 2, unsendable: null, ovs: false },
 ];
 
 const told = (counts: object) => {
@@ -82,6 +90,14 @@ describe('message bodies', () => {
     ['an account with a resource', { type: 'hello', hello: 'RVZIMQ==', account: 'a/evio' }],
     ['a reason of its own', { type: 'refuse', tunnel, reason: 'because' }],
     ['a trace of frames of any length', { type: 'trace-watch', trace: tunnel, destination: node, bytes: 65_000 }],
+    ['a trace of many frames', { type: 'trace-begin', trace: tunnel, from: '10.45.0.1', to: '10.45.0.2', frames: 21 }],
+    [
+      'words of another node that a terminal would obey',
+      {
+        ...{ type: 'trace-ended', trace: tunnel, frames: 3, bytes: 300, stations: 2, ovs: false },
+        unsendable: '\x1b[2J',
+      },
+    ],
     ['a trace to nobody', { type: 'trace-watch', trace: tunnel, destination: 'b', bytes: 300 }],
     [
       'a trace to what is no address',

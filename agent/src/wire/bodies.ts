@@ -14,6 +14,9 @@ export const GOSSIP_MAX = 20;
 export const ICE_CANDIDATES_MAX = 20;
 /** Kinds of what may happen to a frame at one station of a trace. */
 export const TRACE_COUNTS_MAX = 16;
+/** tincan's hop limit is 64; no route of an overlay in order has so many. */
+export const TRACE_STATIONS_MAX = 16;
+export const TRACE_FRAMES_MAX = 20;
 
 const tunnel = z.string().regex(/^[0-9a-f]{16}$/);
 /** A short description (docs/wire.md §9.3); what is in it is read where it is used. */
@@ -48,6 +51,21 @@ const counted = z.strictObject({
   leftBy: hop.nullable(),
 });
 
+const address = z.string().max(45).refine(passes(parseAddress), 'no address');
+const kernel = z
+  .strictObject({
+    echoIn: count,
+    replyOut: count,
+    link: z
+      .strictObject({ name: z.string().regex(/^[\x21-\x7e]{1,15}$/), sent: count, received: count, dropped: count })
+      .nullable(),
+  })
+  .nullable();
+/** Why a station cannot say what it is asked. */
+const refusal = z.enum(['old', 'busy', 'away']);
+/** Of another node, shown to people: no control characters. */
+const line = z.string().regex(/^[\x20-\x7e]{1,200}$/);
+
 const BODY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('offer'), tunnel, sdp, udp, kinds }),
   z.strictObject({ type: z.literal('answer'), tunnel, sdp, udp }),
@@ -78,7 +96,7 @@ const BODY = z.discriminatedUnion('type', [
     destination: nodeId,
     bytes: z.number().int().min(60).max(1_000),
     cameBy: nodeId.optional(),
-    behind: z.string().max(45).refine(passes(parseAddress), 'no address').optional(),
+    behind: address.optional(),
   }),
   z.strictObject({ type: z.literal('trace-next'), trace, next: hop.nullable() }),
   z.strictObject({ type: z.literal('trace-read'), trace }),
@@ -87,20 +105,49 @@ const BODY = z.discriminatedUnion('type', [
     trace,
     there: counted,
     back: counted,
-    kernel: z
-      .strictObject({
-        echoIn: count,
-        replyOut: count,
-        link: z.strictObject({ name: z.string().max(15), sent: count, received: count, dropped: count }).nullable(),
-      })
-      .nullable(),
+    kernel,
   }),
-  z.strictObject({ type: z.literal('trace-refused'), trace, reason: z.enum(['old', 'busy', 'away']) }),
+  z.strictObject({ type: z.literal('trace-refused'), trace, reason: z.enum([...refusal.options, 'unknown']) }),
+  z.strictObject({
+    type: z.literal('trace-begin'),
+    trace,
+    from: address,
+    to: address,
+    frames: z.number().int().min(1).max(TRACE_FRAMES_MAX),
+  }),
+  z.strictObject({ type: z.literal('trace-begun'), trace }),
+  z.strictObject({
+    type: z.literal('trace-station'),
+    trace,
+    at: z
+      .number()
+      .int()
+      .min(0)
+      .max(TRACE_STATIONS_MAX - 1),
+    id: nodeId,
+    /** False: it did not say by whom it would send on, and `next` is nothing. */
+    said: z.boolean(),
+    next: hop.nullable(),
+    told: z.strictObject({ there: counted, back: counted, kernel }).nullable(),
+    refused: refusal.nullable(),
+  }),
+  z.strictObject({
+    type: z.literal('trace-ended'),
+    trace,
+    frames: z.number().int().min(0).max(TRACE_FRAMES_MAX),
+    bytes: z.number().int().min(60).max(1_000),
+    stations: z.number().int().min(1).max(TRACE_STATIONS_MAX),
+    unsendable: line.nullable(),
+    ovs: z.boolean(),
+  }),
 ]);
 
 export type Body = z.infer<typeof BODY>;
 export type BodyOf<T extends Body['type']> = Extract<Body, { type: T }>;
-const TRACE = ['trace-watch', 'trace-next', 'trace-read', 'trace-told', 'trace-refused'] as const;
+const TRACE = [
+  ...(['trace-watch', 'trace-next', 'trace-read', 'trace-told', 'trace-refused'] as const),
+  ...(['trace-begin', 'trace-begun', 'trace-station', 'trace-ended'] as const),
+] as const;
 const OTHER = ['members', 'members-after', 'introduce', 'hello', ...TRACE] as const;
 /** What the stations of a trace say to each other. */
 export type TraceTalk = BodyOf<(typeof TRACE)[number]>;

@@ -14,8 +14,10 @@ use crate::wire::sealed::SEAL_OVERHEAD;
 use crate::wire::Label;
 
 pub const MAGIC: [u8; 8] = *b"EvioTrac";
-/// Watched at one time; the oldest gives way.
+/// Watched at one time.
 pub const WATCHES_MAX: usize = 16;
+/// Of those for the frames of one source: its oldest gives way, and nobody else's.
+pub const WATCHES_OF_ONE: usize = 4;
 /// And no longer than this.
 pub const WATCH_MAX: Micros = 60 * SECOND;
 
@@ -95,12 +97,29 @@ impl Traces {
             return;
         }
         self.0.retain(|watch| watch.trace != trace);
-        if self.0.len() >= WATCHES_MAX {
-            self.0.remove(0);
-        }
+        self.make_room(source);
         let record_bytes = ROUTING_HEADER + SEAL_OVERHEAD + FRAME_HEADER + frame_bytes;
         let (there, back) = Default::default();
         self.0.push(Watch { trace, source, destination, record_bytes, until, there, back });
+    }
+
+    fn of_source(&self, source: Label) -> usize {
+        self.0.iter().filter(|watch| watch.source == source).count()
+    }
+
+    /// Whoever has most gives way: nobody ends the traces of all others.
+    fn make_room(&mut self, source: Label) {
+        let gives_way = if self.of_source(source) >= WATCHES_OF_ONE {
+            Some(source)
+        } else if self.0.len() >= WATCHES_MAX {
+            // Of equals the one whose oldest is the oldest: `max_by_key` takes the last.
+            self.0.iter().rev().map(|watch| watch.source).max_by_key(|&source| self.of_source(source))
+        } else {
+            None
+        };
+        if let Some(at) = gives_way.and_then(|source| self.0.iter().position(|watch| watch.source == source)) {
+            self.0.remove(at);
+        }
     }
 
     /// Forgets what is over: frames are looked at while anything is watched.
@@ -250,12 +269,30 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_watches_the_oldest_goes() {
+    fn the_oldest_trace_of_one_source_gives_way_to_its_next_and_nobody_elses() {
         let mut traces = Traces::default();
-        for trace in 0..=WATCHES_MAX as u64 {
+        traces.watch(100, (Label(9), Label(2)), 100, 1_000, 0);
+        for trace in 0..=WATCHES_OF_ONE as u64 {
             traces.watch(trace, PAIR, 100, 1_000, 0);
         }
         assert!(traces.get(0, 1).is_none());
-        assert!((1..=WATCHES_MAX as u64).all(|trace| traces.get(trace, 1).is_some()));
+        assert!((1..=WATCHES_OF_ONE as u64).all(|trace| traces.get(trace, 1).is_some()));
+        assert!(traces.get(100, 1).is_some(), "another's");
+    }
+
+    #[test]
+    fn where_all_places_are_taken_whoever_has_most_gives_way() {
+        let mut traces = Traces::default();
+        traces.watch(100, (Label(100), Label(2)), 100, 1_000, 0);
+        for trace in 0..3 {
+            traces.watch(trace, PAIR, 100, 1_000, 0);
+        }
+        for source in 0..(WATCHES_MAX as u64 - 4) {
+            traces.watch(200 + source, (Label(200 + source), Label(2)), 100, 1_000, 0);
+        }
+        traces.watch(300, (Label(300), Label(2)), 100, 1_000, 0);
+        let gone = [0, 1, 2, 100, 200, 300].map(|trace| traces.get(trace, 1).is_none());
+        assert_eq!(gone, [true, false, false, false, false, false]);
+        assert_eq!(traces.0.len(), WATCHES_MAX);
     }
 }

@@ -1,4 +1,4 @@
-/** `evio trace A B`: marked frames from here to there, and who had them. */
+/** `evio trace A B`: marked frames from one node to another, and who had them. */
 
 import type { TraceResult } from '../../../agent/src/api.ts';
 import { UsageError } from '../failure.ts';
@@ -9,25 +9,26 @@ import { type Command, command } from './command.ts';
 import { whereOptions } from './where.ts';
 
 const FRAMES = { least: 1, most: 20, usual: 3 } as const;
-/** Sixteen stations that are silent, each asked for two seconds, and the frames. */
-const PATIENCE_MS = 45_000;
+/** Sixteen stations that are silent, each asked for two seconds, the frames, and another node's agent that tells of it. */
+const PATIENCE_MS = 60_000;
 
 export const traceCommands: readonly Command[] = [
   command({
     path: 'trace <from> <to>',
     describe:
-      'Sends marked frames from this node or a pod of it to another node or pod, and asks every node on the way what became of them',
+      'Sends marked frames from a node or pod to another, and asks every node on the way what became of them; from another node than this one its agent sends them',
     exitCodes: {
       0: 'they arrived, and were answered',
-      1: 'they were lost: the text, and lost.at in JSON, name the node and the reason; or no agent runs',
-      2: 'the command line is wrong, or names nobody, or begins elsewhere than on this node',
+      1: 'they were lost: the text, and lost.at in JSON, name the node and the reason; or no agent runs here, or where it is to begin',
+      2: 'the command line is wrong, or names nobody',
     },
     options: (yargs) =>
       whereOptions(yargs)
         .positional('from', {
           type: 'string',
           demandOption: true,
-          describe: 'This node: its name, id or overlay address; or a pod of it: its address, or NAMESPACE/POD',
+          describe:
+            'Where it begins, this node or another: name, id or overlay address; or a pod: its address, or NAMESPACE/POD',
         })
         .positional('to', {
           type: 'string',
