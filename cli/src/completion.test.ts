@@ -72,6 +72,42 @@ describe('completion', () => {
     expect(seen.stdout.replace(/[\u0007\r]/g, '')).to.contain('evio netcheck --lifetime 5 #');
   });
 
+  describe('for kubectl', () => {
+    let program: string;
+    before(() => {
+      program = join(dir, 'kubectl_complete-evio');
+      writeFileSync(program, completionScript('kubectl', COMMANDS, GROUPS), { mode: 0o755 });
+    });
+    /** Words without what they do, and the directive. */
+    const offered = (...words: readonly string[]): readonly string[] =>
+      execFileSync(program, words, { encoding: 'utf8' })
+        .trim()
+        .split('\n')
+        .map((line) => line.split('\t')[0] ?? '');
+
+    it('has every command, and every option of each, with what it does', () => {
+      for (const { path, describe } of COMMANDS) {
+        const words = path.replace(/ [<[].*$/, '').split(' ');
+        const text = execFileSync(program, words, { encoding: 'utf8' });
+        expect(text, path).to.contain(`${words.at(-1)}\t${describe}\n`);
+        expect(offered(...words, '--'), path).to.include.members(['--output', '--help', ':4']);
+      }
+      expect(offered('overlay', 'create', '--su')).to.have.members(['--subnet4', '--subnet6', '--successors', ':4']);
+      expect(offered('')).to.include.members(['status', 'overlay', ':4']);
+    });
+
+    it('knows which words a value may be, also after an equals sign, and leaves files to the shell', () => {
+      expect(offered('status', '-o', '')).to.deep.equal(['text', 'json', 'yaml', ':4']);
+      expect(offered('graph', '--format=d')).to.deep.equal(['dot', ':4']);
+      expect(offered('completion', 'f')).to.deep.equal(['fish', ':4']);
+      expect(offered('config', 'check', 'a-')).to.deep.equal([':0']);
+      expect(offered('status', '--config', 'a-')).to.deep.equal([':0']);
+      expect(offered('ping', '--count', '')).to.deep.equal([':4']);
+      expect(offered('-o', 'json', 'netc')).to.deep.equal(['netcheck', ':4']);
+      expect(offered('ping', 'status', '--int')).to.deep.equal(['--interval', ':4']);
+    });
+  });
+
   for (const shell of ['zsh', 'fish'] as const)
     it(`has every command in ${shell}'s script, with what it does`, () => {
       const text = completionScript(shell, COMMANDS, GROUPS);

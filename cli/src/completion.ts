@@ -5,7 +5,8 @@
 import { type OptionAbout, optionsOf } from './command-options.ts';
 import type { Command } from './commands/command.ts';
 
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+/** `kubectl`: what that asks for words after `kubectl evio`, whatever shell it is used in. */
+export const SHELLS = ['bash', 'zsh', 'fish', 'kubectl'] as const;
 export type Shell = (typeof SHELLS)[number];
 
 interface Word {
@@ -85,7 +86,16 @@ export function completionScript(
   groups: Readonly<Record<string, string>>,
 ): string {
   const places = placesOf(commands, groups);
-  return shell === 'fish' ? fish(places) : shell === 'zsh' ? zsh(places) : bash(places);
+  switch (shell) {
+    case 'bash':
+      return bash(places);
+    case 'zsh':
+      return zsh(places);
+    case 'fish':
+      return fish(places);
+    case 'kubectl':
+      return kubectl(places);
+  }
 }
 
 const optionsAt = ({ options }: Place): readonly OptionAbout[] => [...options, ...COMMON];
@@ -241,4 +251,47 @@ function __evio_at
 end
 complete -c evio -f
 ${lines.map((line) => `complete -c evio ${line}\n`).join('')}`;
+}
+
+/** By https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/ and cobra's directives: 0 has the shell offer files, 4 nothing else. */
+function kubectl(places: readonly Place[]): string {
+  const offers = (words: readonly Word[]): string =>
+    words.map(({ word, describe }) => `offer ${quoted(word)} ${quoted(describe)}`).join('; ');
+  const at = places.map((place) => {
+    const { path, words, argument } = place;
+    const options = optionsAt(place).flatMap((about) =>
+      flags(about).map((word) => ({ word, describe: about.describe })),
+    );
+    const free = [...words, ...(typeof argument === 'string' ? [] : argument.map((word) => ({ word, describe: '' })))];
+    const other = argument === 'file' ? 'files=0' : offers(free) || ':';
+    return `  ${quoted(path)}) case $cur in -*) ${offers(options)} ;; *) ${other} ;; esac ;;\n`;
+  });
+  return `#!/bin/sh
+# What kubectl offers behind "kubectl evio", made by: evio completion kubectl
+# kubectl asks it at each Tab: evio completion kubectl > /usr/local/bin/kubectl_complete-evio, and chmod 755; beside kubectl-evio, in PATH.
+place= prev= cur= files=4
+offer() {
+  case $1 in "$cur"*) printf '%s\t%s\n' "$1" "$2" ;; esac
+}
+value() {
+  for word; do offer "$word" ''; done
+  echo :4
+  exit
+}
+# Its arguments are the words, and the one that is being typed.
+while [ $# -gt 1 ]; do
+  case "$place $1" in
+    ${steps(places).join(' | ')}) place="\${place:+$place }$1" ;;
+  esac
+  prev=$1
+  shift
+done
+cur=\${1-}
+case $cur in --*=*) prev=\${cur%%=*} cur=\${cur#*=} ;; esac
+case "$place $prev" in
+${valueCases(places, (words) => `value ${words.map(quoted).join(' ')}`, 'echo :0; exit').replaceAll(') return ;;', ') value ;;')}esac
+case "$place" in
+${at.join('')}esac
+echo ":$files"
+`;
 }

@@ -136,12 +136,16 @@ const ABOUT = [
 
 /** Where each shell looks for those of packages. */
 function completions(): readonly (readonly [string, Entry])[] {
-  const script = (shell: Shell): Entry => text(completionScript(shell, COMMANDS, GROUPS));
+  const script = (shell: Shell, mode = 0o644): Entry => ({
+    ...{ kind: 'text', mode, text: completionScript(shell, COMMANDS, GROUPS) },
+  });
   return [
     ['/usr/share/bash-completion/completions/evio', script('bash')],
     ['/usr/share/bash-completion/completions/kubectl-evio', link('evio')],
     ['/usr/share/zsh/vendor-completions/_evio', script('zsh')],
     ['/usr/share/fish/vendor_completions.d/evio.fish', script('fish')],
+    // kubectl looks for it in PATH, as it does for the plugin.
+    ['/usr/bin/kubectl_complete-evio', script('kubectl', 0o755)],
   ];
 }
 
@@ -172,6 +176,7 @@ export function evioPackage(
     ...Object.entries(units()).map(([name, unit]) => [`${UNITS}/${name}`, text(unit)] as const),
     ['/usr/share/man/man1/evio.1.gz', zipped('evio.1', man, cache)],
     ['/usr/share/man/man1/kubectl-evio.1.gz', link('evio.1.gz')],
+    ['/usr/share/man/man1/kubectl_complete-evio.1.gz', link('evio.1.gz')],
     ...completions(),
     ['/usr/share/lintian/overrides/evio', text(overrides('evio'))],
     ...documents('evio', release, cache),

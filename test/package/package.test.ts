@@ -120,6 +120,7 @@ describe(`the Debian package, on ${ROOT === 'debian' ? 'a clean Debian' : "this 
       expect(await on().machine.ok('stat', '-c', '%a %U:%G', '/etc/evio')).to.equal('711 root:root\n');
       for (const name of ['evio', 'kubectl-evio'])
         expect(await on().machine.ok(name, '--version'), name).to.equal(`${VERSION}\n`);
+      expect(await on().machine.ok('kubectl_complete-evio', 'netc')).to.match(/^netcheck\t/);
       const checked = await on().machine.run('systemd-analyze', 'verify', UNIT, 'evio@lab.service');
       // It looks for the manual page, which small systems leave out.
       expect(checked.stderr.split('\n').filter((line) => line !== '' && !/man evio|man:evio/.test(line))).to.deep.equal(
