@@ -11,6 +11,7 @@ import { chartFiles } from '../charts/src/files.ts';
 import { cliPage } from '../cli/src/documentation.ts';
 import { apiPage } from '../crds/src/documentation.ts';
 import { crdFiles, policyFiles } from '../crds/src/generate.ts';
+import { operatorMetrics } from '../operator/src/io/metrics.ts';
 import { wrongClaims } from './claims.ts';
 import { logsPage } from './log-page.ts';
 import { credentialsVectors, helloVectors, joinVectors, signalVectors, tokenVectors } from './vectors.ts';
@@ -26,7 +27,7 @@ const GENERATED: readonly Generated[] = [
   { file: 'docs/api.md', make: apiPage },
   { file: 'docs/cli.md', make: cliPage },
   { file: 'docs/diagnosis.md', make: diagnosisPage },
-  { file: 'docs/metrics.md', make: metricsPage },
+  { file: 'docs/metrics.md', make: () => metricsPage(operatorMetrics()) },
   { file: 'docs/logs.md', make: logsPage },
   ...crdFiles(),
   ...policyFiles(),

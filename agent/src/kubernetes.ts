@@ -152,7 +152,7 @@ class ClusterAgent {
     const metrics = async () => {
       const { node } = this.#runner;
       if (node === undefined) throw new Error(this.#whyNot());
-      return node.metrics();
+      return node.metrics(this.#pools());
     };
     const open =
       metricsPort === 0
@@ -207,11 +207,14 @@ class ClusterAgent {
       object: { seen: this.#object !== undefined, podCIDRs: this.#object?.spec.podCIDRs ?? [] },
       subnets,
       cni: this.#cni.problems,
-      pools: poolsOf(subnets ?? [], subnets === undefined ? [] : this.#cni.addresses()).map((pool) => ({
-        ...pool,
-        store: this.#cni.store,
-      })),
+      pools: this.#pools().map((pool) => ({ ...pool, store: this.#cni.store })),
     });
+  }
+
+  /** What pods have of each piece. */
+  #pools(): ReturnType<typeof poolsOf> {
+    const subnets = this.#enroller.stored?.pods?.subnets;
+    return subnets === undefined ? [] : poolsOf(subnets, this.#cni.addresses());
   }
 
   // Enrolment.

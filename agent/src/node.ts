@@ -28,6 +28,7 @@ import { Tracer } from './io/tracer.ts';
 import { TurnCheck } from './io/turn-check.ts';
 import { XmppRoom } from './io/xmpp.ts';
 import { authorityJid } from './join/address.ts';
+import type { MetricState } from './metrics/catalogue.ts';
 import type { Exposition } from './metrics/exposition.ts';
 import { NodeApi } from './node-api.ts';
 import { factsOf } from './node-facts.ts';
@@ -293,12 +294,12 @@ export class Node {
   }
 
   /** As Prometheus reads them. */
-  async metrics(): Promise<Exposition> {
+  async metrics(pools: MetricState['pools'] = []): Promise<Exposition> {
     const api = this.#api;
     if (api === undefined) throw new ApiError('starting', 'the node is starting');
     const { exposition } = await import('./metrics/exposition.ts');
     const [status, peers] = await Promise.all([api.status(), api.peers()]);
-    return exposition({ status, peers, notAfter: this.#config.identity.certificate.notAfter });
+    return exposition({ status, peers, notAfter: this.#config.identity.certificate.notAfter, pools });
   }
 
   /** Whether this is one of the node's addresses on the overlay. */

@@ -8,6 +8,7 @@ import { Informer } from '../../agent/src/io/kube-informer.ts';
 import type { Log } from '../../agent/src/io/log.ts';
 import type { Cache, CacheOptions } from '../../agent/src/kube-api/cache.ts';
 import type { Client } from '../../agent/src/kube-api/client.ts';
+import { EVIO_NETWORK, type EvioNetwork } from '../../agent/src/kube-api/evio-kinds.ts';
 import { type Key, type Kind, type KubeObject, resourceOf } from '../../agent/src/kube-api/object.ts';
 import type { Controller, Runtime, Source } from './controller.ts';
 import type { Recorder } from './events/recorder.ts';
@@ -59,6 +60,7 @@ export class OperatorRuntime implements Runtime {
       watches: () => [...this.#caches.values()].map(numbersOf),
       queues: () => this.#workers.map(({ name: controller, depth, running }) => ({ controller, depth, running })),
       leads: () => this.#elector.leads(),
+      conditions: () => [...this.#caches.values()].flatMap(conditionsOf),
     });
     const observe = (verb: string, resource: string, status: number) => this.metrics.requested(verb, resource, status);
     const voting = new ApiClient(connection, { fieldManager: name, timeoutMs: REQUEST_MS, observe });
@@ -143,6 +145,14 @@ export class OperatorRuntime implements Runtime {
       }),
     };
   }
+}
+
+function conditionsOf(cache: Informer<KubeObject>) {
+  if (resourceOf(cache.kind) !== resourceOf(EVIO_NETWORK)) return [];
+  return cache.list().flatMap((object) => {
+    const { metadata, status } = object as EvioNetwork;
+    return (status?.conditions ?? []).map(({ type, status }) => ({ network: metadata.name, type, status }));
+  });
 }
 
 function numbersOf({ name, size, lists, lastEventAge }: Informer<KubeObject>) {

@@ -23,6 +23,8 @@ export interface MetricState {
   readonly peers: readonly Peer[];
   /** When the node's certificate ends, seconds since 1970. */
   readonly notAfter: number;
+  /** Of a cluster's node: what its pods have of each piece. */
+  readonly pools: readonly { readonly subnet: string; readonly used: number; readonly free: number }[];
 }
 
 /** Neighbours with metrics of their own; by name, so that they are the same from one reading to the next. */
@@ -103,6 +105,16 @@ export const METRICS: readonly Metric[] = [
     "When the node's certificate ends, in seconds since 1970.",
     [],
     ({ notAfter }) => one(notAfter),
+  ),
+  gauge(
+    'evio_pod_addresses',
+    "Addresses for pods of a cluster's node, of each of its pieces: used and free.",
+    ['subnet', 'state'],
+    ({ pools }) =>
+      pools.flatMap(({ subnet, used, free }) => [
+        { labels: { subnet, state: 'used' }, value: used },
+        { labels: { subnet, state: 'free' }, value: free },
+      ]),
   ),
   gauge(
     'evio_tunnels',

@@ -15,7 +15,7 @@ vector). With the Prometheus operator: \`--set agent.metricsPort=10455 --set mon
 dashboards for others are in \`manifests/monitoring\`, what to do when one rings in [runbooks.md](runbooks.md). Nothing secret is in them; names of nodes are. There is one series for a metric and each value of its labels: \`peer\` is a
 neighbour, of which a node has O(log n), and at most 64 are told; \`name\` and \`code\` are words of lists that stand in the code.
 
-The operator has metrics of its own: docs/operator.md.
+The operator has metrics of its own, at \`/metrics\` beside its probes: they stand below, without those that prom-client has of every Node.js process.
 
 <!-- Made from agent/src/metrics/catalogue.ts by hack/generated.ts: change the catalogue, not this file. -->
 
@@ -23,11 +23,22 @@ The operator has metrics of its own: docs/operator.md.
 |---|---|---|---|
 `;
 
-/** The whole page. */
-export function metricsPage(): string {
-  const rows = METRICS.map(
-    ({ name, type, labels, help }) =>
-      `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |\n`,
-  );
-  return HEAD + rows.join('');
+/** The whole page. `operator`: the metrics of that. */
+export function metricsPage(operator: readonly Documented[]): string {
+  return `${HEAD}${METRICS.map(row).join('')}
+## The operator
+
+| metric | type | labels | what |
+|---|---|---|---|
+${operator.map(row).join('')}`;
 }
+
+interface Documented {
+  readonly name: string;
+  readonly type: string;
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const row = ({ name, type, labels, help }: Documented): string =>
+  `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |\n`;

@@ -49,7 +49,12 @@ const RELAYED: Peer = {
   rttMs: null,
 };
 const STRANGER: Peer = { ...PEER, name: 'far', kinds: [], path: 'via' };
-const STATE: MetricState = { status: STATUS, peers: [PEER, RELAYED, STRANGER], notAfter: 1_800_000_000 };
+const STATE: MetricState = {
+  status: STATUS,
+  peers: [PEER, RELAYED, STRANGER],
+  notAfter: 1_800_000_000,
+  pools: [{ subnet: '10.244.3.0/24', used: 250, free: 3 }],
+};
 
 describe("the agent's metrics", () => {
   it('are told in the text format, each with its help and type, and the values of the last reading', async () => {
@@ -70,6 +75,7 @@ describe("the agent's metrics", () => {
       'evio_finding{code="turn-secret",severity="error"} 1',
       'evio_switch_connected{switch="ovs"} 0',
       'evio_events_total{name="tincan_unknownRecord"} 7',
+      'evio_pod_addresses{subnet="10.244.3.0/24",state="free"} 3',
       'evio_certificate_expiry_timestamp_seconds 1800000000',
     ])
       expect(lines).to.include(line);

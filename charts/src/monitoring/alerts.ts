@@ -100,6 +100,26 @@ export const ALERTS: readonly Alert[] = [
     fires: [['evio_finding{instance="a", code="certificate-soon", severity="warning"}', '1x900'], INFO],
   },
   {
+    name: 'EvioPodAddressesLow',
+    group: 'node',
+    severity: 'warning',
+    expr: named(
+      '(evio_pod_addresses{state="free"} / on (instance, subnet) sum by (instance, subnet) (evio_pod_addresses) < 0.1)',
+    ),
+    for: '15m',
+    summary: `{{ $value | humanizePercentage }} of the addresses for pods are left on ${NODE}, in {{ $labels.subnet }}.`,
+    means: 'When none is left no pod starts on this node any more: `EvioFault` rings then, with the code `pool-full`.',
+    look: [
+      '`evio ipam check` on the node: addresses of pods that are gone are told, and given back by `--fix`.',
+      'Are there that many pods? `maxPods` of its kubelet is to be below what the piece has; larger pieces are for new nodes (`spec.pods`, [api](api.md)).',
+    ],
+    fires: [
+      ['evio_pod_addresses{instance="a", subnet="10.244.3.0/24", state="free"}', '5x900'],
+      ['evio_pod_addresses{instance="a", subnet="10.244.3.0/24", state="used"}', '248x900'],
+      INFO,
+    ],
+  },
+  {
     name: 'EvioSignallingAway',
     group: 'node',
     severity: 'warning',
@@ -222,6 +242,25 @@ export const ALERTS: readonly Alert[] = [
       '`kubectl -n evio-system get lease evio-operator`: who holds it, since when?',
     ],
     fires: [['evio_operator_leader{instance="o"}', '0x900']],
+  },
+  {
+    name: 'EvioAddressPoolFull',
+    group: 'operator',
+    severity: 'critical',
+    expr: 'max by (network) (evio_operator_network_condition{type="AddressPoolReady", status="False"}) == 1',
+    for: '5m',
+    summary: 'EvioNetwork {{ $labels.network }} has no address, or no piece for pods, for another node.',
+    means: 'Nodes that are there go on. A new one waits: it gets no address, and pods do not start there.',
+    look: [
+      '`kubectl describe evionetwork`: AddressPoolReady names who waits, and for what.',
+      '`nodeCIDRs` and `podCIDRs` may grow; EvioNodes of machines that are gone for good hold theirs until they are deleted (`kubectl get evionodes`).',
+    ],
+    fires: [
+      [
+        'evio_operator_network_condition{instance="o", network="default", type="AddressPoolReady", status="False"}',
+        '1x900',
+      ],
+    ],
   },
   {
     name: 'EvioOperatorErrors',

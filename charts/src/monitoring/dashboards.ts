@@ -240,6 +240,9 @@ export const DASHBOARDS: readonly Dashboard[] = [
           series('Tunnels', '1: up, by the path that is named.', [
             { expr: here('evio_tunnel_up'), legend: '{{peer}} {{path}}' },
           ]),
+          series('Addresses for pods', 'Of each piece of the node.', [
+            { expr: here('evio_pod_addresses'), legend: '{{subnet}} {{state}}' },
+          ]),
           series('Members', 'That this node knows.', [{ expr: here('evio_members'), legend: 'members' }]),
           series(
             'Sent, by neighbour',

@@ -12,7 +12,7 @@ const OF_TARGETS = ['instance', 'job', 'le'];
 
 /** Every metric of agents and of the operator with its labels, as their registries have them. */
 async function metrics(): Promise<ReadonlyMap<string, readonly string[]>> {
-  const operator = new Metrics({ watches: () => [], queues: () => [], leads: () => true });
+  const operator = new Metrics({ watches: () => [], queues: () => [], leads: () => true, conditions: () => [] });
   const all = new Map<string, readonly string[]>(OWN);
   for (const { name, labels } of METRICS) all.set(name, labels);
   for (const one of operator.registry.getMetricsAsArray()) {

@@ -17,11 +17,19 @@ export interface QueueNumbers {
   readonly running: number;
 }
 
+/** One condition of an EvioNetwork. */
+export interface ConditionNumbers {
+  readonly network: string;
+  readonly type: string;
+  readonly status: string;
+}
+
 /** What is asked when somebody reads the metrics. */
 export interface Numbers {
   watches(): readonly WatchNumbers[];
   queues(): readonly QueueNumbers[];
   leads(): boolean;
+  conditions(): readonly ConditionNumbers[];
 }
 
 export class Metrics {
@@ -70,6 +78,15 @@ export class Metrics {
     asked('evio_operator_leader', 'Whether this process leads.', [], registers, (gauge) =>
       gauge.set(numbers.leads() ? 1 : 0),
     );
+    asked(
+      'evio_operator_network_condition',
+      'A condition of an EvioNetwork (docs/api.md), by its type and its status: True, False or Unknown; always 1.',
+      ['network', 'type', 'status'],
+      registers,
+      (gauge) => {
+        for (const { network, type, status } of numbers.conditions()) gauge.set({ network, type, status }, 1);
+      },
+    );
     asked('evio_operator_queue_depth', 'Keys that are ready and wait.', ['controller'], registers, (gauge) => {
       for (const { controller, depth } of numbers.queues()) gauge.set({ controller }, depth);
     });
@@ -110,6 +127,26 @@ export class Metrics {
   event(outcome: 'written' | 'failed' | 'dropped'): void {
     this.#events.inc({ outcome });
   }
+}
+
+/** Those of the operator itself, for docs/metrics.md. */
+export function operatorMetrics(): readonly {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}[] {
+  const { registry } = new Metrics({ watches: () => [], queues: () => [], leads: () => false, conditions: () => [] });
+  // prom-client's types leave out what each metric has.
+  const all = registry.getMetricsAsArray() as unknown as readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly help: string;
+    readonly labelNames: readonly string[];
+  }[];
+  return all
+    .filter(({ name }) => name.startsWith('evio_'))
+    .map(({ name, type, help, labelNames }) => ({ name, type, help, labels: labelNames }));
 }
 
 /** A gauge whose value is asked for when it is read. */

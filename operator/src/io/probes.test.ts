@@ -9,6 +9,7 @@ describe('probes and metrics', () => {
     watches: () => [{ kind: 'nodes', objects: 3, lists: 1, ageSeconds: 12.5 }],
     queues: () => [{ controller: 'node', depth: 2, running: 1 }],
     leads: () => true,
+    conditions: () => [{ network: 'default', type: 'AddressPoolReady', status: 'False' }],
   });
   const ask = async (path: string, method = 'GET') => {
     const response = await fetch(`http://127.0.0.1:${probes.port}${path}`, { method });
@@ -39,6 +40,7 @@ describe('probes and metrics', () => {
     expect([status, type]).to.deep.equal([200, metrics.registry.contentType]);
     for (const line of [
       'evio_operator_leader 1',
+      'evio_operator_network_condition{network="default",type="AddressPoolReady",status="False"} 1',
       'evio_operator_queue_depth{controller="node"} 2',
       'evio_operator_watch_objects{kind="nodes"} 3',
       'evio_operator_watch_age_seconds{kind="nodes"} 12.5',

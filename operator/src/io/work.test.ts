@@ -10,7 +10,7 @@ function worker(reconcile: Controller['reconcile'], options: Partial<Controller>
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line);
   const log: Log = { error: write, warn: write, info: write, debug: write };
-  const metrics = new Metrics({ watches: () => [], queues: () => [], leads: () => true });
+  const metrics = new Metrics({ watches: () => [], queues: () => [], leads: () => true, conditions: () => [] });
   const made = new Worker({ name: 'node', watches: [], reconcile, ...options }, log, metrics);
   const count = async (result: string) =>
     (await metrics.registry.getSingleMetric('evio_operator_reconciles_total')?.get())?.values.find(
