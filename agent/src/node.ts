@@ -159,7 +159,11 @@ export class Node {
       report: warn,
     });
     const { signalling } = config;
-    this.#turn = new TurnCheck(signalling.service.url, { warn, info: (message) => log.info(message) });
+    this.#turn = new TurnCheck(signalling.service.url, {
+      warn,
+      info: (message) => log.info(message),
+      renew: () => this.#room.renewServices(),
+    });
     this.#room = new XmppRoom(
       {
         service: signalling.service.url,

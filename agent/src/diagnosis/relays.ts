@@ -91,7 +91,7 @@ function refused(one: ServerFact, code: number, service: string): Finding {
   return finding(
     'turn-secret',
     `the ${named(one)} refuses the credentials that ${service} gives out (error ${code})`,
-    'give both the same secret: evio server init writes it for both, then restart them',
+    'give both the same secret, as evio server init writes it for both, and restart them',
   );
 }
 

@@ -5,29 +5,44 @@ import { Told } from '../told.ts';
 import type { IceServers, TurnServer } from './rtc.ts';
 import { askTurn, type Outcome } from './udp-ask.ts';
 
-/** As long as something is wrong. */
-const AGAIN_MS = 30_000;
+export interface Pauses {
+  /** As long as something is wrong. */
+  readonly againMs: number;
+  /** Servers that get another secret are not exchanged in one moment: a refusal is told once new credentials were refused too. */
+  readonly confirmMs: number;
+}
+const PAUSES: Pauses = { againMs: 30_000, confirmMs: 5_000 };
+/** New credentials are there by then, or will not come. */
+const RENEWED_MS = 5_000;
 const FALLBACK = 'nodes between which there is no direct path reach each other only by other nodes';
 
 export interface TurnCheckHandlers {
   warn(message: string): void;
   info(message: string): void;
+  /** Has the XMPP server give new credentials, for `check`; false: it cannot be asked now. */
+  renew(): boolean;
 }
 
 export class TurnCheck {
   readonly #service: string;
   readonly #handlers: TurnCheckHandlers;
+  readonly #ask: typeof askTurn;
+  readonly #pauses: Pauses;
   readonly #told = new Told();
   #timer: NodeJS.Timeout | undefined;
   #round = 0;
   #servers: IceServers | undefined;
   #checkedAt = 0;
   #facts: readonly ServerFact[] | undefined;
+  /** Until then a refusal is the second one. */
+  #confirmsUntil = 0;
 
   /** `service`: of the XMPP server, for the messages. */
-  constructor(service: string, handlers: TurnCheckHandlers) {
+  constructor(service: string, handlers: TurnCheckHandlers, ask = askTurn, pauses = PAUSES) {
     this.#service = service;
     this.#handlers = handlers;
+    this.#ask = ask;
+    this.#pauses = pauses;
   }
 
   /** How the servers were found the last time; undefined before that. */
@@ -41,8 +56,15 @@ export class TurnCheck {
     const round = ++this.#round;
     this.#servers = { stun, turn };
     this.#checkedAt = performance.now();
-    const outcomes = await Promise.all(turn.map(askTurn));
+    const outcomes = await Promise.all(turn.map((server) => this.#ask(server)));
     if (round !== this.#round) return;
+    const refused = outcomes.some(({ kind }) => kind === 'refused');
+    const known = this.#facts?.some(({ outcome }) => outcome.kind === 'refused') === true;
+    if (refused && !known && performance.now() >= this.#confirmsUntil) {
+      this.#confirmsUntil = performance.now() + this.#pauses.confirmMs + RENEWED_MS;
+      this.#later(this.#pauses.confirmMs);
+      return;
+    }
     this.#facts = turn.map(({ host, port }, i) => ({ kind: 'turn', host, port, outcome: outcomes[i] as Outcome }));
     const problems = turn.flatMap((server, i) => this.#problem(server, outcomes[i] as Outcome) ?? []);
     if (turn.length === 0) problems.push(`${this.#service} names no TURN server: ${FALLBACK}`);
@@ -53,12 +75,20 @@ export class TurnCheck {
     for (const problem of problems) if (this.#told.problem(problem)) this.#handlers.warn(problem);
     if (problems.length === 0) {
       if (this.#told.well()) this.#handlers.info('the TURN servers take our credentials');
-    } else if (turn.length > 0) this.#timer = setTimeout(() => void this.check({ stun, turn }), AGAIN_MS);
+    } else if (turn.length > 0) this.#later(this.#pauses.againMs, refused);
+  }
+
+  /** By credentials that are new, where those are refused: the others may be of a secret that is no more. */
+  #later(afterMs: number, anew = true): void {
+    const servers = this.#servers;
+    this.#timer = setTimeout(() => {
+      if (servers !== undefined && !(anew && this.#handlers.renew())) void this.check(servers);
+    }, afterMs);
   }
 
   /** Once more, when other things say that something has changed; not while it is asked already, nor soon after. */
   again(now: number): void {
-    if (this.#servers === undefined || now - this.#checkedAt < AGAIN_MS) return;
+    if (this.#servers === undefined || now - this.#checkedAt < this.#pauses.againMs) return;
     void this.check(this.#servers);
   }
 

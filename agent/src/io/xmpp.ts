@@ -215,6 +215,14 @@ export class XmppRoom {
     }
   }
 
+  /** Asks for them once more, for `services`; false: not connected. */
+  renewServices(): boolean {
+    if (this.#session === undefined || this.#state.state !== 'online') return false;
+    clearTimeout(this.#servicesTimer);
+    void this.#renewServices();
+    return true;
+  }
+
   async #renewServices(): Promise<void> {
     const session = this.#session;
     let services: readonly Service[] = [];
