@@ -45,6 +45,27 @@ describe('asking an agent', () => {
     api.close();
   });
 
+  it('takes the word of an agent for the node file that it runs with, until somebody touches that', async () => {
+    const path = join(root, 'filed');
+    mkdirSync(path);
+    const file = join(root, 'node.json');
+    writeFileSync(file, JSON.stringify({ runDir: path }), { mode: 0o600 });
+    const api = await ApiServer.claim(join(path, 'agent.sock'), () => undefined);
+    const answer = { node: { file }, agent: { uptimeMs: -1_000 } };
+    api.answerBy(async () => answer);
+    try {
+      expect(await findRunDir({ config: file }, root)).to.equal(path);
+      // Older than the file: what is in that is not what it has checked.
+      answer.agent.uptimeMs = 60_000;
+      expect(await message(findRunDir({ config: file }, root))).to.match(/node\.json: .*apiVersion/s);
+      answer.agent.uptimeMs = -1_000;
+      answer.node.file = join(root, 'another.json');
+      expect(await message(findRunDir({ config: file }, root))).to.match(/node\.json: .*apiVersion/s);
+    } finally {
+      api.close();
+    }
+  });
+
   it('tells an agent that ended from one that never was', async () => {
     const path = join(root, 'gone');
     mkdirSync(path);

@@ -1,13 +1,16 @@
 /** Asks a running agent over agent.sock (agent/src/api.ts). */
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
+import type { Status } from '../../agent/src/api.ts';
 import { RUN_ROOT } from '../../agent/src/config/places.ts';
 import { isObject, LineReader, parseObject } from '../../agent/src/io/json-lines.ts';
 import { Failure, UsageError } from './failure.ts';
 
 const SOCKET = 'agent.sock';
+/** For an agent that is asked whether it is the one. */
+const CHECK_MS = 1_000;
 
 /** An error the agent answered. */
 export class AgentError extends Failure {
@@ -31,6 +34,8 @@ export interface Where {
 export async function findRunDir({ runDir, config }: Where, root = RUN_ROOT, socket = SOCKET): Promise<string> {
   if (runDir !== undefined) return resolve(runDir);
   if (config !== undefined) {
+    const running = socket === SOCKET ? await runDirOf(config, root) : undefined;
+    if (running !== undefined) return running;
     // What checks a node file is more to load than all the rest of a question.
     const { loadNodeConfig } = await import('../../agent/src/config/load.ts');
     return loadNodeConfig(config, { expired: true }).runDir;
@@ -46,6 +51,46 @@ export async function findRunDir({ runDir, config }: Where, root = RUN_ROOT, soc
     );
   }
   return only;
+}
+
+/**
+ * Of an agent that runs with just this node file, which has not been touched since: it has checked it. Undefined: whoever asks has to, and
+ * tells what is wrong.
+ */
+async function runDirOf(config: string, root: string): Promise<string | undefined> {
+  const file = resolve(config);
+  const known = peek(file);
+  if (known === undefined) return undefined;
+  for (const dir of known.runDir === undefined ? runDirs(root) : [known.runDir])
+    if (existsSync(join(dir, SOCKET)) && (await runsWith(dir, file, known.touchedMs))) return dir;
+  return undefined;
+}
+
+/** Without a word of what is wrong with it. */
+function peek(file: string): { readonly runDir: string | undefined; readonly touchedMs: number } | undefined {
+  try {
+    const { ctimeMs: touchedMs } = statSync(file);
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const runDir = isObject(value) ? value.runDir : undefined;
+    return { runDir: typeof runDir === 'string' ? runDir : undefined, touchedMs };
+  } catch {
+    return undefined;
+  }
+}
+
+async function runsWith(dir: string, file: string, touchedMs: number): Promise<boolean> {
+  try {
+    const agent = await AgentClient.open(dir);
+    try {
+      const { node, agent: process } = await agent.request<Status>('status', {}, CHECK_MS);
+      return node.file === file && Date.now() - process.uptimeMs > touchedMs;
+    } finally {
+      agent.close();
+    }
+  } catch {
+    // None there, or none that is ready: it is asked, and told of, in the usual way.
+    return false;
+  }
 }
 
 function runDirs(root: string): readonly string[] {
