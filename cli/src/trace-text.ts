@@ -2,6 +2,7 @@
 
 import type { TraceCounted, TraceHop, TraceResult, TraceStation } from '../../agent/src/api.ts';
 import { GOOD, silence } from '../../agent/src/trace/verdict.ts';
+import type { TraceShown } from '../../map/src/model.ts';
 import { columns } from './output.ts';
 
 const HEAD = ['STATION', 'STEP', 'THERE', 'BACK'];
@@ -12,6 +13,20 @@ export function traceText(result: TraceResult): string {
     pod ? `${address} behind ${name}` : `${name} (${address})`;
   const head = `${frames} echo requests of ${frameBytes} bytes from ${end(from)} to ${end(to)}\n\n`;
   return `${head}${columns([HEAD, ...result.stations.flatMap((station) => rows(station, result))])}\n${verdictText(result)}`;
+}
+
+/** The same for the map. */
+export function traceShown(result: TraceResult): TraceShown {
+  const { arrived, lost } = result;
+  const [sentence = ''] = verdictText(result).split('\n');
+  return {
+    arrived,
+    text: sentence.replace(/^(?:ARRIVED|LOST):? ?/, ''),
+    fix: arrived ? null : (lost?.fix ?? null),
+    steps: result.stations
+      .flatMap((station) => rows(station, result))
+      .map(([station = '', step = '', there = '', back = '']) => ({ station, step, there, back })),
+  };
 }
 
 function verdictText({ arrived, returned, frames, lost, to }: TraceResult): string {

@@ -241,4 +241,40 @@ store.on(['model'], () => {
   if (store.chosen.length === 2 && performance.now() - askedAt > ROUTE_MS) void route();
 });
 
+// ---- traces --------------------------------------------------------------------------------------------------------
+
+/** Only who opened the address with the key may have frames sent; the key stays with this tab, and leaves the address. */
+const KEY = 'evio-map-trace';
+function keyOfTraces(): string | undefined {
+  const [, key] = /^#trace=([\w-]+)$/.exec(location.hash) ?? [];
+  try {
+    if (key !== undefined) {
+      history.replaceState(null, '', location.pathname);
+      sessionStorage.setItem(KEY, key);
+    }
+    return key ?? sessionStorage.getItem(KEY) ?? undefined;
+  } catch {
+    return key;
+  }
+}
+const key = keyOfTraces();
+if (key !== undefined)
+  store.runTrace = () => {
+    const [from, to] = store.chosen;
+    if (from === undefined || to === undefined) return;
+    if (typeof store.trace === 'object' && 'running' in store.trace) return;
+    const running = { running: true } as const;
+    store.trace = running;
+    store.tell('trace');
+    void wire.trace(key, from, to).then((shown) => {
+      // Others were chosen meanwhile.
+      if (store.trace !== running) return;
+      store.trace = shown;
+      store.tell('trace');
+    });
+  };
+store.on(['chosen'], () => {
+  store.trace = undefined;
+});
+
 void wire.start();

@@ -24,7 +24,7 @@ export function panel(store: Store, go: (name: string) => void): void {
     if (held != null)
       body.querySelector<HTMLElement>(`[data-key="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
   };
-  store.on(['model', 'chosen', 'route'], draw);
+  store.on(['model', 'chosen', 'route', 'trace'], draw);
   draw();
 }
 
@@ -127,9 +127,14 @@ function tunnels(store: Store, own: string, edges: readonly MapEdge[], go: (name
 function two(store: Store, first: MapNode, second: MapNode, go: (name: string) => void): readonly Node[] {
   const { route } = store;
   const ours = route !== undefined && route.from === first.name && route.to === second.name ? route : undefined;
+  const { runTrace } = store;
   const buttons = h(
     'div',
     { class: 'row' },
+    runTrace === undefined
+      ? undefined
+      : // Not disabled: whoever stands on it would lose it.
+        button('Run a trace', { 'data-key': 'trace', 'aria-disabled': isRunning(store.trace) && 'true' }, runTrace),
     button('Other way round', { 'data-key': 'turn' }, () => store.choose([second.name, first.name])),
     button(`Only ${first.name}`, { 'data-key': 'first' }, () => store.choose([first.name])),
     button('Let go', { 'data-key': 'let-go' }, () => store.choose([])),
@@ -162,6 +167,39 @@ function two(store: Store, first: MapNode, second: MapNode, go: (name: string) =
       { class: 'muted' },
       'Computed from the tunnels shown, by the rule that nodes use. It is not a trace: no packet was sent.',
     ),
+    ...traced(store),
     buttons,
+  ];
+}
+
+const isRunning = (trace: Store['trace']): boolean => typeof trace === 'object' && 'running' in trace;
+
+function traced({ trace }: Store): readonly Node[] {
+  if (trace === undefined) return [];
+  if (typeof trace === 'string') return [h('p', { role: 'status' }, `No trace: ${trace}`)];
+  if ('running' in trace) return [h('p', { class: 'muted', role: 'status' }, 'Tracing: frames are sent.')];
+  const { arrived, text, fix, steps } = trace;
+  const rows = steps.map(({ station, step, there, back }) =>
+    h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, station),
+      h('td', { class: 'long' }, step),
+      h('td', { class: 'number' }, there),
+      h('td', { class: 'number' }, back),
+    ),
+  );
+  const heads = ['Node', 'Step', 'There', 'Back'].map((head, i) =>
+    h('th', { scope: 'col', class: i > 1 ? 'number' : '' }, head),
+  );
+  return [
+    h('h3', {}, 'Trace'),
+    h('p', { role: 'status' }, badge(arrived ? 'ready' : 'down', arrived ? 'Arrived' : 'Lost'), ` ${text}`),
+    ...(fix === null ? [] : [h('p', { class: 'muted' }, `To do: ${fix}`)]),
+    h(
+      'div',
+      { class: 'tunnels', tabindex: 0, role: 'region', 'aria-label': 'Steps of the trace' },
+      h('table', {}, h('thead', {}, h('tr', {}, ...heads)), h('tbody', {}, ...rows)),
+    ),
   ];
 }

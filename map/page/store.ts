@@ -1,9 +1,17 @@
 /** All that the page knows and all that was chosen in it, and who is told of changes. */
 import type { TimedEvent } from '../src/feed.ts';
-import { EMPTY, edgeKey, type MapEdge, type MapModel, type MapNode, type Route } from '../src/model.ts';
+import {
+  EMPTY,
+  edgeKey,
+  type MapEdge,
+  type MapModel,
+  type MapNode,
+  type Route,
+  type TraceShown,
+} from '../src/model.ts';
 import { LOOKS, type Look } from './words.ts';
 
-export type Topic = 'model' | 'chosen' | 'focus' | 'filters' | 'theme' | 'events' | 'route';
+export type Topic = 'model' | 'chosen' | 'focus' | 'filters' | 'theme' | 'events' | 'route' | 'trace';
 
 export class Store {
   model: MapModel = EMPTY;
@@ -18,6 +26,10 @@ export class Store {
   /** Where the keyboard or the pointer is. */
   focus: string | undefined;
   route: Route | undefined;
+  /** Runs a trace between the two that are chosen; undefined: this page may not. */
+  runTrace: (() => void) | undefined;
+  /** Of the two that are chosen; a text says why there is none. */
+  trace: { readonly running: true } | TraceShown | string | undefined;
   readonly shown = new Set<Look>(LOOKS);
   paint: 'state' | 'nat' = 'state';
   readonly #listeners = new Map<Topic, (() => void)[]>();

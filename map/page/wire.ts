@@ -1,6 +1,6 @@
 /** Keeps the store as the server tells it: the whole once, then steps. Without events it asks from time to time. */
 import { type Snapshot, type Step, stepped, type TimedEvent } from '../src/feed.ts';
-import type { Route } from '../src/model.ts';
+import type { Route, TraceShown } from '../src/model.ts';
 import type { Store } from './store.ts';
 
 export type Link = 'loading' | 'live' | 'polling' | 'away';
@@ -31,6 +31,20 @@ export class Wire {
       return answer.ok ? ((await answer.json()) as Route) : undefined;
     } catch {
       return undefined;
+    }
+  }
+
+  /** The text says why there is none. */
+  async trace(key: string, from: string, to: string): Promise<TraceShown | string> {
+    try {
+      const answer = await fetch('api/trace', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ from, to }),
+      });
+      return answer.ok ? ((await answer.json()) as TraceShown) : (await answer.text()).trim();
+    } catch {
+      return 'no answer: is evio dashboard still there?';
     }
   }
 

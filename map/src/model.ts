@@ -137,3 +137,18 @@ export interface Route {
   /** One sentence for people. */
   readonly text: string;
 }
+
+/** A trace between two members, as the panel shows it. */
+export interface TraceShown {
+  readonly arrived: boolean;
+  /** One sentence, and what to do where they were lost. */
+  readonly text: string;
+  readonly fix: string | null;
+  /** `there`, `back`: how many frames, as text; `-`: it did not say. */
+  readonly steps: readonly {
+    readonly station: string;
+    readonly step: string;
+    readonly there: string;
+    readonly back: string;
+  }[];
+}

@@ -2,6 +2,11 @@
 import type { ApiClient } from '../../agent/src/io/kube-client.ts';
 import { Informer } from '../../agent/src/io/kube-informer.ts';
 import { EVIO_NODE, type EvioNode } from '../../agent/src/kube-api/evio-kinds.ts';
+import { modelOf } from '../../map/src/evio-nodes.ts';
+import { pageAssets } from '../../map/src/io/assets.ts';
+import { Live } from '../../map/src/io/live.ts';
+import { MapServer } from '../../map/src/io/server.ts';
+import type { TraceShown } from '../../map/src/model.ts';
 import { readiness, type Status } from '../../map/src/testing/cluster.ts';
 import { type ClusterMap, serveMap } from '../../operator/src/io/map.ts';
 import { clientOf, connect, keptLog } from '../contract/operator/kit.ts';
@@ -137,4 +142,24 @@ export class Cluster {
 export function smallMap(nodes: readonly EvioNode[]): Promise<ClusterMap> {
   const members = { synced: true, list: () => nodes, subscribe: () => undefined };
   return serveMap({ members, title: 'default', host: '127.0.0.1', port: 0, names: [], log: keptLog() });
+}
+
+/** The same with traces for who has the key; what is traced comes of `run`. */
+export async function tracedMap(
+  nodes: readonly EvioNode[],
+  key: string,
+  run: (from: string, to: string) => Promise<TraceShown>,
+): Promise<{ readonly port: number; close(): void }> {
+  const live = new Live({ read: () => modelOf('default', nodes) });
+  const server = await MapServer.listen({
+    ...{ host: '127.0.0.1', port: 0, assets: await pageAssets(), live, traces: { key, run } },
+  });
+  live.start();
+  return {
+    port: server.port,
+    close: () => {
+      server.close();
+      live.stop();
+    },
+  };
 }

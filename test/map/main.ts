@@ -4,7 +4,7 @@
  *
  *   node test/map/main.ts
  *
- * EVIO_MAP_ONLY=small or large runs one part alone. EVIO_MAP_NODES says how many nodes (1000). EVIO_CHROMIUM names another browser of that family.
+ * EVIO_MAP_ONLY=small, traces or large runs one part alone. EVIO_MAP_NODES says how many nodes (1000). EVIO_CHROMIUM names another browser of that family.
  */
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,8 +14,8 @@ import { Report, say } from '../demo/report.ts';
 import { seeded } from '../sim/random.ts';
 import { seriousFaults } from './accessible.ts';
 import { openBrowser, type Visit, visit } from './browser.ts';
-import { Cluster, smallMap } from './cluster.ts';
-import { keyboard, live, pointer, tables, touch } from './uses.ts';
+import { Cluster, smallMap, tracedMap } from './cluster.ts';
+import { keyboard, live, pointer, tables, touch, traces } from './uses.ts';
 
 const NODES = Number(process.env.EVIO_MAP_NODES ?? '1000');
 const LOADS = 3;
@@ -91,6 +91,35 @@ async function large(browser: Browser, cluster: Cluster): Promise<void> {
   await map.context.close();
 }
 
+/** What the page does with traces; the traces themselves are of test/e2e/trace.test.ts. */
+async function traced(browser: Browser): Promise<void> {
+  const key = 'k'.repeat(32);
+  const seen: string[] = [];
+  const step = (station: string) => ({ station, step: 'evio0 and the switch', there: '3', back: '3' });
+  const served = await tracedMap(clusterOf(40, seeded(9)), key, async (from, to) => {
+    seen.push(`${from} ${to}`);
+    if (seen.length > 1) throw new Error('it is away');
+    return { arrived: true, text: `at ${to}: all were answered`, fix: null, steps: [step(from), step(to)] };
+  });
+  try {
+    const viewport = { width: 1440, height: 900 };
+    const url = `http://127.0.0.1:${served.port}/`;
+    const map = await visit(browser, `${url}#trace=${key}`, { viewport });
+    await traces(report, map.page);
+    await picture(map, 'traced');
+    await faults('traces', map);
+    clean('traces', map);
+    await map.context.close();
+    const other = await visit(browser, url, { viewport });
+    await pointer(report, other.page, 'without a key');
+    const buttons = await other.page.getByRole('button', { name: 'Run a trace' }).count();
+    report.holds('without a key: no trace is offered', buttons === 0, buttons, '0');
+    await other.context.close();
+  } finally {
+    served.close();
+  }
+}
+
 async function small(browser: Browser): Promise<void> {
   const served = await smallMap(clusterOf(40, seeded(9), { relayed: 0.15, down: 0.05 }));
   const url = `http://127.0.0.1:${served.port}/`;
@@ -131,7 +160,7 @@ async function faults(name: string, { page }: Visit): Promise<void> {
   report.holds(`${name}: axe-core finds nothing serious`, found.length === 0, found.join(' | ') || 'none', 'none');
 }
 
-async function part(key: 'small' | 'large', name: string, work: () => Promise<void>): Promise<void> {
+async function part(key: 'small' | 'traces' | 'large', name: string, work: () => Promise<void>): Promise<void> {
   if ((process.env.EVIO_MAP_ONLY ?? key) !== key) return;
   say(`-- ${name}`);
   try {
@@ -145,6 +174,7 @@ const browser = await openBrowser();
 try {
   report.details.browser = browser.version();
   await part('small', 'a cluster of 40', () => small(browser));
+  await part('traces', 'traces by a click', () => traced(browser));
   await part('large', `a cluster of ${NODES}`, async () => {
     const cluster = await Cluster.start(clusterOf(NODES, seeded(7), { down: 0.003 }));
     try {

@@ -105,6 +105,27 @@ export async function pointer(report: Report, page: Page, name: string): Promise
   await page.locator('#whole').click();
 }
 
+/** Two nodes are chosen: a click, and the key of whoever stands on the button, run a trace. */
+export async function traces(report: Report, page: Page): Promise<void> {
+  const shown = await page.evaluate<string>('location.hash');
+  report.holds('traces: the key leaves the address', shown === '', shown, '');
+  await pointer(report, page, 'traces');
+  const button = page.getByRole('button', { name: 'Run a trace' });
+  await button.click();
+  const arrived = await becomes(page, '#chosen-body', /at \S+: all were answered/);
+  report.holds('traces: a click runs one', /Trace *Arrived/.test(arrived), arrived.slice(0, 400));
+  const rows = await page.getByRole('region', { name: 'Steps of the trace' }).locator('tbody tr').count();
+  report.holds('traces: each step has a row', rows === 2, rows, '2');
+  await page.getByRole('button', { name: 'Other way round' }).click();
+  await becomes(page, '#chosen-body', /→/);
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const why = await becomes(page, '#chosen-body', /No trace/);
+  report.holds('traces: why there is none is said', why.includes('No trace: it is away'), why.slice(0, 300));
+  const held = await page.evaluate<string>("document.activeElement?.textContent ?? ''");
+  report.holds('traces: the keyboard stays where it was', held === 'Run a trace', held);
+}
+
 export async function touch(report: Report, page: Page, name: string): Promise<void> {
   const ring = await names(page);
   const [from = '', to = ''] = [ring[8], ring[30]];

@@ -10,7 +10,7 @@ const PORT = 10482;
 export const dashboardCommands: readonly Command[] = [
   command({
     path: 'dashboard',
-    describe: 'The live map of this node, for a browser: serves it until it is interrupted; read only',
+    describe: 'The live map of this node, for a browser: serves it until it is interrupted; read only, but for traces',
     options: (yargs) =>
       whereOptions(yargs)
         .option('listen', {
@@ -19,6 +19,11 @@ export const dashboardCommands: readonly Command[] = [
           describe: 'Address to serve it at; everybody who reaches it may look',
         })
         .option('port', { type: 'number', default: PORT, describe: 'Port; 0 takes a free one' })
+        .option('trace', {
+          type: 'boolean',
+          default: false,
+          describe: 'Print an address with a key: whoever has that may run traces by a click',
+        })
         .option('allow-name', {
           type: 'string',
           array: true,
@@ -36,12 +41,14 @@ export const dashboardCommands: readonly Command[] = [
         host: listen,
         port,
         names: args['allow-name'],
+        traces: args.trace,
         told: (problem) =>
           process.stderr.write(
             `evio: ${problem === undefined ? 'the agent answers again' : `nothing new: ${problem}`}\n`,
           ),
       });
-      const url = `http://${listen.includes(':') ? `[${listen}]` : listen}:${dashboard.port}/`;
+      const key = dashboard.key === undefined ? '' : `#trace=${dashboard.key}`;
+      const url = `http://${listen.includes(':') ? `[${listen}]` : listen}:${dashboard.port}/${key}`;
       print(io, { url }, () => `the map of this node is at ${url}, until this is interrupted (Ctrl-C)\n`);
       await new Promise<void>((done) => {
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { seeded } from '../../../test/sim/random.ts';
 import { modelOf } from '../evio-nodes.ts';
 import type { Snapshot, Step } from '../feed.ts';
-import type { MapModel } from '../model.ts';
+import type { MapModel, TraceShown } from '../model.ts';
 import { changed, clusterOf, readiness } from '../testing/cluster.ts';
 import type { Assets } from './assets.ts';
 import { Live } from './live.ts';
@@ -120,6 +120,56 @@ describe('the server of the map', () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       const response = await fetch(at('/api/map'), { method });
       expect([response.status, response.headers.get('allow')], method).to.deep.equal([405, 'GET, HEAD']);
+    }
+  });
+
+  it('runs a trace for who shows the key, one at a time, and for nobody else', async () => {
+    const shown: TraceShown = { arrived: true, text: 'at b: all were answered', fix: null, steps: [] };
+    const ran: string[] = [];
+    let go: (shown: TraceShown) => void = () => undefined;
+    const traced = await MapServer.listen({
+      ...{ host: '127.0.0.1', port: 0, assets: PAGE, live },
+      traces: {
+        key: 'the-key',
+        run: (from, to) => {
+          ran.push(`${from} ${to}`);
+          if (to === 'nobody') return Promise.reject(new Error('no member has the name'));
+          return new Promise((done) => {
+            go = done;
+          });
+        },
+      },
+    });
+    try {
+      const ask = (body: string, authorization = 'Bearer the-key') =>
+        fetch(`http://127.0.0.1:${traced.port}/api/trace`, { method: 'POST', body, headers: { authorization } });
+      const ends = JSON.stringify({ from: 'a', to: 'b' });
+      for (const wrong of ['', 'Bearer ', 'Bearer the-kex', 'Basic the-key'])
+        expect((await ask(ends, wrong)).status, wrong).to.equal(401);
+      for (const wrong of [
+        '',
+        '{',
+        '{"from":"a"}',
+        '{"from":"a","to":7}',
+        JSON.stringify({ from: 'a'.repeat(2_000), to: 'b' }),
+      ])
+        expect((await ask(wrong)).status, wrong.slice(0, 20)).to.equal(400);
+      expect(ran).to.deep.equal([]);
+      const first = ask(ends);
+      while (ran.length === 0) await sleep(5);
+      expect((await ask(ends)).status).to.equal(429);
+      go(shown);
+      expect(await (await first).json()).to.deep.equal(shown);
+      const none = await ask(JSON.stringify({ from: 'a', to: 'nobody' }));
+      expect([none.status, await none.text()]).to.deep.equal([502, 'no member has the name\n']);
+      expect(
+        await raw(
+          traced.port,
+          'POST /api/trace HTTP/1.1\r\nHost: evil.example.net\r\nAuthorization: Bearer the-key\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+        ),
+      ).to.match(/^HTTP\/1.1 421 /);
+    } finally {
+      traced.close();
     }
   });
 

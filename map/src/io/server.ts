@@ -1,14 +1,15 @@
 /**
  * The map over HTTP: the page, `/api/map` (a Snapshot), `/api/events` (its Steps as server-sent events), `/api/route?from=A&to=B` (a
- * Route). Nothing can be changed by it. docs/map.md has the paths for programs.
+ * Route). Nothing can be changed by it; whoever has the key of `traces` may have frames sent. docs/map.md has the paths for programs.
  */
-import { createHash } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { systemReason } from '../../../agent/src/io/system-error.ts';
 import type { Step } from '../feed.ts';
+import type { TraceShown } from '../model.ts';
 import type { Assets } from './assets.ts';
 import type { Live } from './live.ts';
 
@@ -20,6 +21,12 @@ export interface MapServerOptions {
   readonly live: Live;
   /** Names under which browsers may ask, besides addresses and `localhost`: others would be a page of somebody else's that had its name lead here. */
   readonly names?: readonly string[];
+  /** `POST /api/trace` {from, to}, for who shows the key: each makes nodes send some frames. Without it there are none. */
+  readonly traces?: {
+    readonly key: string;
+    /** Rejects in one line. */
+    run(from: string, to: string): Promise<TraceShown>;
+  };
   /** Pages that listen at once; default 32. */
   readonly listenersMax?: number;
 }
@@ -53,6 +60,9 @@ const HEADERS = {
 } as const;
 
 const zipped = promisify(gzip);
+const TRACE_PATH = '/api/trace';
+/** Two names of members, at most. */
+const TRACE_BYTES_MAX = 1_000;
 
 interface Body {
   readonly type: string;
@@ -69,6 +79,8 @@ export class MapServer {
   readonly #pages: ReadonlyMap<string, Body>;
   readonly #listeners = new Set<ServerResponse>();
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #traces: MapServerOptions['traces'];
+  #tracing = false;
   /** Of the last snapshot: many pages ask for the same. */
   #snapshot: Body | undefined;
   #zipped: { readonly body: Body; readonly bytes: Promise<Buffer> } | undefined;
@@ -88,8 +100,9 @@ export class MapServer {
     return made;
   }
 
-  private constructor({ assets, live, names = [], listenersMax = LISTENERS_MAX }: MapServerOptions) {
+  private constructor({ assets, live, names = [], listenersMax = LISTENERS_MAX, traces }: MapServerOptions) {
     this.#live = live;
+    this.#traces = traces;
     this.#names = new Set(['localhost', ...names.map((name) => name.toLowerCase())]);
     this.#listenersMax = listenersMax;
     this.#pages = new Map(
@@ -133,6 +146,11 @@ export class MapServer {
       });
       response.end(request.method === 'HEAD' ? undefined : body);
     };
+    if (request.method === 'POST' && request.url === TRACE_PATH && this.#traces !== undefined) {
+      if (!this.#mayAsk(request.headers.host)) return say(421, 'the map does not answer to this name');
+      const { status, text, type } = await this.#trace(request, this.#traces);
+      return say(status, text, type === undefined ? {} : { 'content-type': type });
+    }
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return say(405, 'the map is read only: GET and HEAD', { allow: 'GET, HEAD' });
     if (!this.#mayAsk(request.headers.host))
@@ -163,6 +181,28 @@ export class MapServer {
       }
       default:
         return say(404, 'here are /, /api/map, /api/events and /api/route');
+    }
+  }
+
+  /** A page elsewhere cannot show the key: it knows none, and a browser does not send this header for it. */
+  async #trace(
+    request: IncomingMessage,
+    { key, run }: NonNullable<MapServerOptions['traces']>,
+  ): Promise<{ readonly status: number; readonly text: string; readonly type?: string }> {
+    const digest = (text: string) => createHash('sha256').update(text).digest();
+    const shown = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    if (!timingSafeEqual(digest(shown), digest(key)))
+      return { status: 401, text: 'for traces open the address that "evio dashboard --trace" prints' };
+    const ends = await endsIn(request);
+    if (ends === undefined) return { status: 400, text: 'from and to are to be the names of two members' };
+    if (this.#tracing) return { status: 429, text: 'a trace runs already' };
+    this.#tracing = true;
+    try {
+      return { status: 200, text: JSON.stringify(await run(ends.from, ends.to)), type: 'application/json' };
+    } catch (error) {
+      return { status: 502, text: error instanceof Error ? error.message : String(error) };
+    } finally {
+      this.#tracing = false;
     }
   }
 
@@ -231,6 +271,20 @@ export class MapServer {
   #tellOne(response: ServerResponse, text: string): void {
     if (response.writableLength > UNSENT_MAX) response.destroy();
     else response.write(text);
+  }
+}
+
+async function endsIn(request: IncomingMessage): Promise<{ readonly from: string; readonly to: string } | undefined> {
+  let text = '';
+  for await (const part of request) {
+    text += String(part);
+    if (text.length > TRACE_BYTES_MAX) return undefined;
+  }
+  try {
+    const { from, to } = JSON.parse(text) as { readonly from?: unknown; readonly to?: unknown };
+    return typeof from === 'string' && typeof to === 'string' && from !== '' && to !== '' ? { from, to } : undefined;
+  } catch {
+    return undefined;
   }
 }
 
