@@ -28,6 +28,7 @@ import { Tracer } from './io/tracer.ts';
 import { TurnCheck } from './io/turn-check.ts';
 import { XmppRoom } from './io/xmpp.ts';
 import { authorityJid } from './join/address.ts';
+import { Measured } from './measured.ts';
 import type { MetricState } from './metrics/catalogue.ts';
 import type { Exposition } from './metrics/exposition.ts';
 import { NodeApi } from './node-api.ts';
@@ -36,7 +37,7 @@ import { StartError } from './obstacle.ts';
 import type { Greeting } from './signal/lobby.ts';
 import { OwnBoot } from './signal/own-boot.ts';
 import type { Service } from './signal/services.ts';
-import { readDemand, readPort, readRoundTrips, type TincanHello } from './tincan.ts';
+import { readDemand, readPort, readTunnels, roundTripsOf, type TincanHello } from './tincan.ts';
 import {
   bringUp,
   configuration,
@@ -112,6 +113,7 @@ export class Node {
   /** It did not answer the last request. */
   #tincanSilent = false;
   readonly #startedAt = performance.now();
+  readonly #measured = new Measured();
   /** The ring was last seen to be complete. */
   #ringAt = performance.now();
   readonly #signallingTold = new ConnectionTold();
@@ -313,7 +315,8 @@ export class Node {
 
   get facts(): NodeFacts {
     const { state, error } = this.#room.state;
-    const sources = { agent: this.#agent, selected: (peer: NodeId) => this.#rtc.selected(peer) };
+    const selected = (peer: NodeId) => this.#rtc.selected(peer);
+    const sources = { agent: this.#agent, selected, measured: this.#measured };
     return facts(sources, {
       hello: this.#hello,
       signalling: { online: state === 'online', error: error ?? undefined },
@@ -462,7 +465,11 @@ export class Node {
         this.#ask('demand', {}, (result) => this.#give({ kind: 'demand', bytes: readDemand(result) }));
         return;
       case 'ask-round-trips':
-        this.#ask('tunnels', {}, (result) => this.#give({ kind: 'round-trips', roundTrips: readRoundTrips(result) }));
+        this.#ask('tunnels', {}, (result) => {
+          const tunnels = readTunnels(result);
+          this.#measured.take(tunnels, performance.now());
+          this.#give({ kind: 'round-trips', roundTrips: roundTripsOf(tunnels) });
+        });
         return;
       case 'rtc-offer':
       case 'rtc-answer':

@@ -208,10 +208,10 @@ export function readLabels(labels: readonly string[]): readonly Label[] {
   return attempt(() => labels.map(parseLabel)) ?? [];
 }
 
-/** From the answer of `tunnels`: milliseconds by peer, of those that have a path. */
-export function readRoundTrips(value: unknown): ReadonlyMap<NodeId, number> {
+/** Milliseconds by peer, of those that have a path. */
+export function roundTripsOf(tunnels: readonly TincanTunnel[]): ReadonlyMap<NodeId, number> {
   return new Map(
-    readTunnels(value).flatMap(({ peer, path, rttUs }) =>
+    tunnels.flatMap(({ peer, path, rttUs }) =>
       path === 'none' || rttUs === null ? [] : [[peer, rttUs / 1_000] as const],
     ),
   );

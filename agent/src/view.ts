@@ -4,6 +4,7 @@ import type { EdgeKind, NatClass, NetworkProblem, PathName, Peer } from './api.t
 import { hostPortOf } from './config/service.ts';
 import type { Finding } from './diagnosis/finding.ts';
 import type { CandidatePair } from './io/rtc.ts';
+import type { Measured, Measures } from './measured.ts';
 import { natClass, type Sighting } from './nat.ts';
 import type { TincanHello, TincanTunnel } from './tincan.ts';
 import type { Certificate } from './wire/certificate.ts';
@@ -65,6 +66,10 @@ export interface EdgeFacts {
   /** With path `webrtc`: over a TURN server, as far as is known. */
   readonly relayed: boolean;
   readonly rttMs: number | undefined;
+  /** Share of probes lost, 0 to 1. */
+  readonly loss: number | undefined;
+  /** Bits a second, both directions together. */
+  readonly bps: number | undefined;
   /** Milliseconds since the path was last changed. */
   readonly sinceMs: number | undefined;
 }
@@ -98,8 +103,10 @@ export interface NodeFacts {
   readonly edges: readonly EdgeFacts[];
 }
 
+const UNMEASURED: Measures = { rttMs: undefined, loss: undefined, bps: undefined };
+
 export function facts(
-  { agent, selected }: PeerSources,
+  { agent, selected, measured }: PeerSources & { readonly measured: Measured },
   rest: Pick<NodeFacts, 'signalling' | 'bridge' | 'findings'> & { readonly hello: TincanHello | undefined },
 ): NodeFacts {
   const { certificate, parameters } = agent;
@@ -123,10 +130,12 @@ export function facts(
       .flatMap(({ peer: id }) => agent.member(id) ?? [])
       .sort((a, b) => (clockwise(certificate, a) < clockwise(certificate, b) ? -1 : 1))
       .map((member) => {
-        const { name, kinds, path, rttMs, sinceMs, local, remote } = peer(member, { agent, selected });
+        const { name, kinds, path, sinceMs, local, remote } = peer(member, { agent, selected });
         const servers = local === null || local.type === 'relay' || remote?.type === 'relay';
         const relayed = path === 'webrtc' && servers;
-        return { name, kinds, path, relayed, rttMs: rttMs ?? undefined, sinceMs: sinceMs ?? undefined };
+        const status = agent.status(member.nodeId);
+        const measures = status === undefined ? UNMEASURED : measured.of(status);
+        return { name, kinds, path, relayed, ...measures, sinceMs: sinceMs ?? undefined };
       }),
   };
 }

@@ -189,6 +189,13 @@ const tunnel = z.strictObject({
   rttMs: field(z.int().min(0).max(2_147_483_647).optional(), {
     description: 'Round-trip time in milliseconds, rounded so that noise changes nothing.',
   }),
+  lossPercent: field(z.int().min(0).max(100).optional(), {
+    description: 'Probes that were lost, in percent, rounded like rttMs.',
+  }),
+  kbps: field(z.int().min(0).max(2_147_483_647).optional(), {
+    description:
+      'Kilobits of frames a second, both directions together, over half a minute: told anew when twice as many or half as many pass.',
+  }),
   since: field(time.optional(), { description: 'When the path last changed.', format: 'date-time' }),
 });
 export type TunnelStatus = z.output<typeof tunnel>;

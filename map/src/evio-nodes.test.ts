@@ -44,7 +44,7 @@ describe('the map of a cluster', () => {
   });
 
   it('takes the worse of what two ends say', () => {
-    const up = { state: 'Up', path: 'Direct', rttMs: 3, since: '2026-11-30T08:00:00Z' };
+    const up = { state: 'Up', path: 'Direct', rttMs: 3, lossPercent: 2, kbps: 1_200, since: '2026-11-30T08:00:00Z' };
     const down = { state: 'Down', path: 'Via', since: '2026-11-30T09:00:00Z' };
     expect(modelOf('n', [told('x', 'y', up), told('y', 'x', down)]).edges).to.deep.equal([
       {
@@ -54,8 +54,8 @@ describe('the map of a cluster', () => {
         state: 'down',
         path: 'via',
         rttMs: 3,
-        loss: null,
-        bps: null,
+        loss: 0.02,
+        bps: 1_200_000,
         since: '2026-11-30T09:00:00Z',
       },
     ]);

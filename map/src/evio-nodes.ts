@@ -88,7 +88,7 @@ function kindsOf(ring: Ring): ReadonlyMap<string, readonly EdgeKind[]> {
 }
 
 function edgeOf(own: string, tunnel: TunnelStatus, kinds: readonly EdgeKind[]): MapEdge {
-  const { peer, state, path, rttMs, since } = tunnel;
+  const { peer, state, path, rttMs, lossPercent, kbps, since } = tunnel;
   const [a, b] = own < peer ? [own, peer] : [peer, own];
   return {
     a,
@@ -97,8 +97,8 @@ function edgeOf(own: string, tunnel: TunnelStatus, kinds: readonly EdgeKind[]): 
     state: STATE[state],
     path: path === undefined ? 'none' : PATH[path],
     rttMs: rttMs ?? null,
-    loss: null,
-    bps: null,
+    loss: lossPercent === undefined ? null : lossPercent / 100,
+    bps: kbps === undefined ? null : kbps * 1_000,
     since: since ?? null,
   };
 }
@@ -118,6 +118,8 @@ function merged(x: MapEdge, y: MapEdge): MapEdge {
     state: worse(STATES, x.state, y.state),
     path: worse(PATHS, x.path, y.path),
     rttMs: most(x.rttMs, y.rttMs),
+    loss: most(x.loss, y.loss),
+    bps: most(x.bps, y.bps),
     since: later,
   };
 }

@@ -18,6 +18,8 @@ const edge = (name: string, more: Partial<EdgeFacts> = {}): EdgeFacts => ({
   path: 'direct',
   relayed: false,
   rttMs: 5,
+  loss: 0,
+  bps: 0,
   sinceMs: 60_000,
   ...more,
 });
@@ -209,6 +211,20 @@ describe('the status of an EvioNode', () => {
     expect(slower.tunnels?.[0]?.rttMs).to.equal(40);
   });
 
+  it('has loss and throughput of each tunnel, and changes with much of a change only', () => {
+    const of = (loss: number, bps: number, before?: ReturnType<typeof make>) => {
+      const status = make({ ...FACTS, edges: [edge('a', { loss, bps })] }, before);
+      const { lossPercent, kbps } = status.tunnels?.[0] ?? {};
+      return { status, told: [lossPercent, kbps] };
+    };
+    const first = of(0.071, 12_345_678);
+    expect(first.told).to.deep.equal([7, 12_000]);
+    expect(of(0.09, 23_000_000, first.status).told).to.deep.equal([7, 12_000]);
+    expect(of(0.1, 25_000_000, first.status).told).to.deep.equal([10, 25_000]);
+    expect(of(0, 9_999, first.status).told).to.deep.equal([0, 0]);
+    expect(of(0, 11_000, of(0, 0).status).told).to.deep.equal([0, 11]);
+  });
+
   it('tells a node that is known twice once, by the tunnel that carries', () => {
     const edges = [edge('a', { path: 'none' }), edge('a'), edge('a', { path: 'via' })];
     expect(make({ ...FACTS, edges }).tunnels?.map(({ peer, path }) => `${peer} ${path}`)).to.deep.equal(['a Direct']);
@@ -223,6 +239,8 @@ describe('the status of an EvioNode', () => {
         path: fc.constantFrom('direct', 'webrtc', 'via', 'none'),
         relayed: fc.boolean(),
         rttMs: fc.option(fc.double({ min: 0, max: 60_000, noNaN: true }), { nil: undefined }),
+        loss: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
+        bps: fc.option(fc.double({ min: 0, max: 1e15, noNaN: true }), { nil: undefined }),
         sinceMs: fc.option(fc.nat(), { nil: undefined }),
       }),
       { selector: (one) => one.name, maxLength: 100 },

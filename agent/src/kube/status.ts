@@ -16,6 +16,10 @@ const COUNT_MAX = 2_147_483_647;
 const SINCE_SLACK_MS = 3_000;
 /** A round-trip time within this share of the one that was told, or so many milliseconds, is the same. */
 const RTT_SLACK = { share: 0.3, ms: 3 };
+/** Percentage points. */
+const LOSS_SLACK = 2;
+/** A rate between this share of the one that was told and its inverse is the same; below `idleBps` there is none to speak of. */
+const RATE_SLACK = { share: 0.5, idleBps: 10_000 };
 
 const NAT = {
   none: 'None',
@@ -89,12 +93,17 @@ function tunnelOf(edge: EdgeFacts, before: TunnelStatus | undefined, wallMs: num
     edge.path === 'direct' || edge.path === 'webrtc' ? 'Up' : edge.sinceMs === undefined ? 'Connecting' : 'Down';
   const path = edge.path === 'none' ? undefined : edge.path === 'via' ? 'Via' : edge.relayed ? 'Relayed' : 'Direct';
   const rttMs = state === 'Up' && edge.rttMs !== undefined ? steadyRtt(edge.rttMs, before?.rttMs) : undefined;
+  const lossPercent =
+    state === 'Up' && edge.loss !== undefined ? steadyLoss(edge.loss, before?.lossPercent) : undefined;
+  const kbps = state === 'Up' && edge.bps !== undefined ? steadyRate(edge.bps, before?.kbps) : undefined;
   const since = edge.sinceMs === undefined ? undefined : steadyTime(wallMs - edge.sinceMs, before?.since);
   return {
     peer: edge.name,
     state,
     ...(path === undefined ? {} : { path }),
     ...(rttMs === undefined ? {} : { rttMs }),
+    ...(lossPercent === undefined ? {} : { lossPercent }),
+    ...(kbps === undefined ? {} : { kbps }),
     ...(since === undefined ? {} : { since }),
   };
 }
@@ -103,6 +112,19 @@ function tunnelOf(edge: EdgeFacts, before: TunnelStatus | undefined, wallMs: num
 function steadyRtt(rttMs: number, told: number | undefined): number {
   const slack = Math.max(RTT_SLACK.ms, (told ?? 0) * RTT_SLACK.share);
   return told !== undefined && Math.abs(rttMs - told) <= slack ? told : Math.max(1, Math.round(rttMs));
+}
+
+function steadyLoss(loss: number, told: number | undefined): number {
+  const percent = Math.round(Math.min(1, loss) * 100);
+  return told !== undefined && Math.abs(percent - told) <= LOSS_SLACK ? told : percent;
+}
+
+/** Kilobits, two digits of them. */
+function steadyRate(bps: number, told: number | undefined): number {
+  if (bps < RATE_SLACK.idleBps) return 0;
+  if (told !== undefined && bps >= told * 1_000 * RATE_SLACK.share && bps * RATE_SLACK.share <= told * 1_000)
+    return told;
+  return Math.min(Number((bps / 1_000).toPrecision(2)), COUNT_MAX);
 }
 
 function steadyTime(wallMs: number, told: string | undefined): string {
