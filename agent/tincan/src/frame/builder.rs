@@ -1,6 +1,6 @@
 //! Builds frames for tests, apart from the code under test so that a mistake cannot hide itself, and checks them the long way.
 
-use super::vnet::{Vnet, GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM};
+use super::vnet::{Vnet, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM};
 
 #[derive(Debug, Clone)]
 pub struct Packet {
@@ -115,12 +115,14 @@ impl Packet {
     pub fn super_vnet(&self, size: usize) -> Vnet {
         Vnet {
             flags: NEEDS_CSUM,
-            gso_type: if self.v6 { GSO_TCPV6 } else { GSO_TCPV4 },
+            gso_type: match (self.protocol, self.v6) {
+                (17, _) => GSO_UDP_L4,
+                (_, true) => GSO_TCPV6,
+                (_, false) => GSO_TCPV4,
+            },
             hdr_len: self.header_bytes() as u16,
             gso_size: size as u16,
-            csum_start: self.transport() as u16,
-            csum_offset: 16,
-            ..Vnet::default()
+            ..self.partial_vnet()
         }
     }
 

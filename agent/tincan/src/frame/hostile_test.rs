@@ -98,12 +98,33 @@ fn a_virtio_header_that_contradicts_the_frame_is_refused() {
         (Vnet { gso_size: 0, ..good }, FrameError::Offsets),
         (Vnet { gso_type: 4, ..good }, FrameError::Offsets),
         (Vnet { gso_type: 3, ..good }, FrameError::GsoType),
-        (Vnet { gso_type: 5, ..good }, FrameError::GsoType),
+        (Vnet { gso_type: 5, ..good }, FrameError::Offsets),
+        (Vnet { gso_type: 6, ..good }, FrameError::GsoType),
         (Vnet { gso_type: 0x7f, ..good }, FrameError::GsoType),
     ] {
         assert_eq!(cut(wrong, &frame, 1500), Err(reason), "{wrong:?}");
     }
     assert_eq!(cut(good, &frame, packet.header_bytes()), Err(FrameError::HeadersTooLong));
+}
+
+#[test]
+fn a_virtio_header_of_datagrams_that_contradicts_the_frame_is_refused() {
+    let packet = Packet { protocol: 17, payload: vec![1; 100], ..Packet::default() };
+    let frame = packet.frame();
+    let good = packet.super_vnet(30);
+    assert_eq!(cut(good, &frame, 10).map(|records| records.len()), Ok(4));
+    for wrong in [
+        Vnet { csum_offset: 16, ..good },
+        Vnet { flags: 0, ..good },
+        Vnet { gso_size: 0, ..good },
+        Vnet { gso_type: 1, ..good },
+    ] {
+        assert_eq!(cut(wrong, &frame, 1500), Err(FrameError::Offsets), "{wrong:?}");
+    }
+    assert_eq!(cut(Vnet { gso_size: u16::MAX, ..good }, &frame, 1500), Err(FrameError::Length));
+    let mut longer = frame.clone();
+    longer.push(0);
+    assert_eq!(cut(good, &longer, 1500), Err(FrameError::Length));
 }
 
 #[test]

@@ -133,6 +133,34 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_super_frame_of_datagrams_gives_each_of_them_as_it_was_sent(
+        packet in packet(),
+        size in 1..2_000usize,
+        max_frame in 60..3_000usize,
+    ) {
+        let whole = Packet { protocol: 17, ..packet };
+        let size = size.max(whole.payload.len() / 100);
+        let records = cut(whole.super_vnet(size), &whole.frame(), max_frame).unwrap();
+        prop_assert_eq!(records.len(), whole.payload.len().div_ceil(size));
+        for (index, (record, payload)) in records.into_iter().zip(whole.payload.chunks(size)).enumerate() {
+            prop_assert_eq!(record.0, PARTIAL);
+            let sent = Packet {
+                identification: whole.identification.wrapping_add(index as u16),
+                payload: payload.to_vec(),
+                ..whole.clone()
+            };
+            let (vnet, mut frame) = merge(&[record]).remove(0);
+            prop_assert_eq!(vnet, sent.partial_vnet());
+            finish(&vnet, &mut frame);
+            prop_assert!(frame == sent.frame());
+        }
+    }
+}
+
 #[test]
 fn a_frame_with_its_checksum_passes_untouched() {
     let frame = Packet { payload: vec![1, 2, 3], ..Packet::default() }.frame();

@@ -4,8 +4,8 @@
 //! the caller gets the rewritten headers and a slice of the super-frame, and writes both into the record it seals.
 
 use super::checksum;
-use super::headers::{put, put_bits, u16_at, u32_at, u8_at, Layout, Network, Transport, TCP};
-use super::vnet::{TapFrame, GSO_NONE, GSO_TCPV4, GSO_TCPV6};
+use super::headers::{put, put_bits, u16_at, u32_at, u8_at, Layout, Network, Transport, TCP, UDP};
+use super::vnet::{TapFrame, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4};
 use super::{tunnel_segment, FrameError, CONTINUES, HEAD_MAX, PARTIAL};
 
 const TCP_FIN: u8 = 0x01;
@@ -16,8 +16,8 @@ const TCP_CWR: u8 = 0x80;
 ///
 /// A super-frame inside a UDP tunnel gives frames that have all their checksums, but for the outermost. A TCP super-frame gives
 /// segments of at most its `gso_size`, and of at most `max_frame` bytes of frame each; all but the last have one length. A lone TCP
-/// frame above `max_frame` is cut too, if its checksum is not computed yet. Any other frame comes out whole, however long: fragments
-/// (docs/wire.md §6.2) are the session's. Returns the number of frames.
+/// frame above `max_frame` is cut too, if its checksum is not computed yet. A UDP super-frame gives the datagrams that were sent. Any
+/// other frame comes out whole, however long: fragments (docs/wire.md §6.2) are the session's. Returns the number of frames.
 pub fn segment(
     tap: &TapFrame<'_>,
     max_frame: usize,
@@ -51,6 +51,15 @@ pub fn segment(
             }
             checked_offsets(tap, &layout, &transport)?;
             split(frame, &layout, &transport, usize::from(vnet.gso_size), max_frame, out)
+        }
+        GSO_UDP_L4 => {
+            let layout = Layout::parse_super(frame)?;
+            let transport = layout.transport_header(frame)?;
+            if layout.protocol != UDP || !vnet.needs_csum() || vnet.gso_size == 0 {
+                return Err(FrameError::Offsets);
+            }
+            checked_offsets(tap, &layout, &transport)?;
+            split_datagrams(frame, &layout, &transport, usize::from(vnet.gso_size), out)
         }
         _ => Err(FrameError::GsoType),
     }
@@ -112,32 +121,14 @@ fn split(
         return Err(FrameError::HeadersTooLong);
     }
     let sequence = u32_at(frame, layout.transport + 4)?;
-    let identification = u16_at(frame, layout.network + 4)?;
-    // The sum of what stays the same in an IPv4 header; the lengths and identifications are added to it.
-    let constant = match layout.family {
-        Network::Ipv4 => {
-            put(head, layout.network + 2, &[0; 4]);
-            !checksum::ipv4_header(head.get(layout.network..layout.transport).unwrap_or(&[]))
-        }
-        Network::Ipv6 => 0,
-    };
+    let packets = Packets::of(head, layout)?;
     let flags_at = layout.transport + 13;
     let tcp_flags = u8_at(frame, flags_at)?;
     let count = payload.len().div_ceil(size).max(1);
     for index in 0..count {
         let offset = index * size;
         let piece = payload.get(offset..payload.len().min(offset + size)).unwrap_or(&[]);
-        let packet = (headers.len() - layout.network + piece.len()) as u16;
-        match layout.family {
-            Network::Ipv4 => {
-                let identification = identification.wrapping_add(index as u16);
-                put(head, layout.network + 2, &packet.to_be_bytes());
-                put(head, layout.network + 4, &identification.to_be_bytes());
-                let sum = u32::from(constant) + u32::from(packet) + u32::from(identification);
-                put(head, layout.network + 10, &(!checksum::fold(u64::from(sum))).to_be_bytes());
-            }
-            Network::Ipv6 => put(head, layout.network + 4, &(packet - 40).to_be_bytes()),
-        }
+        packets.put(head, index, piece.len());
         put(head, layout.transport + 4, &sequence.wrapping_add(offset as u32).to_be_bytes());
         // FIN and PSH are the last segment's, CWR is the first one's (RFC 3168 §6.1.2), as Linux's tcp_gso_segment has it.
         let mut keep = 0xff;
@@ -151,4 +142,73 @@ fn split(
         out(if index == 0 { PARTIAL } else { PARTIAL | CONTINUES }, head, piece);
     }
     Ok(count)
+}
+
+/// The datagrams of one super-frame. Each is whole, so they are of the size that they were sent with, whatever the way takes.
+fn split_datagrams(
+    frame: &[u8],
+    layout: &Layout,
+    transport: &Transport,
+    size: usize,
+    mut out: impl FnMut(u8, &[u8], &[u8]),
+) -> Result<usize, FrameError> {
+    let (headers, payload) = frame.split_at_checked(transport.payload).ok_or(FrameError::Length)?;
+    let mut head = [0u8; HEAD_MAX];
+    let head = head.get_mut(..headers.len()).ok_or(FrameError::HeadersTooLong)?;
+    head.copy_from_slice(headers);
+    if headers.len() - layout.network + size > usize::from(u16::MAX) {
+        return Err(FrameError::Length);
+    }
+    let packets = Packets::of(head, layout)?;
+    let count = payload.len().div_ceil(size).max(1);
+    for index in 0..count {
+        let offset = index * size;
+        let piece = payload.get(offset..payload.len().min(offset + size)).unwrap_or(&[]);
+        packets.put(head, index, piece.len());
+        let length = headers.len() - layout.transport + piece.len();
+        put(head, layout.transport + 4, &(length as u16).to_be_bytes());
+        out(PARTIAL, head, piece);
+    }
+    Ok(count)
+}
+
+/// The IP headers of the pieces of one super-frame, which differ in length and identification.
+struct Packets {
+    family: Network,
+    network: usize,
+    identification: u16,
+    /// The sum of what stays the same in an IPv4 header.
+    constant: u16,
+}
+
+impl Packets {
+    /// `head`: a copy of the headers, in which the fields are cleared.
+    fn of(head: &mut [u8], layout: &Layout) -> Result<Self, FrameError> {
+        let Layout { family, network, transport, .. } = *layout;
+        let identification = u16_at(head, network + 4)?;
+        let constant = match family {
+            Network::Ipv4 => {
+                put(head, network + 2, &[0; 4]);
+                !checksum::ipv4_header(head.get(network..transport).unwrap_or(&[]))
+            }
+            Network::Ipv6 => 0,
+        };
+        Ok(Self { family, network, identification, constant })
+    }
+
+    /// The header of the piece with this number, of `payload` bytes behind `head`; the caller has checked that a packet can be so long.
+    fn put(&self, head: &mut [u8], index: usize, payload: usize) {
+        let Self { family, network, identification, constant } = *self;
+        let packet = (head.len() - network + payload) as u16;
+        match family {
+            Network::Ipv4 => {
+                let identification = identification.wrapping_add(index as u16);
+                put(head, network + 2, &packet.to_be_bytes());
+                put(head, network + 4, &identification.to_be_bytes());
+                let sum = u32::from(constant) + u32::from(packet) + u32::from(identification);
+                put(head, network + 10, &(!checksum::fold(u64::from(sum))).to_be_bytes());
+            }
+            Network::Ipv6 => put(head, network + 4, &(packet - 40).to_be_bytes()),
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub const TUNNEL_CSUM: u8 = 8;
 pub const GSO_NONE: u8 = 0;
 pub const GSO_TCPV4: u8 = 1;
 pub const GSO_TCPV6: u8 = 4;
+/// Datagrams of UDP, each but the last with `gso_size` bytes of payload (Linux 6.2).
+pub const GSO_UDP_L4: u8 = 5;
 /// Flag beside the type: the super-frame has CWR set, which belongs to its first segment only (RFC 3168 §6.1.2).
 pub const GSO_ECN: u8 = 0x80;
 /// Flags beside the type: the super-frame is inside a UDP tunnel (VXLAN), whose own packet is IPv4 or IPv6.

@@ -22,6 +22,8 @@ const TUN_F_CSUM: libc::c_ulong = 1;
 const TUN_F_TSO4: libc::c_ulong = 2;
 const TUN_F_TSO6: libc::c_ulong = 4;
 const TUN_F_TSO_ECN: libc::c_ulong = 8;
+const TUN_F_USO4: libc::c_ulong = 0x20;
+const TUN_F_USO6: libc::c_ulong = 0x40;
 const TUN_F_UDP_TUNNEL_GSO: libc::c_ulong = 0x80;
 const TUN_F_UDP_TUNNEL_GSO_CSUM: libc::c_ulong = 0x100;
 
@@ -77,6 +79,7 @@ impl std::error::Error for TapError {}
 pub struct Tap {
     fd: OwnedFd,
     name: String,
+    datagrams: bool,
     tunnels: bool,
 }
 
@@ -112,27 +115,37 @@ impl Tap {
                 _ => TapError::System("creation", name.to_owned(), error),
             });
         }
-        let mut tap = Self { fd, name: name.to_owned(), tunnels: false };
+        let mut tap = Self { fd, name: name.to_owned(), datagrams: false, tunnels: false };
         let header = VNET_BYTES as libc::c_int;
         // SAFETY: TUNSETVNETHDRSZ reads one int, which lives through the call.
         let sized = unsafe { libc::ioctl(tap.fd.as_raw_fd(), TUNSETVNETHDRSZ, &header) };
         tap.check("setting the header size", sized)?;
         // The mask belongs to the device, not to the descriptor: what an earlier owner left is cleared first.
         tap.control("clearing offloads", TUNSETOFFLOAD, 0)?;
-        let super_frames = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-        let tunnels = TUN_F_UDP_TUNNEL_GSO | TUN_F_UDP_TUNNEL_GSO_CSUM;
-        // Linux 6.17 and later. (The kernel confuses the order of bytes on machines where that is not little-endian.)
-        tap.tunnels = cfg!(target_endian = "little")
-            && tap.control("offloads", TUNSETOFFLOAD, super_frames | TUN_F_TSO_ECN | tunnels).is_ok();
-        if !tap.tunnels && tap.control("offloads", TUNSETOFFLOAD, super_frames | TUN_F_TSO_ECN).is_err() {
-            tap.control("offloads", TUNSETOFFLOAD, super_frames)?;
+        let oldest = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+        let segments = oldest | TUN_F_TSO_ECN;
+        // Linux 6.2 and later,
+        let datagrams = segments | TUN_F_USO4 | TUN_F_USO6;
+        // and 6.17. (That kernel confuses the order of bytes on machines where it is not little-endian.)
+        let tunnels = datagrams | TUN_F_UDP_TUNNEL_GSO | TUN_F_UDP_TUNNEL_GSO_CSUM;
+        let takes = |mask| tap.control("offloads", TUNSETOFFLOAD, mask).is_ok();
+        let takes_tunnels = cfg!(target_endian = "little") && takes(tunnels);
+        let takes_datagrams = takes_tunnels || takes(datagrams);
+        if !takes_datagrams && !takes(segments) {
+            tap.control("offloads", TUNSETOFFLOAD, oldest)?;
         }
+        (tap.tunnels, tap.datagrams) = (takes_tunnels, takes_datagrams);
         tap.control("persistence", TUNSETPERSIST, 1)?;
         Ok(tap)
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it takes super-frames of UDP, and gives them.
+    pub fn takes_datagrams(&self) -> bool {
+        self.datagrams
     }
 
     /// Whether it takes super-frames inside UDP tunnels, and gives them.

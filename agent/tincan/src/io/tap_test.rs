@@ -122,29 +122,28 @@ fn pump(from: &Tap, to: &Tap, ends: Option<&Arc<Ends>>, stop: &AtomicBool, seen:
     }
 }
 
-/// Sends 8 MiB from one namespace, which `end(1, 2)` furnishes, to `address` in another, furnished by `end(2, 1)`.
-fn transfer(address: &'static str, end: fn(u8, u8) -> Tap, ends: fn(u8) -> Option<Arc<Ends>>) -> Seen {
-    const BYTES: usize = 8 << 20;
+/// Lets `receive` and `send` run in two namespaces, which `end(2, 1)` and `end(1, 2)` furnish, and gives what both answer. `send` begins
+/// once `receive` says that it listens.
+fn between<R: Send + 'static, S: Send + 'static>(
+    end: fn(u8, u8) -> Tap,
+    ends: fn(u8) -> Option<Arc<Ends>>,
+    receive: impl FnOnce(&dyn Fn()) -> R + Send + 'static,
+    send: impl FnOnce() -> S + Send + 'static,
+) -> (R, S, Seen) {
     let (taps_out, taps_in) = std::sync::mpsc::channel();
     let (left_out, right_out) = (taps_out.clone(), taps_out);
     let (listening_out, listening_in) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         in_namespace(move || {
             right_out.send((2, Arc::new(end(2, 1)))).unwrap();
-            let listener = TcpListener::bind((address, 7777)).unwrap();
-            listening_out.send(()).unwrap();
-            let mut got = vec![];
-            listener.accept().unwrap().0.read_to_end(&mut got).unwrap();
-            got
+            receive(&|| listening_out.send(()).unwrap())
         })
     });
     let client = std::thread::spawn(move || {
         in_namespace(move || {
             left_out.send((1, Arc::new(end(1, 2)))).unwrap();
             listening_in.recv().unwrap();
-            let data: Vec<u8> = (0..BYTES).map(|n| (n ^ (n >> 9)) as u8).collect();
-            TcpStream::connect((address, 7777)).unwrap().write_all(&data).unwrap();
-            data
+            send()
         })
     });
     let mut taps: Vec<(u8, Arc<Tap>)> = vec![taps_in.recv().unwrap(), taps_in.recv().unwrap()];
@@ -163,8 +162,96 @@ fn transfer(address: &'static str, end: fn(u8, u8) -> Tap, ends: fn(u8) -> Optio
     for pump in pumps {
         pump.join().unwrap();
     }
+    (got, sent, Arc::into_inner(seen).unwrap())
+}
+
+/// Sends 8 MiB from one namespace, which `end(1, 2)` furnishes, to `address` in another, furnished by `end(2, 1)`.
+fn transfer(address: &'static str, end: fn(u8, u8) -> Tap, ends: fn(u8) -> Option<Arc<Ends>>) -> Seen {
+    const BYTES: usize = 8 << 20;
+    let receive = move |listens: &dyn Fn()| {
+        let listener = TcpListener::bind((address, 7777)).unwrap();
+        listens();
+        let mut got = vec![];
+        listener.accept().unwrap().0.read_to_end(&mut got).unwrap();
+        got
+    };
+    let send = move || {
+        let data: Vec<u8> = (0..BYTES).map(|n| (n ^ (n >> 9)) as u8).collect();
+        TcpStream::connect((address, 7777)).unwrap().write_all(&data).unwrap();
+        data
+    };
+    let (got, sent, seen) = between(end, ends, receive, send);
     assert!(got == sent, "{} of {} bytes over {address}", got.len(), sent.len());
-    Arc::into_inner(seen).unwrap()
+    seen
+}
+
+/// Datagrams of a burst.
+const BURST: u32 = 20;
+
+fn length_of(number: u32) -> usize {
+    if number % BURST == BURST - 1 {
+        700
+    } else {
+        1_200
+    }
+}
+
+/// What a datagram with this number has.
+fn datagram(number: u32, bytes: usize) -> Vec<u8> {
+    let mut payload: Vec<u8> = (0..bytes).map(|at| (at as u32 ^ number) as u8).collect();
+    payload[..4].copy_from_slice(&number.to_be_bytes());
+    payload
+}
+
+/// In bursts that a receive buffer holds: of datagrams of 1,200 bytes and a shorter one, handed to the kernel in one piece.
+fn send_bursts(socket: &UdpSocket, bursts: u32) {
+    let size: libc::c_int = 1_200;
+    // SAFETY: the option reads one int, which lives through the call.
+    let set =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, (&raw const size).cast(), 4) };
+    assert_eq!(set, 0);
+    for burst in 0..bursts {
+        let of = |n: u32| datagram(burst * BURST + n, length_of(n));
+        socket.send(&(0..BURST).flat_map(of).collect::<Vec<u8>>()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// Datagrams in the order in which they came, until none comes for a while.
+fn receive_all(socket: &UdpSocket) -> Vec<Vec<u8>> {
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(1))).unwrap();
+    let mut buffer = [0; 2_000];
+    let mut got = vec![];
+    while let Ok(bytes) = socket.recv(&mut buffer) {
+        got.push(buffer[..bytes].to_vec());
+    }
+    got
+}
+
+/// Whether this kernel takes super-frames of UDP from a tap (Linux 6.2).
+fn kernel_takes_datagrams() -> bool {
+    in_namespace(|| Tap::open("t0").unwrap().takes_datagrams())
+}
+
+#[test]
+fn a_super_frame_of_datagrams_is_read_from_a_tap_and_cut_into_what_was_sent() {
+    const BURSTS: u32 = 100;
+    for (address, any) in [("10.9.0.2", "0.0.0.0:0"), ("fd09::2", "[::]:0")] {
+        let receive = move |listens: &dyn Fn()| {
+            let socket = UdpSocket::bind((address, 7777)).unwrap();
+            listens();
+            receive_all(&socket)
+        };
+        let send = move || {
+            let socket = UdpSocket::bind(any).unwrap();
+            socket.connect((address, 7777)).unwrap();
+            send_bursts(&socket, BURSTS);
+        };
+        let (got, (), seen) = between(end, |_| None, receive, send);
+        let sent: Vec<Vec<u8>> = (0..BURSTS * BURST).map(|n| datagram(n, length_of(n))).collect();
+        assert!(got == sent, "{} of {} over {address}", got.len(), sent.len());
+        assert!(!kernel_takes_datagrams() || seen.super_frames.into_inner() >= 100, "to {address}");
+    }
 }
 
 /// A namespace with a tap `t0`, whose host has this number, and the other host as neighbour.
