@@ -13,3 +13,4 @@ export { Overlay, type OverlayAction, type OverlayEvent, type OverlayNeighbour, 
 export { Ring } from './ring.ts';
 export { type CoreFlow, coreFlows, firstHops, lookup, type Neighbour, nextHops } from './routing.ts';
 export { LOOK_MS } from './trial.ts';
+export { View, WHOLE_MAX } from './view.ts';

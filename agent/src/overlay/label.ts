@@ -12,6 +12,9 @@ export function clockwise(from: Label, to: Label): bigint {
   return (to - from) & (RING_SIZE - 1n);
 }
 
+/** A distance as a share of the ring. */
+export const shareOf = (distance: bigint): number => Number(distance) / Number(RING_SIZE);
+
 /** How far two places are from each other by the shorter way round. */
 export function shorterWay(a: Label, b: Label): bigint {
   const cw = clockwise(a, b);

@@ -49,7 +49,7 @@ export class Links {
    * @param isUp whether records can cross the link now
    */
   update(ring: Ring, count: number, never: ReadonlySet<NodeId>, isUp: (peer: NodeId) => boolean): void {
-    const n = ring.size;
+    const n = ring.total;
     const { challenger } = this.#trial;
     if (challenger !== undefined && (never.has(challenger) || !ring.has(challenger))) this.#trial.end();
     for (const [peer, among] of this.#drawnAmong) {
@@ -88,10 +88,10 @@ export class Links {
     roundTrips: ReadonlyMap<NodeId, number>,
     now: Instant,
   ): void {
-    const steady = this.#drawnAmong.size === count && this.#wrong(ring.size).length === 0;
+    const steady = this.#drawnAmong.size === count && this.#wrong(ring.total).length === 0;
     const exchange = this.#trial.look(ring, steady ? this.#drawn : [], never, roundTrips, now);
     if (exchange === undefined || !this.#drawnAmong.delete(exchange.out)) return;
-    this.#drawnAmong.set(exchange.into, ring.size);
+    this.#drawnAmong.set(exchange.into, ring.total);
   }
 
   /** Gives up a wrong link whose replacement is up; 1 while there is one more to be replaced. */

@@ -38,7 +38,7 @@ export interface Topology {
 export type OverlayEvent =
   /**
    * All members, as far as known. `settled` once the picture is whole (the room was read, or time enough passed): before that
-   * nothing is removed, since an empty first picture proves nothing.
+   * nothing is removed, since an empty first picture proves nothing. A partial `Ring` is those of a large overlay that are kept.
    */
   | { readonly kind: 'members'; readonly members: Iterable<NodeId>; readonly settled: boolean }
   /** A tunnel found in tincan at start, with the kinds its note tells. */
@@ -164,7 +164,7 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
       case 'members':
         this.#settled ||= event.settled;
         // Until the picture is whole it only grows.
-        this.#setMembers(this.#settled || this.#ring.size === 1 ? event.members : [...this.#ring, ...event.members]);
+        this.#setMembers(this.#settled || this.#ring.size === 1 ? event.members : this.#ring.and(event.members));
         return [];
       case 'adopted':
         this.#adopt(event.peer, sortedKinds(event.kinds), event.up);
@@ -199,7 +199,10 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
   }
 
   #setMembers(members: Iterable<NodeId>): void {
-    this.#ring = Ring.of(members).with(this.#self);
+    let ring = Ring.of(members).with(this.#self);
+    // Who has an edge is a member, kept or not.
+    if (ring.partial) for (const peer of [...this.#edges.keys(), ...this.#asked.keys()]) ring = ring.with(peer);
+    this.#ring = ring;
     for (const peer of this.#asked.keys()) if (!this.#ring.has(peer)) this.#asked.delete(peer);
   }
 
@@ -353,11 +356,11 @@ export class Overlay implements Machine<OverlayEvent, OverlayAction> {
 
   #wantsFullMesh(): boolean {
     const { fullMesh, successors } = this.#topology;
-    return fullMesh === 'auto' && this.#ring.size - 1 <= 2 * successors + 2 * this.#linkCount();
+    return fullMesh === 'auto' && this.#ring.total - 1 <= 2 * successors + 2 * this.#linkCount();
   }
 
   #linkCount(): number {
-    return linksAmong(this.#topology.longDistance, this.#ring.size);
+    return linksAmong(this.#topology.longDistance, this.#ring.total);
   }
 
   #tellNeighbours(): readonly OverlayAction[] {

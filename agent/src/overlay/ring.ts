@@ -1,4 +1,4 @@
-/** The members in ring order, and who stands beside whom. */
+/** The members in ring order, who stands beside whom, and how many there are. */
 
 import type { NodeId } from './label.ts';
 
@@ -11,17 +11,31 @@ import type { NodeId } from './label.ts';
 export class Ring implements Iterable<NodeId> {
   static readonly empty: Ring = new Ring([]);
   readonly #ids: readonly NodeId[];
+  readonly #estimate: number | undefined;
 
-  private constructor(ids: readonly NodeId[]) {
+  private constructor(ids: readonly NodeId[], estimate?: number) {
     this.#ids = ids;
+    this.#estimate = estimate;
   }
 
-  static of(ids: Iterable<NodeId>): Ring {
-    return ids instanceof Ring ? ids : new Ring([...new Set(ids)].sort());
+  /** `estimate`: how many there are, where these are a part of them (`View`). */
+  static of(ids: Iterable<NodeId>, estimate?: number): Ring {
+    return ids instanceof Ring ? ids : new Ring([...new Set(ids)].sort(), estimate);
   }
 
+  /** Members that are known. */
   get size(): number {
     return this.#ids.length;
+  }
+
+  /** n: all members there are. */
+  get total(): number {
+    return Math.max(this.size, this.#estimate ?? 0);
+  }
+
+  /** There are others, who they are is not known. */
+  get partial(): boolean {
+    return this.#estimate !== undefined;
   }
 
   [Symbol.iterator](): Iterator<NodeId> {
@@ -34,7 +48,12 @@ export class Ring implements Iterable<NodeId> {
 
   with(id: NodeId): Ring {
     const place = this.#place(id);
-    return this.#ids[place] === id ? this : new Ring(this.#ids.toSpliced(place, 0, id));
+    return this.#ids[place] === id ? this : new Ring(this.#ids.toSpliced(place, 0, id), this.#estimate);
+  }
+
+  /** With all of the other's; what that one knows of their number is newer. */
+  and(others: Iterable<NodeId>): Ring {
+    return Ring.of([...this, ...others], others instanceof Ring ? others.#estimate : this.#estimate);
   }
 
   /** The first member at or after a place that is written as an id, across the zero of the ring. */

@@ -19,7 +19,7 @@ export function harmonicLength(n: number, u: number): number {
 
 /**
  * A member to link to, or undefined if every draw met one in `taken`.
- * The drawn place belongs to the first member at or after it.
+ * The drawn place belongs to the first member at or after it; of a part of the members, which has some of each octave, to the first of those.
  * @param ring with `self`
  */
 export function drawLink(self: NodeId, ring: Ring, taken: ReadonlySet<NodeId>, random: Random): NodeId | undefined {
@@ -27,7 +27,7 @@ export function drawLink(self: NodeId, ring: Ring, taken: ReadonlySet<NodeId>, r
   for (const id of taken) if (id !== self && ring.has(id)) free--;
   if (free <= 0) return undefined;
   for (let i = 0; i < TRIES; i++) {
-    const id = ownerOf(harmonicLength(ring.size, random()), self, ring);
+    const id = ownerOf(harmonicLength(ring.total, random()), self, ring);
     if (id !== undefined && !taken.has(id)) return id;
   }
   return undefined;

@@ -8,7 +8,7 @@
  */
 
 import type { Instant, Random } from '../machine.ts';
-import type { NodeId } from './label.ts';
+import { clockwise, labelOf, type NodeId, shareOf } from './label.ts';
 import type { Ring } from './ring.ts';
 
 /** Between two looks there is time for the tunnel to be made and to find its direct path. */
@@ -116,14 +116,13 @@ export class Trial {
 
   /** A member as many places away as the incumbent, within an octave, by the chance that it has to be drawn as a link. */
   #draw(ring: Ring, incumbent: NodeId, free: (peer: NodeId) => boolean): NodeId | undefined {
-    const order = [...ring.clockwise(this.#self)];
-    const octave = Math.floor(Math.log2(order.indexOf(incumbent) + 1));
-    const [first, end] = [2 ** octave, Math.min(2 ** (octave + 1), order.length + 1)];
-    const others: { readonly peer: NodeId; readonly weight: number }[] = [];
-    for (let places = first; places < end; places++) {
-      const peer = order[places - 1];
-      if (peer !== undefined && free(peer)) others.push({ peer, weight: 1 / places });
-    }
+    const own = labelOf(this.#self);
+    const placesTo = (peer: NodeId) => Math.max(1, shareOf(clockwise(own, labelOf(peer))) * ring.total);
+    const octaveOf = (peer: NodeId) => Math.floor(Math.log2(placesTo(peer)));
+    const octave = octaveOf(incumbent);
+    const others = [...ring.clockwise(this.#self)]
+      .filter((peer) => octaveOf(peer) === octave && free(peer))
+      .map((peer) => ({ peer, weight: 1 / placesTo(peer) }));
     let at = this.#random() * others.reduce((sum, { weight }) => sum + weight, 0);
     for (const { peer, weight } of others) {
       at -= weight;

@@ -44,6 +44,13 @@ function until(machine: Lobby, from: number, to: number): readonly LobbyAction[]
   }
 }
 
+/** What a guest does that wants to be made known. */
+const INTRODUCED = (...greeters: readonly NodeId[]): readonly LobbyAction[] => [
+  ...greeters.map((to) => ({ kind: 'introduce', to }) as const),
+  { kind: 'leave' },
+  { kind: 'outside' },
+];
+
 /** A guest of a large overlay that has been let in. */
 function guest(machine: Lobby, greeters: readonly NodeId[], now = 0): readonly LobbyAction[] {
   const [nick] = entered(machine.handle({ kind: 'connected' }, now));
@@ -86,12 +93,10 @@ describe('the lobby', () => {
 
   it('has one of the first nodes of an overlay that became large made known by a greeter, as a guest is', () => {
     const machine = lobby({ early: true });
-    expect(guest(machine, [at(0x20), at(0xa0)])).to.deep.equal([{ kind: 'introduce', to: at(0xa0) }]);
+    expect(guest(machine, [at(0x20), at(0xa0)])).to.deep.equal(INTRODUCED(at(0xa0)));
     expect(until(machine, 0, WELCOME_MS)).to.deep.equal([{ kind: 'introduce', to: at(0x20) }]);
-    expect(kinds(machine.handle({ kind: 'welcomed', by: at(0x20) }, WELCOME_MS + 1))).to.deep.equal([
-      'heard-of',
-      'leave',
-      'outside',
+    expect(machine.handle({ kind: 'welcomed', by: at(0x20) }, WELCOME_MS + 1)).to.deep.equal([
+      { kind: 'heard-of', whole: false },
     ]);
     // With nobody there that greets it stays, to be the first.
     const first = lobby({ early: true });
@@ -126,16 +131,25 @@ describe('the lobby', () => {
     expect(machine.deadline()).to.be.within(3_000, 5_000);
   });
 
-  it('asks the greeter that follows on the ring to make a newcomer of a large overlay known, then the next', () => {
+  it('asks the greeter that follows on the ring to make it known in a large overlay, leaves, and asks the next from outside', () => {
     const machine = lobby();
-    expect(guest(machine, [at(0x20), at(0xa0), at(0xf0)])).to.deep.equal([{ kind: 'introduce', to: at(0xa0) }]);
+    expect(guest(machine, [at(0x20), at(0xa0), at(0xf0)])).to.deep.equal(INTRODUCED(at(0xa0)));
     expect(until(machine, 0, WELCOME_MS)).to.deep.equal([{ kind: 'introduce', to: at(0xf0) }]);
     expect(kinds(machine.handle({ kind: 'welcomed', by: at(0x20) }, WELCOME_MS + 1))).to.deep.equal([]);
     expect(machine.handle({ kind: 'welcomed', by: at(0xf0) }, WELCOME_MS + 1)).to.deep.equal([
       { kind: 'heard-of', whole: false },
-      { kind: 'leave' },
-      { kind: 'outside' },
     ]);
+    expect(until(machine, WELCOME_MS + 1, 2 * WELCOME_MS)).to.deep.equal([]);
+  });
+
+  it('enters again when no greeter answered, and asks all then', () => {
+    const machine = lobby();
+    guest(machine, [at(0x20), at(0xa0)]);
+    const [next, ...then] = until(machine, 0, 2 * WELCOME_MS + 2 * CONNECT_MS);
+    expect(next).to.deep.equal({ kind: 'introduce', to: at(0x20) });
+    const [nick] = entered(then);
+    for (const id of [at(0x20), at(0xa0)]) machine.handle(occupant(id, 1_000), 40_000);
+    expect(machine.handle({ kind: 'joined', nick: nick ?? '' }, 40_000)).to.deep.equal(INTRODUCED(at(0xa0), at(0x20)));
   });
 
   it('comes again when it is not connected a while after it was made known, and asks all greeters then', () => {
@@ -146,10 +160,7 @@ describe('the lobby', () => {
     const [nick] = entered(again);
     expect(isSeat(nick ?? '')).to.equal(true);
     for (const id of [at(0x20), at(0xa0)]) machine.handle(occupant(id, 1_000), 30_000);
-    expect(machine.handle({ kind: 'joined', nick: nick ?? '' }, 30_000)).to.deep.equal([
-      { kind: 'introduce', to: at(0xa0) },
-      { kind: 'introduce', to: at(0x20) },
-    ]);
+    expect(machine.handle({ kind: 'joined', nick: nick ?? '' }, 30_000)).to.deep.equal(INTRODUCED(at(0xa0), at(0x20)));
   });
 
   it('of all that are in the room when an overlay becomes large only the greeters stay, one for each place', () => {

@@ -7,7 +7,8 @@
  *   such a place. What they have to say to each other goes over the overlay, or to the accounts that they have seen in the room.
  * - Who comes does not know how many there are. It enters under one of a few nicknames for guests: the server gives each to one account
  *   (XEP-0045 §7.2.8), so that few are told of each other however many come at once. In a small overlay it takes its own name then. In a
- *   large one it asks a greeter to make it known to those that stand beside it, and leaves: they write to its account.
+ *   large one it asks a greeter to make it known to those that stand beside it, and leaves at once, for others want the place: the greeter's
+ *   welcome comes to its account, and they write there. Greeters that it has seen it can ask from outside as well.
  * - A change of name is told to everybody in three presences. Who can be one of few only (its authority had signed but few certificates
  *   before its own) enters under its own name, and does as a guest would if the overlay has become large.
  *
@@ -91,7 +92,6 @@ type State =
   | 'waiting'
   /** Presence was sent. */
   | 'entering'
-  | 'guest'
   | 'resident'
   | 'outside';
 
@@ -129,7 +129,11 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
   #known = false;
   /** Has found its way in by a greeter before. */
   #introduced = false;
-  #asked = new Set<NodeId>();
+  readonly #asked = new Set<NodeId>();
+  /** Greeters that were seen, and may be asked when the others do not answer. */
+  #unasked: NodeId[] = [];
+  /** When the next one is asked; undefined: welcomed, or nobody is left. */
+  #askNextAt: Instant | undefined;
   #seatlessSince: Instant | undefined;
   #askedAt: Instant = 0;
   #heardOf = false;
@@ -149,11 +153,7 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
 
   /** What our presence in the room is, or is to be; undefined: none. */
   get presence(): { readonly nick: string; readonly members: number | undefined } | undefined {
-    if (
-      this.#nick === undefined ||
-      (this.#state !== 'entering' && this.#state !== 'guest' && this.#state !== 'resident')
-    )
-      return undefined;
+    if (this.#nick === undefined || (this.#state !== 'entering' && this.#state !== 'resident')) return undefined;
     return { nick: this.#nick, members: this.#large ? this.#members : undefined };
   }
 
@@ -193,6 +193,7 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
         this.#rest('off', undefined);
         this.#occupants.clear();
         this.#nick = undefined;
+        this.#askNextAt = undefined;
         return [];
       case 'joined':
         return this.#joined(event.nick, now);
@@ -243,7 +244,6 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
 
   #connected(now: Instant): readonly LobbyAction[] {
     this.#seatlessSince = undefined;
-    this.#asked.clear();
     if (!this.large) {
       // Who has not been here yet cannot know that it is small.
       this.#as = this.#known || this.#early ? 'own' : 'seat';
@@ -265,6 +265,7 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
   }
 
   #enter(now: Instant): readonly LobbyAction[] {
+    this.#askNextAt = undefined;
     this.#seatlessSince ??= now;
     const seatless = now - this.#seatlessSince >= SEATLESS_MS;
     const nick = this.#as === 'own' || seatless ? this.#self : `guest-${Math.floor(this.#random() * SEATS)}`;
@@ -293,15 +294,13 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     this.#occupants.delete(nick);
     // Under its own name into an overlay that turns out to be large: it needs an introduction as any guest does.
     const unknown = this.large && !this.#heardOf && !this.#connectedWell;
-    if (nick === this.#self && !unknown) return this.#reside(now);
-    this.#rest('guest', now);
-    this.#asked.clear();
-    return this.#asGuest(now);
+    return nick === this.#self && !unknown ? this.#reside(now) : this.#asGuest(now);
   }
 
   #reside(now: Instant): readonly LobbyAction[] {
     this.#rest('resident', undefined);
     this.#mayLeaveAt = undefined;
+    this.#askNextAt = undefined;
     this.#known = true;
     return [...this.#tellHeardOf(true), ...this.#thinkOver(now)];
   }
@@ -311,15 +310,29 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     // Until it is known how many there are, a room that fills up is taken for that of a large overlay.
     if (!this.#knowsAll && this.#greeters.length >= this.#greeting.above / 2) this.#told = true;
     if (!this.large) return this.#takeOwnName(now);
-    const next = this.#nextGreeter();
+    const [next, ...others] = this.#greeters;
     // Of a large overlay that comes up anew somebody has to be the first.
-    if (next === undefined) return this.#asked.size === 0 ? this.#takeOwnName(now) : this.#leaveFor(now);
-    this.#asked.add(next);
-    this.#at = now + WELCOME_MS;
+    if (next === undefined) return this.#takeOwnName(now);
     // Who was introduced and is not connected yet is made known to all of them.
-    const others = this.#introduced ? this.#greeters.filter((id) => id !== next) : [];
-    for (const id of others) this.#asked.add(id);
-    return [next, ...others].map((to) => ({ kind: 'introduce', to }));
+    const asked = this.#introduced ? [next, ...others] : [next];
+    this.#unasked = this.#introduced ? [] : others;
+    this.#asked.clear();
+    for (const id of asked) this.#asked.add(id);
+    this.#askNextAt = now + WELCOME_MS;
+    return [...asked.map((to) => ({ kind: 'introduce', to }) as const), ...this.#leaveFor(now)];
+  }
+
+  /** From outside: nobody has welcomed this node yet. */
+  #askNext(now: Instant): readonly LobbyAction[] {
+    const next = this.#unasked.shift();
+    if (next === undefined) {
+      this.#askNextAt = undefined;
+      return this.#asOutsider(now);
+    }
+    this.#asked.add(next);
+    this.#askNextAt = now + WELCOME_MS;
+    this.#at = this.#askNextAt;
+    return [{ kind: 'introduce', to: next }];
   }
 
   #takeOwnName(now: Instant): readonly LobbyAction[] {
@@ -338,13 +351,11 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     return residents.sort((a, b) => (behind(a) < behind(b) ? -1 : 1));
   }
 
-  #nextGreeter(): NodeId | undefined {
-    return this.#greeters.find((id) => !this.#asked.has(id));
-  }
-
   #welcomed(by: NodeId, now: Instant): readonly LobbyAction[] {
-    if (this.#state !== 'guest' || !this.#asked.has(by)) return [];
-    return [...this.#tellHeardOf(false), ...this.#leaveFor(now)];
+    if (this.#state !== 'outside' || this.#askNextAt === undefined || !this.#asked.has(by)) return [];
+    this.#askNextAt = undefined;
+    if (!this.#connectedWell) this.#lackSince = now;
+    return [...this.#tellHeardOf(false), ...this.#asOutsider(now)];
   }
 
   /** Whoever stands beside us writes to our account from here on. */
@@ -360,7 +371,7 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     this.#nick = undefined;
     this.#occupants.clear();
     this.#rest('outside', this.#lackSince);
-    const heardOf = this.#connectedWell ? this.#tellHeardOf(!this.#told) : [];
+    const heardOf = this.#connectedWell && this.#askNextAt === undefined ? this.#tellHeardOf(!this.#told) : [];
     return [{ kind: 'outside' }, ...heardOf, ...this.#asOutsider(now)];
   }
 
@@ -379,7 +390,6 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     learn();
     if (this.#members > above) this.#large = true;
     else if (this.#members <= above * SMALL_AGAIN) this.#large = false;
-    if (this.large !== before && this.#state === 'guest') return this.#asGuest(now);
     return this.large === before && this.#announced === this.#large ? [] : this.#thinkOver(now);
   }
 
@@ -402,8 +412,6 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
         return this.#enter(now);
       case 'entering':
         return this.#enter(now);
-      case 'guest':
-        return this.#asGuest(now);
       default:
         return this.#thinkOver(now);
     }
@@ -434,6 +442,11 @@ export class Lobby implements Machine<LobbyEvent, LobbyAction> {
     if (this.#connectedWell && this.greets) {
       if (now >= this.#ownAgainAt) return this.#enterLater('own', now + this.#spread(RETURN_SPREAD_MS));
       this.#at = this.#ownAgainAt;
+    }
+    if (this.#askNextAt !== undefined) {
+      if (now >= this.#askNextAt) return this.#askNext(now);
+      this.#at = this.#askNextAt;
+      return [];
     }
     if (this.#lackSince === undefined) return [];
     const patience = this.#peers.length > 0 ? INCOMPLETE_MS : this.#introduced ? CONNECT_MS : CUT_OFF_MS;

@@ -89,13 +89,20 @@ describe('signalling outside of the room', () => {
     const seat = 'guest-2';
     greeter.handle(presence(2, seat), 0);
     guest.handle(presence(1, idOf(1), { members: 2 }), 0);
-    const [introduction] = only(guest.handle({ kind: 'joined', nick: seat }, 0), 'send-message');
-    expect(introduction?.nick).to.equal(idOf(1));
-    const answers = greeter.handle({ kind: 'message', nick: seat, payload: introduction?.payload ?? '' }, 0);
-    const [welcome] = only(answers, 'send-message');
-    expect(welcome?.nick).to.equal(seat);
-    const welcomed = guest.handle({ kind: 'message', nick: idOf(1), payload: welcome?.payload ?? '' }, 0);
-    expect(welcomed.map((action) => action.kind)).to.include.members(['member', 'heard-of', 'leave-room']);
+    const introduced = guest.handle({ kind: 'joined', nick: seat }, 0);
+    // It leaves with that: somebody else wants the place.
+    expect(introduced.map(({ kind }) => kind).filter((kind) => kind !== 'contact')).to.deep.equal([
+      'send-direct',
+      'leave-room',
+      'stay-outside',
+    ]);
+    expect(only(introduced, 'send-direct')[0]?.account).to.equal('node1');
+    greeter.handle({ kind: 'presence', nick: seat, available: false }, 0);
+    const answers = deliver(introduced, greeter, 'node2');
+    expect(only(answers, 'send-message')).to.deep.equal([]);
+    expect(only(answers, 'send-direct')).to.have.length(1);
+    const welcomed = deliver(answers, guest, 'node1');
+    expect(welcomed.map((action) => action.kind)).to.include.members(['member', 'heard-of']);
     expect(guest.member(idOf(3))?.name).to.equal('node3');
     const [told] = only(answers, 'send-overlay').filter(({ to, body }) => to === idOf(3) && body.type === 'hello');
     const heard = other.handle({ kind: 'over-overlay', from: idOf(1), body: told?.body }, 0);

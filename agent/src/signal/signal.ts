@@ -578,11 +578,10 @@ export class Signal implements Machine<SignalEvent, SignalAction> {
         report(`a message of type ${body.type} is too long to be sent`),
       ];
     }
-    const open = {
-      room: this.#byRoom(contact),
-      account: this.#byAccount(contact),
-      overlay: this.#neighbours.size > 0,
-    };
+    const account = this.#byAccount(contact);
+    // A guest has left its place when the answer comes, and somebody else may have it.
+    const room = this.#byRoom(contact) && !(account && isSeat(contact.nick ?? ''));
+    const open = { room, account, overlay: this.#neighbours.size > 0 };
     const way = contact.way.choose(talkOf(body.type), open, this.#ringComplete);
     if (way === 'overlay') return [{ kind: 'send-overlay', to, body }];
     const sealed = way === undefined ? undefined : contact.boots.seal(bytes)?.toString('base64');

@@ -3,7 +3,7 @@
  * has it) and about who is seen by whom (`Lobby`, `Pull`, `Way`). Signatures, WebRTC and tincan are reduced to the time they take; routes, floods and detours are
  * looked at from outside, when it stands still (`measure.ts`, `../../scale`).
  *
- * Thousands of nodes fit into one process because they share what they know: one `Ring` of members, one list of a node's labels.
+ * Thousands of nodes fit into one process because they share what they know, or keep a few hundred of the others (`View`).
  */
 
 import type { EdgeKind } from '../../../agent/src/api.ts';
@@ -17,22 +17,31 @@ import {
   type OverlayEvent,
   Ring,
   type Topology,
+  View,
+  WHOLE_MAX,
 } from '../../../agent/src/overlay/index.ts';
-import { Lobby, type LobbyAction, type LobbyEvent } from '../../../agent/src/signal/lobby.ts';
+import { isSeat, Lobby, type LobbyAction, type LobbyEvent } from '../../../agent/src/signal/lobby.ts';
 import { Pull, type PullAction } from '../../../agent/src/signal/pull.ts';
 import { type Talk, talkOf, Way } from '../../../agent/src/signal/way.ts';
 import type { TunnelAction, TunnelBody } from '../../../agent/src/tunnel/types.ts';
 import type { Tunnels } from '../../../agent/src/tunnels.ts';
 import { Clock } from '../clock.ts';
 import { seeded } from '../random.ts';
+import { Underlay } from './underlay.ts';
 
 /** Gathering candidates, ICE with DTLS, then the path's proof: as in `../fake-rtc.ts` and as the demo measures. */
 const DESCRIBE_MS = 20;
 const GATHER_MS = 60;
 const CONNECT_MS = 300;
 const PROVE_MS = 60;
+/** More where a relay is needed: the allocation, and the checks that fail before. */
+const RELAY_MS = 500;
 /** From node to node by a tunnel. */
 const HOP_MS = 20;
+/** ICE's consent is refused for so long before the connection counts as gone (RFC 7675 §5.1). */
+const ICE_GONE_MS = 30_000;
+/** Addresses that answered lately are asked again within this. */
+const AGAIN_MS = 4_000;
 /** Neighbours on each side of the ring that tincan asks every second although nothing is sent to them. */
 const WATCHED_EACH_SIDE = 2;
 /** A change of adjacency is told this long after the one before at the earliest (docs/wire.md §6.5). */
@@ -61,8 +70,8 @@ interface Acquaintance {
   readonly way: Way;
   /** Its nickname in the room. */
   nick: string | undefined;
-  /** Its hello has been seen, so that messages can be sealed to it. */
-  hello: boolean;
+  /** The boot that its hello told, so that messages can be sealed to it. */
+  boot: number | undefined;
   account: boolean;
   told: string;
 }
@@ -73,10 +82,14 @@ export interface CrowdOptions {
   readonly topology: Topology;
   /** Of nodes that are known; drawn without. */
   readonly ids?: readonly NodeId[];
+  /** Of NATs and loss; all reach all without. */
+  readonly underlay?: Underlay;
 }
 
 /** tincan's half of a tunnel. */
 interface Half {
+  /** Whose other half it has a path to. */
+  with: CrowdNode | undefined;
   draining: boolean;
   /** The connection its records may go by. */
   webrtc: string | undefined;
@@ -86,23 +99,39 @@ interface Half {
 export class Crowd {
   readonly clock = new Clock();
   readonly random: Random;
-  readonly nodes: readonly CrowdNode[];
   readonly ring: Ring;
+  readonly underlay: Underlay;
+  readonly #nodes: CrowdNode[];
+  readonly #topology: Topology;
   /** Events that machines were given, and messages between agents. */
   readonly counters = { events: 0, messages: 0, offers: 0, opened: 0, refused: 0, overOverlay: 0 };
-  readonly #byId: ReadonlyMap<NodeId, CrowdNode>;
+  readonly #byId: Map<NodeId, CrowdNode>;
   /** Undefined: all know all, and messages take a moment. */
   server: Server | undefined;
 
-  constructor({ size, seed, topology, ids }: CrowdOptions) {
+  constructor({ size, seed, topology, ids, underlay }: CrowdOptions) {
     this.random = seeded(seed);
+    this.#topology = topology;
     const word = () =>
       Math.floor(this.random() * 2 ** 32)
         .toString(16)
         .padStart(8, '0');
     this.ring = Ring.of(ids ?? Array.from({ length: size }, () => word() + word() + word() + word()));
-    this.nodes = [...this.ring].map((id, place) => new CrowdNode(id, place, topology, this));
-    this.#byId = new Map(this.nodes.map((node) => [node.self, node]));
+    this.underlay = underlay ?? new Underlay({ random: this.random });
+    this.#nodes = [...this.ring].map((id, place) => new CrowdNode(id, place, 1, topology, this));
+    this.#byId = new Map(this.#nodes.map((node) => [node.self, node]));
+  }
+
+  get nodes(): readonly CrowdNode[] {
+    return this.#nodes;
+  }
+
+  /** A node that died comes again, and has forgotten all but who it is. */
+  restart({ self, place, boot }: CrowdNode): CrowdNode {
+    const node = new CrowdNode(self, place, boot + 1, this.#topology, this);
+    this.#nodes[place] = node;
+    this.#byId.set(self, node);
+    return node;
   }
 
   node(id: NodeId): CrowdNode {
@@ -118,7 +147,7 @@ export class Crowd {
   /** All know all from the start, and start within `spreadMs`. */
   start(spreadMs: number): void {
     for (const node of this.nodes) {
-      this.clock.after(spreadMs * this.random(), () => node.know(this.ring, true));
+      this.clock.after(spreadMs * this.random(), () => node.knowAll());
     }
   }
 
@@ -144,15 +173,19 @@ export class CrowdNode {
   readonly label: Label;
   /** On the ring of all. */
   readonly place: number;
+  /** How often it was started. */
+  readonly boot: number;
   dead = false;
   readonly lobby: Lobby;
   readonly #crowd: Crowd;
   readonly #neighbourhood: Neighbourhood;
-  readonly #pull = new Pull();
+  readonly #view: View;
+  #pull = new Pull();
+  /** Members when it was asked for them. */
+  #pulledAmong = 1;
   readonly #halves = new Map<NodeId, Half>();
   readonly #acquaintances = new Map<NodeId, Acquaintance>();
   readonly #nicks = new Map<string, NodeId>();
-  #heardOf = Ring.empty;
   #news: NodeId[] = [];
   #live = '';
   #adjacent: readonly Label[] = [];
@@ -160,13 +193,16 @@ export class CrowdNode {
   #telling = false;
   #timerAt: Instant | undefined;
   #depth = 0;
+  #online = false;
 
-  constructor(self: NodeId, place: number, topology: Topology, crowd: Crowd) {
+  constructor(self: NodeId, place: number, boot: number, topology: Topology, crowd: Crowd) {
     this.self = self;
     this.label = labelOf(self);
     this.place = place;
+    this.boot = boot;
     this.#crowd = crowd;
     const { random } = crowd;
+    this.#view = new View(self);
     this.lobby = new Lobby({ self, random });
     this.#neighbourhood = new Neighbourhood(
       { self, topology, random },
@@ -174,7 +210,7 @@ export class CrowdNode {
         act: (peer, action) => this.#fromTunnel(peer, action),
         send: (peer, body) => this.#send(crowd.node(peer), body),
         changed: () => {},
-        members: () => this.#heardOf,
+        members: () => this.#view.ring,
         tooManyOffers: () => {},
       },
     );
@@ -201,8 +237,12 @@ export class CrowdNode {
     return other === this || this.#halves.get(other.self)?.up === true;
   }
 
-  know(members: Iterable<NodeId>, settled: boolean): void {
-    this.#give(() => this.#toOverlay({ kind: 'members', members, settled }));
+  /** Of whom it would have heard after a while. */
+  knowAll(): void {
+    const { ring } = this.#crowd;
+    if (ring.size > WHOLE_MAX) this.#view.hears(ring);
+    const members = ring.size > WHOLE_MAX ? this.#view.ring : ring;
+    this.#give(() => this.#toOverlay({ kind: 'members', members, settled: true }));
   }
 
   // Who is there (agent/src/signal/signal.ts, without its keys).
@@ -210,11 +250,13 @@ export class CrowdNode {
   /** The server's word on the room. */
   room(event: LobbyEvent): void {
     this.#give(() => {
+      if (event.kind === 'connected' || event.kind === 'disconnected') this.#online = event.kind === 'connected';
       if (event.kind === 'connected') this.#neighbourhood.entering(this.#now);
+      if (event.kind === 'disconnected') this.#seesNobody();
       if (event.kind === 'occupant') {
         const { nick, nodeId } = event;
         this.#nicks.set(nick, nodeId);
-        Object.assign(this.#knows(nodeId), { nick, hello: true, account: true });
+        this.#meets(nodeId).nick = nick;
         this.#contact(nodeId);
         this.#hears([nodeId]);
       }
@@ -239,9 +281,7 @@ export class CrowdNode {
         this.#crowd.server?.enter(this, action.nick, action.members);
         return;
       case 'leave':
-        this.#nicks.clear();
-        for (const known of this.#acquaintances.values()) known.nick = undefined;
-        for (const peer of this.#acquaintances.keys()) this.#contact(peer);
+        this.#seesNobody();
         this.#crowd.server?.leave(this);
         return;
       case 'outside':
@@ -256,15 +296,28 @@ export class CrowdNode {
     }
   }
 
+  #seesNobody(): void {
+    this.#nicks.clear();
+    for (const known of this.#acquaintances.values()) known.nick = undefined;
+    for (const peer of this.#acquaintances.keys()) this.#contact(peer);
+  }
+
   #introduce(newcomer: CrowdNode): void {
-    const known = this.#knows(newcomer.self);
-    Object.assign(known, { hello: true, account: true });
+    const nearer = this.#view.partial ? this.#view.nearestTo(newcomer.self) : this.self;
+    // Of a large overlay any member leads to those beside the newcomer.
+    if (nearer !== this.self) {
+      this.#post(this.#crowd.node(nearer), 'other', (to) => to.#introduce(newcomer));
+      return;
+    }
+    const known = this.#meets(newcomer.self);
     if (!this.#live.includes(newcomer.self)) known.way.madeKnown();
     this.#contact(newcomer.self);
-    const clockwise = [...this.#heardOf.clockwise(newcomer.self)];
+    const clockwise = [...this.#view.ring.clockwise(newcomer.self)];
     const nearest = [...clockwise.slice(0, PAGE / 2), ...clockwise.slice(PAGE / 2).slice(-PAGE / 2)];
+    const total = this.#total;
     this.#post(newcomer, 'other', (to) => {
-      to.#knows(this.self).hello = true;
+      to.#knows(this.self).boot = this.boot;
+      to.#view.tellTotal(total);
       to.#hears(nearest);
       to.#toLobby({ kind: 'welcomed', by: this.self });
     });
@@ -275,30 +328,45 @@ export class CrowdNode {
   }
 
   #madeKnown(newcomer: CrowdNode): void {
-    const known = this.#knows(newcomer.self);
-    Object.assign(known, { hello: true, account: true });
+    const known = this.#meets(newcomer.self);
     if (!this.#live.includes(newcomer.self)) known.way.madeKnown();
     this.#hears([newcomer.self]);
     this.#contact(newcomer.self);
   }
 
+  /** What it tells others of how many there are. */
+  get #total(): number {
+    return this.#view.partial ? this.#view.total : 0;
+  }
+
   #hears(ids: readonly NodeId[]): void {
-    const news = ids.filter((id) => id !== this.self && !this.#heardOf.has(id));
+    const news = this.#view.hears(ids);
     if (news.length === 0) return;
-    for (const id of news) {
-      this.#heardOf = this.#heardOf.with(id);
-      this.#contact(id);
-    }
+    for (const id of news) this.#contact(id);
     if (this.#news.length === 0) this.#later(NEWS_MS, () => this.#passOn());
     this.#news.push(...news);
-    this.#toLobby({ kind: 'members', count: this.#heardOf.size + 1 });
+    this.#toLobby({ kind: 'members', count: this.#view.total });
     this.#neighbourhood.membersAre(this.#now);
+    this.#forgetOthers();
+  }
+
+  /** Whom a partial view has given up meanwhile is asked about again when it is heard of again. */
+  #forgetOthers(): void {
+    if (!this.#view.partial || this.#acquaintances.size < 2 * this.#view.size) return;
+    for (const peer of this.#acquaintances.keys()) {
+      if (this.#view.has(peer) || this.#tunnels.has(peer)) continue;
+      this.#acquaintances.delete(peer);
+      this.#tunnels.forget(peer, this.#now);
+    }
   }
 
   #passOn(): void {
     const news = this.#news;
     this.#news = [];
-    for (const peer of this.#up) this.#crowd.node(peer).#after(HOP_MS, (to) => to.#hears(news));
+    for (const peer of this.#up) {
+      const near = this.#view.partial ? news.filter((id) => this.#view.isNear(id, peer)) : news;
+      if (near.length > 0) this.#crowd.node(peer).#after(HOP_MS, (to) => to.#hears(near));
+    }
   }
 
   #after(ms: number, work: (node: CrowdNode) => void): void {
@@ -319,10 +387,8 @@ export class CrowdNode {
     const fresh = up.filter((peer) => !this.#live.includes(peer));
     this.#live = live;
     for (const peer of fresh) {
-      const known = this.#knows(peer);
-      known.way.adjacent();
       // Its hello comes by the tunnel.
-      Object.assign(known, { hello: true, account: true });
+      this.#meets(peer).way.adjacent();
     }
     for (const peer of this.#acquaintances.keys()) this.#contact(peer);
     this.#toLobby({ kind: 'ring', peers: up, complete });
@@ -330,16 +396,26 @@ export class CrowdNode {
   }
 
   #pullOn(): void {
-    if (this.lobby.large) this.#fromPull(this.#pull.ask(this.#up, this.#now));
+    if (!this.lobby.large) return;
+    // An overlay that has doubled has other members to draw links among.
+    if (this.#pull.done && this.#view.partial && this.#view.total >= 2 * this.#pulledAmong) {
+      this.#pull = new Pull();
+      this.#pulledAmong = this.#view.total;
+    }
+    this.#fromPull(this.#pull.ask(this.#up, this.#now));
   }
 
   #fromPull(actions: readonly PullAction[]): void {
     for (const action of actions) {
-      if (action.kind === 'done') this.#toLobby({ kind: 'whole' });
-      else
+      if (action.kind === 'done') {
+        this.#pulledAmong = this.#view.total;
+        this.#toLobby({ kind: 'whole' });
+      } else
         this.#post(this.#crowd.node(action.peer), 'other', (to) => {
-          const page = [...to.#heardOf].filter((id) => id > action.after).slice(0, PAGE);
+          const page = [...to.#view.ring].filter((id) => id > action.after).slice(0, PAGE);
+          const total = to.#total;
           to.#post(this, 'other', (me) => {
+            me.#view.tellTotal(total);
             me.#hears(page);
             me.#fromPull(me.#pull.took(to.self, action.after, page, me.#now));
           });
@@ -347,25 +423,33 @@ export class CrowdNode {
     }
   }
 
+  /** Its hello and its account are known from here on. */
+  #meets(peer: NodeId): Acquaintance {
+    return Object.assign(this.#knows(peer), { boot: this.#crowd.node(peer).boot, account: true });
+  }
+
   #knows(peer: NodeId): Acquaintance {
     const known = this.#acquaintances.get(peer);
     if (known !== undefined) return known;
-    const fresh: Acquaintance = { way: new Way(), nick: undefined, hello: false, account: false, told: '' };
+    const fresh: Acquaintance = { way: new Way(), nick: undefined, boot: undefined, account: false, told: '' };
     this.#acquaintances.set(peer, fresh);
     return fresh;
   }
 
   #ways(known: Acquaintance) {
-    const room = this.lobby.presence !== undefined && known.nick !== undefined && known.hello;
-    return { room, account: known.account && known.hello, overlay: this.#up.length > 0 };
+    const online = this.#online && known.boot !== undefined;
+    const account = online && known.account;
+    const guest = account && isSeat(known.nick ?? '');
+    const room = online && this.lobby.presence !== undefined && known.nick !== undefined && !guest;
+    return { room, account, overlay: this.#up.length > 0 };
   }
 
   #contact(peer: NodeId): void {
-    if (!this.#heardOf.has(peer)) return;
-    const known = this.#knows(peer);
+    const known = this.#view.has(peer) ? this.#knows(peer) : this.#acquaintances.get(peer);
+    if (known === undefined) return;
     const { room, account, overlay } = this.#ways(known);
     const reachable = room || account || overlay;
-    const boot = known.hello ? '1' : undefined;
+    const boot = known.boot?.toString();
     const told = `${reachable} ${boot}`;
     if (told === known.told) return;
     known.told = told;
@@ -409,7 +493,7 @@ export class CrowdNode {
       if (way === 'overlay') from.way.heard('overlay');
       else if (way === 'account') {
         from.way.heard('account');
-        Object.assign(from, { hello: true, account: true });
+        to.#meets(this.self);
         to.#hears([this.self]);
         to.#contact(this.self);
       }
@@ -417,9 +501,41 @@ export class CrowdNode {
     };
     if (way === 'overlay') {
       this.#crowd.counters.overOverlay++;
-      const hops = this.#hopsTo(to);
-      if (hops !== undefined) clock.after(HOP_MS * hops, () => to.#give(heard));
-    } else if (way !== undefined) server.pass(() => to.#give(heard));
+      const hops = this.#hopsTo(to) ?? 0;
+      const lost = Array.from({ length: hops }, () => this.#crowd.underlay.loses()).includes(true);
+      if (hops > 0 && !lost) clock.after(HOP_MS * hops, () => to.#give(heard));
+    } else if (way !== undefined) server.pass(() => this.#crowd.underlay.hasServer(to.place) && to.#give(heard));
+  }
+
+  /** What divides the network now cuts its tunnels to the other half; each neighbour finds out after `foundMs`. */
+  cutOff(foundMs: (near: boolean) => number): void {
+    for (const [peer, half] of this.#halves) {
+      const other = this.#crowd.node(peer);
+      if (!half.up || !this.#crowd.underlay.apart(this.place, other.place)) continue;
+      this.#crowd.clock.after(foundMs(this.#isBeside(other)), () => this.#lose(other));
+      this.#later(ICE_GONE_MS, () => {
+        const tunnel = this.#tunnels.get(peer)?.openConnection;
+        if (this.#crowd.underlay.apart(this.place, other.place) && tunnel !== undefined)
+          this.#tunnels.give(peer, { kind: 'rtc-closed', tunnel, reason: 'no answer' }, this.#now);
+      });
+    }
+  }
+
+  /** Paths that tincan still has both halves of carry again. */
+  reconnected(): void {
+    for (const peer of this.#halves.keys()) {
+      const other = this.#crowd.node(peer);
+      if (other.#halves.has(this.self)) this.#later(AGAIN_MS * this.#crowd.random(), () => this.#proveDirect(other));
+    }
+  }
+
+  #proveDirect(other: CrowdNode): void {
+    const [mine, theirs] = [this.#halves.get(other.self), other.#halves.get(this.self)];
+    const { underlay } = this.#crowd;
+    if (mine === undefined || theirs === undefined || other.dead || mine.with !== other || theirs.with !== this) return;
+    if (underlay.apart(this.place, other.place) || underlay.pathBetween(this.place, other.place) !== 'direct') return;
+    this.#path(other, mine);
+    other.#give(() => other.#path(this, theirs));
   }
 
   /** All its packets are dropped from here on, and nobody says goodbye; each neighbour finds out after `foundMs`, sooner where it is near. */
@@ -484,8 +600,8 @@ export class CrowdNode {
         this.#describe(peer, action.tunnel, 'answer');
         return;
       case 'rtc-accept':
-        this.#later(CONNECT_MS, () => {
-          if (other.dead) return;
+        this.#later(this.#isRelayed(other) ? CONNECT_MS + RELAY_MS : CONNECT_MS, () => {
+          if (other.dead || this.#crowd.underlay.apart(this.place, other.place)) return;
           this.#crowd.counters.opened++;
           for (const [one, two] of [
             [this, other],
@@ -495,7 +611,8 @@ export class CrowdNode {
         });
         return;
       case 'tincan-add':
-        if (half === undefined) this.#halves.set(peer, { draining: false, webrtc: undefined, up: false });
+        if (half === undefined)
+          this.#halves.set(peer, { with: undefined, draining: false, webrtc: undefined, up: false });
         else half.draining = false;
         this.#everybodyIsThere(peer);
         return;
@@ -530,10 +647,15 @@ export class CrowdNode {
 
   /** Without a server signalling reaches everybody. */
   #everybodyIsThere(peer: NodeId): void {
-    if (this.#crowd.server === undefined) this.#tunnels.contact(peer, { reachable: true, boot: '1' }, this.#now);
+    const boot = this.#crowd.node(peer).boot.toString();
+    if (this.#crowd.server === undefined) this.#tunnels.contact(peer, { reachable: true, boot }, this.#now);
   }
 
   // What WebRTC and tincan do.
+
+  #isRelayed(other: CrowdNode): boolean {
+    return this.#crowd.underlay.pathBetween(this.place, other.place) !== 'direct';
+  }
 
   #describe(peer: NodeId, tunnel: string, type: 'offer' | 'answer'): void {
     this.#later(DESCRIBE_MS, () => this.#tunnels.give(peer, { kind: 'described', tunnel, type, sdp: '' }, this.#now));
@@ -544,21 +666,22 @@ export class CrowdNode {
   #prove(other: CrowdNode): void {
     const [mine, theirs] = [this.#halves.get(other.self), other.#halves.get(this.self)];
     if (mine?.webrtc === undefined || mine.webrtc !== theirs?.webrtc || other.dead) return;
+    if (this.#crowd.underlay.apart(this.place, other.place)) return;
     this.#path(other, mine);
     other.#give(() => other.#path(this, theirs));
   }
 
   #path(other: CrowdNode, half: Half): void {
     if (half.up) return;
-    half.up = true;
-    this.#neighbourhood.pathIs(other.self, 'direct', this.#now);
+    Object.assign(half, { with: other, up: true });
+    this.#neighbourhood.pathIs(other.self, this.#crowd.underlay.pathBetween(this.place, other.place), this.#now);
     this.#adjacencyChanged();
     this.#tell(other);
   }
 
   #lose(other: CrowdNode): void {
     const half = this.#halves.get(other.self);
-    if (half?.up !== true) return;
+    if (half?.up !== true || half.with !== other) return;
     half.up = false;
     this.#give(() => {
       this.#neighbourhood.pathIs(other.self, 'none', this.#now);

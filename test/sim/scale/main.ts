@@ -9,7 +9,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Report, say } from '../../demo/report.ts';
-import { coldStart, failure } from './moving.ts';
+import { coldStart, failure, living } from './moving.ts';
 import { ringSvg } from './ring-svg.ts';
 import { type Column, holds, PATIENCE, ROWS, type RowName, shown, table, worse } from './rows.ts';
 import { standing } from './standing.ts';
@@ -68,6 +68,7 @@ function once(size: number, of: number) {
     for (const [name, moves] of [
       ['cold-start', coldStart],
       ['failure', failure],
+      ['living', living],
     ] as const) {
       const { seconds, details: more } = moves(size, of, PATIENCE * ROWS[name].limit(size) * 1_000);
       found[name] = seconds;

@@ -47,6 +47,11 @@ export const ROWS = {
       [10_000, 300],
     ]),
   ),
+  living: atMost(
+    'after ten minutes with NATs, loss, 2 % of nodes a minute dying and coming back, and a partition: ring closed',
+    's',
+    () => 30,
+  ),
   failure: atMost(
     '10 % of nodes die at once: ring closed',
     's',

@@ -44,13 +44,23 @@ export class SlowServer implements Server {
   /** Everybody logs in within `spreadMs` and wants to enter the room; each knows whom it has heard of. */
   start(spreadMs: number): void {
     for (const node of this.#crowd.nodes)
-      this.#crowd.clock.after(spreadMs * this.#crowd.random(), () => this.#login(node, LOGIN_STANZAS));
+      this.#crowd.clock.after(spreadMs * this.#crowd.random(), () => this.login(node));
+  }
+
+  login(node: CrowdNode): void {
+    this.#login(node, LOGIN_STANZAS);
   }
 
   #login(node: CrowdNode, stanzas: number): void {
     this.#in.pass(() =>
       this.#out.pass(() => (stanzas > 1 ? this.#login(node, stanzas - 1) : node.room({ kind: 'connected' }))),
     );
+  }
+
+  /** Its connection is gone. */
+  lost(node: CrowdNode): void {
+    node.room({ kind: 'disconnected' });
+    this.#goes(node);
   }
 
   pass(arrive: () => void): void {
@@ -90,12 +100,16 @@ export class SlowServer implements Server {
 
   leave(node: CrowdNode): void {
     this.#in.pass(() => {
-      const nick = this.#nickOf(node);
-      if (nick === undefined) return;
-      this.#inside.delete(nick);
-      this.#out.pass(() => {});
-      for (const { node: other } of this.#inside.values()) this.#out.pass(() => other.room({ kind: 'left', nick }));
+      if (this.#goes(node)) this.#out.pass(() => {});
     });
+  }
+
+  #goes(node: CrowdNode): boolean {
+    const nick = this.#nickOf(node);
+    if (nick === undefined) return false;
+    this.#inside.delete(nick);
+    for (const { node: other } of this.#inside.values()) this.#out.pass(() => other.room({ kind: 'left', nick }));
+    return true;
   }
 
   #nickOf(node: CrowdNode): string | undefined {
