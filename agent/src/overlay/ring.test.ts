@@ -10,6 +10,19 @@ describe('a ring', () => {
     expect([...Ring.of(ids).with('4000')]).to.deep.equal(['00a0', '1000', '4000', '8000', 'f000']);
   });
 
+  it('has those of two together, each once, and how many there are by the newer word', () => {
+    const ring = Ring.of(['8000', '1000'], 7);
+    expect([...ring.and(['f000', '1000'])]).to.deep.equal(['1000', '8000', 'f000']);
+    expect([ring.and(['f000']).total, ring.and(Ring.of(['f000'], 9)).total, ring.with('2').total]).to.deep.equal([
+      7, 9, 7,
+    ]);
+    expect([Ring.of(['1']).partial, ring.partial, ring.and(Ring.of(['1'])).partial]).to.deep.equal([
+      false,
+      true,
+      false,
+    ]);
+  });
+
   it('is walked from any of them both ways round, without that one', () => {
     const ring = Ring.of(ids);
     expect([...ring.clockwise('8000')]).to.deep.equal(['f000', '00a0', '1000']);

@@ -53,7 +53,8 @@ export class Ring implements Iterable<NodeId> {
 
   /** With all of the other's; what that one knows of their number is newer. */
   and(others: Iterable<NodeId>): Ring {
-    return Ring.of([...this, ...others], others instanceof Ring ? others.#estimate : this.#estimate);
+    const ring = Ring.of(others);
+    return new Ring(both(this.#ids, ring.#ids), others instanceof Ring ? others.#estimate : this.#estimate);
   }
 
   /** The first member at or after a place that is written as an id, across the zero of the ring. */
@@ -108,4 +109,18 @@ export function nearest(order: Iterable<NodeId>, count: number, suspected: (id: 
     if (!suspect) alive++;
   }
   return chosen;
+}
+
+/** Two sorted lists in one, each once. */
+function both(a: readonly NodeId[], b: readonly NodeId[]): readonly NodeId[] {
+  const all: NodeId[] = [];
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    const [x, y] = [a[i], b[j]];
+    const next = y === undefined || (x !== undefined && x <= y) ? x : y;
+    if (x === next) i++;
+    if (y === next) j++;
+    if (next !== undefined) all.push(next);
+  }
+  return all;
 }

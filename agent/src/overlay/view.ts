@@ -90,7 +90,8 @@ export class View {
       fresh.push(id);
     }
     if (fresh.length === 0) return fresh;
-    this.#ring = undefined;
+    // Of few the list with them is sooner made than a new one.
+    this.#ring = fresh.length > 4 ? undefined : fresh.reduce((ring, id) => ring?.with(id), this.#ring);
     if (this.#kept.size >= this.#wholeMax) this.#partial = true;
     if (!this.#partial) return fresh;
     this.#prune();

@@ -184,6 +184,8 @@ export class CrowdNode {
   /** Members when it was asked for them. */
   #pulledAmong = 1;
   readonly #halves = new Map<NodeId, Half>();
+  /** Of the halves those that are up and stay; undefined: to be looked at anew. */
+  #carrying: readonly NodeId[] | undefined;
   readonly #acquaintances = new Map<NodeId, Acquaintance>();
   readonly #nicks = new Map<string, NodeId>();
   #news: NodeId[] = [];
@@ -374,7 +376,8 @@ export class CrowdNode {
   }
 
   get #up(): readonly NodeId[] {
-    return [...this.#halves].flatMap(([peer, half]) => (half.up && !half.draining ? [peer] : []));
+    this.#carrying ??= [...this.#halves].flatMap(([peer, half]) => (half.up && !half.draining ? [peer] : []));
+    return this.#carrying;
   }
 
   /** Once an event: which tunnels carry. */
@@ -614,10 +617,12 @@ export class CrowdNode {
         if (half === undefined)
           this.#halves.set(peer, { with: undefined, draining: false, webrtc: undefined, up: false });
         else half.draining = false;
+        this.#carrying = undefined;
         this.#everybodyIsThere(peer);
         return;
       case 'tincan-drain':
         if (half !== undefined) half.draining = true;
+        this.#carrying = undefined;
         this.#adjacencyChanged();
         return;
       case 'tincan-webrtc':
@@ -627,6 +632,7 @@ export class CrowdNode {
         return;
       case 'tincan-remove':
         this.#halves.delete(peer);
+        this.#carrying = undefined;
         this.#adjacencyChanged();
         this.#crowd.clock.after(REMOVED_MS, () => {
           if (!this.#halves.has(peer)) other.#lose(this);
@@ -674,6 +680,7 @@ export class CrowdNode {
   #path(other: CrowdNode, half: Half): void {
     if (half.up) return;
     Object.assign(half, { with: other, up: true });
+    this.#carrying = undefined;
     this.#neighbourhood.pathIs(other.self, this.#crowd.underlay.pathBetween(this.place, other.place), this.#now);
     this.#adjacencyChanged();
     this.#tell(other);
@@ -683,6 +690,7 @@ export class CrowdNode {
     const half = this.#halves.get(other.self);
     if (half?.up !== true || half.with !== other) return;
     half.up = false;
+    this.#carrying = undefined;
     this.#give(() => {
       this.#neighbourhood.pathIs(other.self, 'none', this.#now);
       this.#adjacencyChanged();

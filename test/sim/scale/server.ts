@@ -33,7 +33,7 @@ export class SlowServer implements Server {
     crowd.server = this;
   }
 
-  get stanzas(): { readonly in: number; readonly out: number } {
+  get stanzas() {
     return { in: this.#in.passed, out: this.#out.passed };
   }
 
@@ -52,8 +52,8 @@ export class SlowServer implements Server {
   }
 
   #login(node: CrowdNode, stanzas: number): void {
-    this.#in.pass(() =>
-      this.#out.pass(() => (stanzas > 1 ? this.#login(node, stanzas - 1) : node.room({ kind: 'connected' }))),
+    this.#in.pass('login', () =>
+      this.#out.pass('login', () => (stanzas > 1 ? this.#login(node, stanzas - 1) : node.room({ kind: 'connected' }))),
     );
   }
 
@@ -64,11 +64,11 @@ export class SlowServer implements Server {
   }
 
   pass(arrive: () => void): void {
-    this.#in.pass(() => this.#out.pass(arrive));
+    this.#in.pass('message', () => this.#out.pass('message', arrive));
   }
 
   enter(node: CrowdNode, nick: string, members: number | undefined): void {
-    this.#in.pass(() => this.#entered(node, nick, members));
+    this.#in.pass('presence', () => this.#entered(node, nick, members));
   }
 
   /** Who is there is told to the newcomer first, then itself (XEP-0045 §7.2.2). */
@@ -76,7 +76,7 @@ export class SlowServer implements Server {
     const there = this.#inside.get(nick);
     if (there !== undefined && there.node !== node) {
       this.taken++;
-      this.#out.pass(() => node.room({ kind: 'taken' }));
+      this.#out.pass('refusal', () => node.room({ kind: 'taken' }));
       return;
     }
     const before = this.#nickOf(node);
@@ -86,21 +86,21 @@ export class SlowServer implements Server {
       // Its leaving under the old name (§7.6) comes to all.
       this.#inside.delete(before);
       for (const { node: other } of this.#inside.values())
-        this.#out.pass(() => other.room({ kind: 'left', nick: before }));
-      this.#out.pass(() => {});
+        this.#out.pass('presence', () => other.room({ kind: 'left', nick: before }));
+      this.#out.pass('presence', () => {});
     }
     const shown = { node, members };
     for (const { node: other } of this.#inside.values()) if (other !== node) this.#tell(other, nick, shown);
     this.#inside.set(nick, shown);
     this.most = Math.max(this.most, this.#inside.size);
-    this.#out.pass(() => {
+    this.#out.pass('presence', () => {
       if (before !== nick) node.room({ kind: 'joined', nick });
     });
   }
 
   leave(node: CrowdNode): void {
-    this.#in.pass(() => {
-      if (this.#goes(node)) this.#out.pass(() => {});
+    this.#in.pass('presence', () => {
+      if (this.#goes(node)) this.#out.pass('presence', () => {});
     });
   }
 
@@ -108,7 +108,8 @@ export class SlowServer implements Server {
     const nick = this.#nickOf(node);
     if (nick === undefined) return false;
     this.#inside.delete(nick);
-    for (const { node: other } of this.#inside.values()) this.#out.pass(() => other.room({ kind: 'left', nick }));
+    for (const { node: other } of this.#inside.values())
+      this.#out.pass('presence', () => other.room({ kind: 'left', nick }));
     return true;
   }
 
@@ -118,13 +119,16 @@ export class SlowServer implements Server {
   }
 
   #tell(to: CrowdNode, nick: string, { node, members }: Shown): void {
-    this.#out.pass(() => to.room({ kind: 'occupant', nick, nodeId: node.self, members }));
+    this.#out.pass('presence', () => to.room({ kind: 'occupant', nick, nodeId: node.self, members }));
   }
 }
 
+/** What a stanza is for. */
+type Kind = 'login' | 'presence' | 'refusal' | 'message';
+
 /** What passes one after the other, at a rate. */
 class Line {
-  passed = 0;
+  readonly passed: Record<Kind, number> = { login: 0, presence: 0, refusal: 0, message: 0 };
   readonly #clock: Clock;
   readonly #eachMs: number;
   #free = 0;
@@ -134,8 +138,8 @@ class Line {
     this.#eachMs = 1_000 / perSecond;
   }
 
-  pass(then: () => void): void {
-    this.passed++;
+  pass(kind: Kind, then: () => void): void {
+    this.passed[kind]++;
     this.#free = Math.max(this.#clock.now, this.#free) + this.#eachMs;
     this.#clock.after(this.#free - this.#clock.now + DELAY_MS, then);
   }
