@@ -18,8 +18,8 @@ import type { TunnelAction, TunnelBody } from './types.ts';
 export const GATHER_MS = 120;
 /** An offer without an answer is given up. */
 export const ANSWER_TIMEOUT_MS = 5_000;
-/** An offer or its answer may have been lost: it is said again after this, the same one. */
-export const REPEAT_MS = 1_000;
+/** An offer or its answer may have been lost: it is said again after this, the same one. Where many join a throttling server answers later than a second. */
+export const REPEAT_MS = 2_000;
 /** ICE over TURN and DTLS with one lost flight take about 3 s. */
 export const CONNECT_TIMEOUT_MS = 7_000;
 /** An answerer that heard no candidate begins its checks all the same: the offerer may have none that works. */
