@@ -22,8 +22,8 @@ export const ANSWER_TIMEOUT_MS = 5_000;
 export const REPEAT_MS = 2_000;
 /** ICE over TURN and DTLS with one lost flight take about 3 s. */
 export const CONNECT_TIMEOUT_MS = 7_000;
-/** An answerer that heard no candidate begins its checks all the same: the offerer may have none that works. */
-export const PROCEED_MS = 1_000;
+/** An answerer that heard no candidates begins its checks all the same: they may have been lost. Not before an offer would have come again. */
+export const PROCEED_MS = 2_500;
 /** Later candidates go together: the library finds a relay's for each server, and each address of its own, in one go. */
 export const BATCH_MS = 50;
 
