@@ -18,12 +18,12 @@ import type { TunnelAction, TunnelBody } from './types.ts';
 export const GATHER_MS = 120;
 /** An offer without an answer is given up. */
 export const ANSWER_TIMEOUT_MS = 5_000;
-/** An offer or its answer may have been lost: it is said again after this, the same one. Where many join a throttling server answers later than a second. */
-export const REPEAT_MS = 2_000;
+/** An offer or its answer may have been lost: it is said again after this, the same one. */
+export const REPEAT_MS = 1_000;
 /** ICE over TURN and DTLS with one lost flight take about 3 s. */
 export const CONNECT_TIMEOUT_MS = 7_000;
-/** An answerer that heard no candidates begins its checks all the same: they may have been lost. Not before an offer would have come again. */
-export const PROCEED_MS = 2_500;
+/** An answerer that heard no candidates begins its checks all the same: they may have been lost. */
+export const PROCEED_MS = 1_000;
 /** Later candidates go together: the library finds a relay's for each server, and each address of its own, in one go. */
 export const BATCH_MS = 50;
 

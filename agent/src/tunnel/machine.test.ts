@@ -225,7 +225,7 @@ describe('a tunnel', () => {
     ['the answer', 'answer'],
   ] as const)
     for (const wanted of [{ high: ['successor'] }, { low: ['successor'], high: ['predecessor'] }] as const)
-      it(`opens within three seconds although ${lost} was lost, where ${Object.keys(wanted).join(' and ')} wants it`, () => {
+      it(`opens within two seconds although ${lost} was lost, where ${Object.keys(wanted).join(' and ')} wants it`, () => {
         const world = new World();
         let losses = 0;
         world.loses = (_, body) => body.type === type && losses++ === 0;
