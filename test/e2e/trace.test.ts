@@ -3,6 +3,13 @@ import { expect } from 'chai';
 import type { Flows, TraceResult } from '../../agent/src/api.ts';
 import { Line } from './trace/line.ts';
 
+/** What the stations count of three frames from b to a, there and back. */
+const B_TO_A = [
+  ['b', { read: 3, sent: 3 }, { arrived: 3, delivered: 3 }],
+  ['m', { forwarded: 3 }, { forwarded: 3 }],
+  ['a', { arrived: 3, delivered: 3 }, { read: 3, sent: 3 }],
+];
+
 describe('frames that are traced', function () {
   this.timeout(90_000);
   let line: Line;
@@ -80,11 +87,7 @@ describe('frames that are traced', function () {
     const { code, stdout, stderr } = await line.command('b', 'trace', 'b', 'a', '-o', 'json');
     expect(stderr).to.equal('');
     const result = JSON.parse(stdout) as TraceResult;
-    expect(counts(result)).to.deep.equal([
-      ['b', { read: 3, sent: 3 }, { arrived: 3, delivered: 3 }],
-      ['m', { forwarded: 3 }, { forwarded: 3 }],
-      ['a', { arrived: 3, delivered: 3 }, { read: 3, sent: 3 }],
-    ]);
+    expect(counts(result)).to.deep.equal(B_TO_A);
     expect(code).to.equal(0);
     expect(result.lookups.map((one) => one.switch)).to.deep.equal(['ovs', 'tincan']);
     const [edge] = result.lookups;
@@ -100,11 +103,7 @@ describe('frames that are traced', function () {
     const { code, stdout, stderr } = await line.command('a', 'trace', 'b', 'a', '-o', 'json');
     expect(stderr).to.equal('');
     const result = JSON.parse(stdout) as TraceResult;
-    expect(counts(result)).to.deep.equal([
-      ['b', { read: 3, sent: 3 }, { arrived: 3, delivered: 3 }],
-      ['m', { forwarded: 3 }, { forwarded: 3 }],
-      ['a', { arrived: 3, delivered: 3 }, { read: 3, sent: 3 }],
-    ]);
+    expect(counts(result)).to.deep.equal(B_TO_A);
     expect(result).to.deep.include({ arrived: true, returned: 3, lost: null, lookups: [] });
     expect(code).to.equal(0);
     const text = await line.command('a', 'trace', 'm', 'b', '--frames', '2');

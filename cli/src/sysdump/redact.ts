@@ -21,10 +21,9 @@ const PATTERNS: readonly (readonly [string, RegExp, string])[] = [
   ['a private key', /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, WORD],
   ['a join token', /\bevio\d+\.[-_A-Za-z0-9]{20,}/g, WORD],
   ['a bearer token', /\b(Bearer\s+)[-._~+/A-Za-z0-9]{16,}=*/g, `$1${WORD}`],
-  // But for what to do about one: "give both the same secret: evio server init".
   [
     'a value called password, secret or token',
-    /((?:password|passwd|secret|token|auth[-_]secret)["']?\s*[:=]\s*)(?!evio )(?:"(?!\(redacted\))[^"\n]+"|(?!["({]|\(redacted\))[^\s",;}]+)/gi,
+    /((?:password|passwd|secret|token|auth[-_]secret)["']?\s*[:=]\s*)(?:"(?!\(redacted\))[^"\n]+"|(?!["({]|\(redacted\))[^\s",;}]+)/gi,
     `$1"${WORD}"`,
   ],
 ];

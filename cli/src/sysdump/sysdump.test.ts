@@ -44,6 +44,7 @@ describe('a dump of a node', () => {
     ['a bearer token', 'authorization: Bearer abcdefghijklmnopqrst', 'abcdefghijklmnopqrst'],
     ['a password of somebody else', 'static-auth-secret=hunter2hunter2', 'hunter2hunter2'],
     ['a password in JSON', '{"password": "hunter2"}', 'hunter2'],
+    ["a password that is this project's name", 'password: evio and nothing else', 'evio'],
   ] as const)
     it(`has ${what} taken out`, () => {
       const redactor = new Redactor([]);
@@ -54,7 +55,7 @@ describe('a dump of a node', () => {
   it('keeps what only speaks of secrets', () => {
     const redactor = new Redactor(SECRETS);
     const text =
-      'xmpps://h:1 refuses the password of n1@evio.example: renew the node\ntoken created\ngive both the same secret: evio server init writes it\n';
+      'xmpps://h:1 refuses the password of n1@evio.example: renew the node\ntoken created\ngive both the same secret, as evio server init writes it for both\n';
     expect(redactor.text('f', text)).to.equal(text);
     expect(redactor.redactions).to.deep.equal([]);
   });

@@ -94,12 +94,18 @@ fn finish(tap: &TapFrame<'_>, mut out: impl FnMut(u8, &[u8], &[u8])) -> Result<u
     // The field holds the sum of the pseudo header and takes part in the sum (`linux/virtio_net.h`).
     let value = !checksum::sum(covered, 0);
     let mut copy = [0u8; HEAD_MAX];
-    let copy = copy.get_mut(..head.len()).ok_or(FrameError::HeadersTooLong)?;
-    copy.copy_from_slice(head);
+    let copy = copied(head, &mut copy)?;
     // Zero would say "no checksum" in UDP; its other form means the same sum (RFC 768).
     put(copy, field, &if value == 0 { 0xffff } else { value }.to_be_bytes());
     out(0, copy, rest);
     Ok(1)
+}
+
+/// Headers that may be rewritten.
+fn copied<'c>(headers: &[u8], copy: &'c mut [u8; HEAD_MAX]) -> Result<&'c mut [u8], FrameError> {
+    let copy = copy.get_mut(..headers.len()).ok_or(FrameError::HeadersTooLong)?;
+    copy.copy_from_slice(headers);
+    Ok(copy)
 }
 
 fn split(
@@ -111,9 +117,8 @@ fn split(
     mut out: impl FnMut(u8, &[u8], &[u8]),
 ) -> Result<usize, FrameError> {
     let (headers, payload) = frame.split_at_checked(transport.payload).ok_or(FrameError::Length)?;
-    let mut head = [0u8; HEAD_MAX];
-    let head = head.get_mut(..headers.len()).ok_or(FrameError::HeadersTooLong)?;
-    head.copy_from_slice(headers);
+    let mut copy = [0u8; HEAD_MAX];
+    let head = copied(headers, &mut copy)?;
     // A segment is an IP packet by itself: its length must fit the length field.
     let largest = usize::from(u16::MAX).saturating_sub(headers.len() - layout.network);
     let size = gso_size.min(max_frame.saturating_sub(headers.len())).min(largest);
@@ -153,9 +158,8 @@ fn split_datagrams(
     mut out: impl FnMut(u8, &[u8], &[u8]),
 ) -> Result<usize, FrameError> {
     let (headers, payload) = frame.split_at_checked(transport.payload).ok_or(FrameError::Length)?;
-    let mut head = [0u8; HEAD_MAX];
-    let head = head.get_mut(..headers.len()).ok_or(FrameError::HeadersTooLong)?;
-    head.copy_from_slice(headers);
+    let mut copy = [0u8; HEAD_MAX];
+    let head = copied(headers, &mut copy)?;
     if headers.len() - layout.network + size > usize::from(u16::MAX) {
         return Err(FrameError::Length);
     }
